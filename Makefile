@@ -1,0 +1,3 @@
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings

@@ -1,0 +1,1 @@
+//! The app center: it stores releases, says what runs where, and delivers both to the nodes.

@@ -1,0 +1,1 @@
+//! Images: bytes from wherever they are to verified blobs on disk.

@@ -1,0 +1,7 @@
+//! The daemon of one edge machine.
+//!
+//! A node is a loop *observe → plan → apply → report* over a desired state that lies on its own disk; the
+//! link to the hub is only one of the things that can wake that loop.
+
+pub mod images;
+pub mod runtime;

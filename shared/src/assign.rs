@@ -1,0 +1,1 @@
+//! Which release of which app goes to which node.

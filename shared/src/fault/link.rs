@@ -1,0 +1,3 @@
+//! Texts of the area `link`.
+
+super::texts! {}

@@ -1,0 +1,156 @@
+//! What a node tells the hub and the people on site: a whole snapshot, never a difference.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::health::Health;
+use crate::id::{Digest, Name};
+use crate::oci::Platform;
+use crate::state::Stamp;
+use crate::time::UnixMillis;
+
+/// A snapshot of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Grows with every report of one boot.
+    pub sequence: u64,
+    /// The node's wall clock, which may be wrong.
+    pub wall: UnixMillis,
+    /// Milliseconds since boot.
+    pub uptime_ms: u64,
+    /// The desired state the node holds durably.
+    pub accepted: Stamp,
+    /// The node itself.
+    pub facts: Facts,
+    /// Every app, by name.
+    pub apps: Vec<AppReport>,
+    /// Images on their way.
+    pub transfers: Vec<Transfer>,
+    /// What is wrong with the node as a whole, for example a refused desired state.
+    pub faults: Vec<Fault>,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Version of the daemon.
+    pub version: String,
+    /// Version of containerd; empty while it cannot be reached.
+    pub runtime: String,
+    /// Its kind of machine.
+    pub platform: Platform,
+    /// Differs after every boot.
+    pub boot: String,
+    /// Processors.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Bytes free where images and volumes live.
+    pub disk_free: u64,
+}
+
+/// One app on one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppReport {
+    /// Its name.
+    pub app: Name,
+    /// The release that runs or is being started.
+    pub release: Digest,
+    /// Its version, for people.
+    pub version: String,
+    /// The release the hub wants; differs from `release` while images arrive and after an undo.
+    pub wanted: Digest,
+    /// In one word.
+    pub phase: Phase,
+    /// Its services, by name.
+    pub services: Vec<ServiceReport>,
+    /// Why it is not running, or why a release was undone.
+    pub fault: Option<Fault>,
+}
+
+/// An app's state in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Waiting for images or for a dependency.
+    Pending,
+    /// Images are on their way.
+    Fetching,
+    /// Services are starting, or the new release is proving itself.
+    Starting,
+    /// All services are up.
+    Running,
+    /// Some service is not up.
+    Failing,
+    /// The wanted release was undone; the last good one runs.
+    Undone,
+    /// Stopped by the hub or on site.
+    Stopped,
+    /// It is being removed.
+    Leaving,
+}
+
+/// One service on one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceReport {
+    /// Its name.
+    pub service: Name,
+    /// In one word.
+    pub state: ServiceState,
+    /// What its health check says.
+    pub health: Health,
+    /// Starts after exits by itself, in a row.
+    pub restarts: u32,
+    /// Its container; empty when there is none.
+    pub instance: String,
+    /// Process id; 0 when none runs.
+    pub pid: u32,
+    /// Milliseconds since boot when the process started; 0 when none runs.
+    pub since_ms: u64,
+    /// Exit code of the last end, if it ended.
+    pub exit: Option<u32>,
+    /// The last end was for want of memory.
+    pub oom: bool,
+}
+
+/// A service's state in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceState {
+    /// No process yet.
+    Waiting,
+    /// A process runs.
+    Running,
+    /// The process ended and will start again.
+    Restarting,
+    /// The process ended with 0 and stays so.
+    Completed,
+    /// The process ended otherwise and stays so.
+    Failed,
+    /// Stopped by the hub or on site.
+    Stopped,
+}
+
+/// An image on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The image.
+    pub image: Digest,
+    /// Bytes that are on disk.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// One entry of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number on this node; no number is missing.
+    pub number: u64,
+    /// The node's wall clock, which may be wrong.
+    pub wall: UnixMillis,
+    /// The app it is about.
+    pub app: Option<Name>,
+    /// What happened, as code and parameters.
+    pub what: Fault,
+}
