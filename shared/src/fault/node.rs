@@ -7,4 +7,19 @@ super::texts! {
     RUNTIME_FAILED = "node-runtime-failed",
         "{doing} failed: {cause}. The node tries again by itself",
         "{doing} 失败：{cause}。节点会自动重试";
+    TRIAL_DEADLINE = "node-trial-deadline",
+        "Not all services were up within {seconds} s of the switch. Look at the app's logs, or allow more time with spec.update.deadline",
+        "切换后 {seconds} 秒内并非所有服务都已就绪。请查看应用日志，或用 spec.update.deadline 放宽时限";
+    SERVICE_UNHEALTHY = "node-service-unhealthy",
+        "The health check of service {service} fails. Look at its logs, then publish a corrected release",
+        "服务 {service} 的健康检查失败。请查看其日志，然后发布修正后的版本";
+    SERVICE_EXITS = "node-service-exits",
+        "Service {service} ended with code {code} after {restarts} restarts. Look at its logs, then publish a corrected release",
+        "服务 {service} 在重启 {restarts} 次后以代码 {code} 退出。请查看其日志，然后发布修正后的版本";
+    SERVICE_OUT_OF_MEMORY = "node-service-out-of-memory",
+        "Service {service} was killed for want of memory (code {code}, {restarts} restarts). Raise deploy.resources.limits.memory",
+        "服务 {service} 因内存不足被终止（代码 {code}，已重启 {restarts} 次）。请提高 deploy.resources.limits.memory";
+    NO_IMAGE_FOR_PLATFORM = "node-no-image-for-platform",
+        "The release has no image of service {service} for this machine ({platform}). Publish it for that platform too",
+        "该版本没有适用于本机（{platform}）的服务 {service} 镜像。请同时发布该平台的镜像";
 }

@@ -10,4 +10,16 @@ super::texts! {
     TOO_FEW_SIGNATURES = "trust-too-few-signatures",
         "{got} of the needed {need} keys signed. Add the missing signatures",
         "需要 {need} 个密钥签名，目前只有 {got} 个。请补齐签名";
+    OTHER_NODE = "trust-other-node",
+        "The desired state is meant for node {node}. Two machines may share one identity: join this one again under its own name",
+        "该期望状态属于节点 {node}。可能有两台机器共用同一身份：请让本机以自己的名称重新加入";
+    ROLLBACK = "trust-rollback",
+        "State {offered} is older than {held}, which this node already accepted. To go back, deploy the older release again: it gets a new, higher generation",
+        "状态 {offered} 早于本节点已接受的 {held}。如需回退，请重新部署旧版本：它会得到新的、更高的代次";
+    EQUIVOCATION = "trust-equivocation",
+        "Two different states carry the same stamp {stamp}. The hub may have been restored or copied: check it, then raise its epoch",
+        "两个不同的状态带有相同的戳 {stamp}。中心可能被恢复或复制过：请检查后提升其纪元";
+    TOO_FAR = "trust-too-far",
+        "State {offered} is too far ahead of {held} to be an honest next step. Check the hub; a new epoch resets the count",
+        "状态 {offered} 远超 {held}，不像正常的下一步。请检查中心；新的纪元会重置计数";
 }
