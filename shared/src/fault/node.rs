@@ -22,4 +22,13 @@ super::texts! {
     NO_IMAGE_FOR_PLATFORM = "node-no-image-for-platform",
         "The release has no image of service {service} for this machine ({platform}). Publish it for that platform too",
         "该版本没有适用于本机（{platform}）的服务 {service} 镜像。请同时发布该平台的镜像";
+    STATE_DISK_FULL = "node-state-disk-full",
+        "No space left for the node's state ({path}). Running apps go on, new desired states wait. Free some disk space",
+        "节点状态（{path}）所在磁盘已满。正在运行的应用不受影响，新的期望状态将等待。请清理磁盘空间";
+    STATE_FAILED = "node-state-failed",
+        "The node's state cannot be written: {cause}. Running apps go on. Check the disk",
+        "无法写入节点状态：{cause}。正在运行的应用不受影响。请检查磁盘";
+    STATE_REPAIRED = "node-state-repaired",
+        "The node's state file was damaged ({cause}) and was made anew from its second copy with {records} records. The damaged file lies beside it. Check the disk",
+        "节点状态文件已损坏（{cause}），已用第二份副本重建，共 {records} 条记录。损坏的文件保留在旁边。请检查磁盘";
 }
