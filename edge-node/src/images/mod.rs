@@ -14,6 +14,7 @@
 
 pub mod blobs;
 pub mod claims;
+pub mod extract;
 pub mod fetch;
 pub mod memory;
 

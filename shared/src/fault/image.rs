@@ -43,6 +43,9 @@ super::texts! {
     LAYER_WRITE = "image-layer-write",
         "Layer {layer}: {doing} {entry} failed: {cause}. The node tries again by itself",
         "层 {layer}：{doing} {entry} 失败：{cause}。节点会自动重试";
+    LAYER_FULL = "image-layer-full",
+        "The disk is full: layer {layer} stopped at {entry}. Make room or remove an app; the node tries again by itself",
+        "磁盘已满：层 {layer} 在 {entry} 处停止。请清理空间或移除应用，节点会自动重试";
     LAYER_STOPPED = "image-layer-stopped",
         "Unpacking layer {layer} was cancelled. The node does it again when the image is wanted",
         "层 {layer} 的解包已取消。需要该镜像时节点会重新解包";
