@@ -133,6 +133,9 @@ impl Tree {
     fn enter_existing(&mut self, parent: &OwnedFd, above: &[u8], name: &[u8], steps: &mut u32) -> Result<OwnedFd, Why> {
         let path = join(above, name);
         let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed("reading", &path))?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            return self.open_inside(&path).map_err(failed("opening", &path)); // `..` of a directory made just now
+        }
         if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
             let target = readlinkat(parent, name, Vec::new()).map_err(failed("reading", &path))?.into_bytes();
             let next = if target.starts_with(b"/") { target } else { join(above, &target) };
