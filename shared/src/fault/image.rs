@@ -28,6 +28,9 @@ super::texts! {
     BLOB_DAMAGED = "image-blob-damaged",
         "Blob {blob} was damaged on this disk and thrown away; the node fetches it again by itself. If this comes again, check the disk",
         "数据块 {blob} 在本机磁盘上已损坏并被丢弃，节点会自动重新获取。若反复出现，请检查磁盘";
+    IMAGE_EMPTY = "image-empty",
+        "Image {image} has no layers, so there is nothing to run. Publish another image",
+        "镜像 {image} 没有任何层，无法运行。请发布其他镜像";
     DOCUMENTS_DIFFER = "image-documents-differ",
         "Manifest and config of image {image} do not say what the signed release says ({what}). Publish the release again",
         "镜像 {image} 的清单和配置与已签名的版本不一致（{what}）。请重新发布该版本";
