@@ -502,3 +502,22 @@ async fn a_snapshotter_without_overlay_goes_through_containerd() {
     let content = native.ctr(native.private.namespace(), &["content", "ls", "-q"]);
     assert_eq!(content.lines().count(), 2, "manifest and config stay, layers do not: {content}");
 }
+
+#[tokio::test]
+async fn writes_into_the_content_store_go_on_where_they_stopped() {
+    let desk = desk("native").await;
+    let made = three_layers();
+    desk.fetch(&made).await;
+    let mut limit = Duration::from_millis(1);
+    loop {
+        limit += Duration::from_millis(7);
+        match tokio::time::timeout(limit, desk.images.unpack(&made.image, now())).await {
+            Ok(Ok(())) => break,
+            // The write that was cut off may still hold its name for a moment.
+            Ok(Err(RuntimeError::Unreachable(_))) | Err(_) => {}
+            Ok(Err(error)) => panic!("{error}"),
+        }
+    }
+    desk.collect().await;
+    assert_eq!(desk.snapshots("native").len(), 3);
+}

@@ -54,7 +54,7 @@ pub enum Begun {
     /// The blob is there already.
     Complete,
     /// Bytes are missing, from [`Partial::offset`] on.
-    Missing(Partial),
+    Missing(Box<Partial>),
 }
 
 /// Why the blob directory failed.
@@ -158,7 +158,7 @@ impl Blobs {
         }
         let (dir, boot) = (self.0.dir.clone(), self.0.boot.clone());
         let opened = blocking("opening", &self.0.dir, move || Partial::open(&dir, &boot, blob, claim)).await??;
-        Ok(Begun::Missing(opened))
+        Ok(Begun::Missing(Box::new(opened)))
     }
 
     /// All bytes of a small blob, checked against its digest. The caller has checked `blob.size` against a limit.

@@ -160,7 +160,7 @@ async fn one<S: ChunkSource>(
     Ok(())
 }
 
-fn append(mut partial: Partial, bytes: &Bytes) -> Result<Partial, BlobError> {
+fn append(mut partial: Box<Partial>, bytes: &Bytes) -> Result<Box<Partial>, BlobError> {
     partial.append(bytes)?;
     Ok(partial)
 }

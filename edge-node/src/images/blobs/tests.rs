@@ -12,7 +12,7 @@ fn blob(bytes: &[u8]) -> Blob {
     Blob { digest: Digest::of(bytes), size: bytes.len() as u64 }
 }
 
-async fn partial(blobs: &Blobs, blob: Blob) -> Partial {
+async fn partial(blobs: &Blobs, blob: Blob) -> Box<Partial> {
     match blobs.begin(blob).await.unwrap() {
         Begun::Missing(partial) => partial,
         Begun::Complete => panic!("complete"),
@@ -135,4 +135,18 @@ async fn sweeping_keeps_what_is_named() {
     assert!(blobs.sweep(&[blob(&keep).digest].into()).unwrap() >= 20);
     assert!(blobs.has(&blob(&keep)));
     assert_eq!(fs::read_dir(dir.path().join("sha256")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_known_before_the_link_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = rustix::mount::MountFlags::empty();
+    rustix::mount::mount("tmpfs", dir.path(), "tmpfs", flags, Some(c"size=1m")).unwrap();
+    let blobs = Blobs::open(dir.path(), "a").unwrap();
+    let begun = blobs.begin(blob(&bytes(2 * MIB))).await;
+    let ended = begun.map(drop).map_err(|error| error.fault());
+    rustix::mount::unmount(dir.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+    let fault = ended.unwrap_err();
+    assert_eq!(fault.code, "image-disk-full");
+    assert_eq!(fault.params["need"], (2 * MIB).to_string());
 }

@@ -1,8 +1,11 @@
 //! PAX records: `<length> <key>=<value>\n`, where the length counts the whole record (POSIX.1-2008, pax, "pax
 //! Extended Header"). Values are bytes and may hold anything, newlines included.
 
-/// Key and value of each record, in order; the reason when a record is not well-formed.
-pub(super) fn records(mut rest: &[u8]) -> Result<Vec<(&[u8], &[u8])>, &'static str> {
+/// Key and value.
+type Record<'a> = (&'a [u8], &'a [u8]);
+
+/// Each record, in order; the reason when one is not well-formed.
+pub(super) fn records(mut rest: &[u8]) -> Result<Vec<Record<'_>>, &'static str> {
     let mut records = Vec::new();
     while !rest.is_empty() {
         let space = rest.iter().take(8).position(|byte| *byte == b' ').ok_or("a PAX record without a length")?;

@@ -457,3 +457,79 @@ fn too_many_entries_and_a_stop_end_it() {
     let error = extract(&layer, open(), &path.target, &stop).unwrap_err();
     assert!(matches!(error.why, Why::Stopped));
 }
+
+/// A file system of one MiB on a directory, until dropped.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn on(path: &Path) -> Self {
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount("tmpfs", path, "tmpfs", flags, Some(c"size=1m")).unwrap();
+        Self(path.into())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    let desk = desk();
+    let _small = Small::on(&desk.target.upper);
+    let error = desk.unpack(&[entry(b'0', "a", "", &vec![1; 2 << 20])]).unwrap_err();
+    assert_eq!(error.fault().code, "image-layer-full");
+    assert!(error.why.is_local());
+}
+
+/// Flipped bytes, cut ends and swapped blocks: any tar ends in a tree or in a named refusal, inside the directory.
+#[test]
+fn spoilt_tars_never_leave_the_directory() {
+    let parts = [
+        dir("d"),
+        symlink("l", "../../outside"),
+        file("l/x", "x"),
+        pax(&[("path", b"d/long"), ("SCHILY.xattr.user.a", b"b"), ("mtime", b"1.5")]),
+        file("short", "data"),
+        entry(b'L', "././@LongLink", "", b"d/gnu\0"),
+        file("short", "more"),
+        hard("d/hard", "d/long"),
+        file("d/.wh.gone", ""),
+    ];
+    let sound = tarball(&parts);
+    let mut seed = 7_u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let mut unpacked = 0;
+    for round in 0..400 {
+        let desk = desk().on_another();
+        let mut bytes = sound.clone();
+        match round % 3 {
+            0 => (0..=random(3)).for_each(|_| reseal(&mut bytes, random(sound.len()), random(256) as u8)),
+            1 => bytes.truncate(random(sound.len())),
+            _ => {
+                let (a, b) = (random(sound.len() / 512), random(sound.len() / 512));
+                (0..512).for_each(|n| bytes.swap(a * 512 + n, b * 512 + n));
+            }
+        }
+        let ended = desk.unpack_as(&bytes, Compression::None, blob(&bytes));
+        unpacked += u32::from(ended.is_ok());
+    }
+    assert!((50..350).contains(&unpacked), "{unpacked} of 400: the test does not see both ends");
+}
+
+/// Changes one byte, and the checksum of the header it may be in, so that the change is not noticed there.
+fn reseal(bytes: &mut [u8], at: usize, value: u8) {
+    bytes[at] = value;
+    let block = at / 512 * 512;
+    let mut header = tar::Header::new_old();
+    header.as_mut_bytes().copy_from_slice(&bytes[block..block + 512]);
+    if header.as_old().cksum.iter().any(|byte| *byte != 0) {
+        header.set_cksum();
+        bytes[block..block + 512].copy_from_slice(header.as_bytes());
+    }
+}

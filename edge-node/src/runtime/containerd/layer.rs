@@ -68,13 +68,7 @@ pub(super) fn key(chain: Digest) -> Result<String, RuntimeError> {
     Ok(format!("{KEY}{}-{unique:016x}", chain.short()))
 }
 
-async fn fill(
-    client: &Client,
-    blobs: &Blobs,
-    layer: &Layer,
-    mounts: Vec<Mount>,
-    lowest: bool,
-) -> Result<(), RuntimeError> {
+async fn fill(client: &Client, blobs: &Blobs, layer: &Layer, mounts: Vec<Mount>, lowest: bool) -> Result<(), RuntimeError> {
     match target(&mounts, lowest) {
         Some(target) => work(blobs, layer, move |layer, file, stop| extract(layer, file, &target, stop)).await,
         None => {
