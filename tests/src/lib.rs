@@ -1,3 +1,5 @@
-//! Simulated world, real lanes, demo, benches and load generator: everything that runs hub and node together.
+//! What the tests, the demo and the benches share: real parts in private places, and a simulated world.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test lane that lacks a part must fail, loudly")]
 
+pub mod containerd;
 pub mod image;
