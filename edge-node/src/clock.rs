@@ -18,7 +18,8 @@ impl Clock {
     /// The machine's clocks.
     pub fn system() -> Self {
         let boot = clock_gettime(ClockId::Boottime);
-        let uptime = Duration::new(u64::try_from(boot.tv_sec).unwrap_or_default(), u32::try_from(boot.tv_nsec).unwrap_or_default());
+        let uptime =
+            Duration::new(u64::try_from(boot.tv_sec).unwrap_or_default(), u32::try_from(boot.tv_nsec).unwrap_or_default());
         Self { uptime, started: Instant::now(), wall: None }
     }
 

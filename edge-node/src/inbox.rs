@@ -5,7 +5,7 @@
 //! of it. A state that fails at any gate leaves the node on what it has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, RwLock, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use shared::accept::{Accept, Refusal, consider};
 use shared::fault::{Fault, Faulty, trust};
@@ -114,7 +114,12 @@ impl Inbox {
     }
 
     /// The releases that `desired` names and the node does not have, checked.
-    async fn releases(&self, desired: &Desired, publishers: &Keyring, link: &Link) -> Result<BTreeMap<Digest, (Envelope, Release)>, InboxError> {
+    async fn releases(
+        &self,
+        desired: &Desired,
+        publishers: &Keyring,
+        link: &Link,
+    ) -> Result<BTreeMap<Digest, (Envelope, Release)>, InboxError> {
         let known: BTreeSet<Digest> = self.held.releases();
         let mut new = BTreeMap::new();
         for (app, assignment) in &desired.apps {

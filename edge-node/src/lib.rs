@@ -3,6 +3,12 @@
 //! A node is a loop *observe → plan → apply → report* over a desired state that lies on its own disk; the
 //! link to the hub is only one of the things that can wake that loop.
 
+pub mod clock;
+pub mod held;
 pub mod images;
+pub mod inbox;
+pub mod journal;
+pub mod link;
+pub mod reconciler;
 pub mod runtime;
 pub mod store;

@@ -195,7 +195,9 @@ fn hear(link: &Link, message: &[u8]) -> Option<Inbound> {
         Ok(Down::EventsStored(below)) => return Some(Inbound::EventsStored(below)),
         Ok(Down::LogWanted(wanted)) => return Some(Inbound::LogWanted(wanted)),
         Ok(Down::LogEnough { request }) => return Some(Inbound::LogEnough(request)),
-        Err(wire::WireError::UnknownVersion(version)) => tracing::warn!(version, "the hub speaks a newer version; update this node"),
+        Err(wire::WireError::UnknownVersion(version)) => {
+            tracing::warn!(version, "the hub speaks a newer version; update this node")
+        }
         Err(error) => tracing::warn!(%error, "the hub sent something that is no message"),
     }
     None

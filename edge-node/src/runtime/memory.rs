@@ -93,7 +93,9 @@ impl Memory {
         let pid = u32::try_from(machine.starts).unwrap_or(u32::MAX);
         let Some(container) = machine.containers.get_mut(id) else { return };
         container.task = Task::Running { pid, since };
-        let (Some(code), after) = (number(&container.spec, "SIM_EXIT"), number(&container.spec, "SIM_AFTER").unwrap_or(0)) else { return };
+        let (Some(code), after) = (number(&container.spec, "SIM_EXIT"), number(&container.spec, "SIM_AFTER").unwrap_or(0)) else {
+            return;
+        };
         let (this, id, at) = (self.clone(), id.clone(), since + Duration::from_secs(u64::from(after)));
         tokio::spawn(async move {
             tokio::time::sleep_until(this.clock.instant(at)).await;

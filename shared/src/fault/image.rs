@@ -91,4 +91,7 @@ super::texts! {
     ENTRY_WHITEOUT = "image-entry-whiteout",
         "Layer {layer}: {entry} is a whiteout of no name. Rebuild the image",
         "层 {layer}：{entry} 是没有名称的删除标记。请重新构建镜像";
+    SERVICE_WITHOUT_IMAGE = "image-service-without-image",
+        "The release names no image for service {service}. Publish it again",
+        "该版本没有为服务 {service} 指定镜像。请重新发布";
 }

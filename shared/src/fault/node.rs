@@ -31,4 +31,43 @@ super::texts! {
     STATE_REPAIRED = "node-state-repaired",
         "The node's state file was damaged ({cause}) and was made anew from its second copy with {records} records. The damaged file lies beside it. Check the disk",
         "节点状态文件已损坏（{cause}），已用第二份副本重建，共 {records} 条记录。损坏的文件保留在旁边。请检查磁盘";
+    NO_SUCH_APP = "node-no-such-app",
+        "This node has no app {app} with service {service}. List them: edge-node ps",
+        "本节点没有应用 {app} 的服务 {service}。请查看列表：edge-node ps";
+    OPERATOR_STOP = "node-operator-stop",
+        "Stopped on site: {service}. It stays stopped until somebody starts it here",
+        "现场停止：{service}。在现场重新启动之前保持停止";
+    OPERATOR_START = "node-operator-start",
+        "Started on site: {service}",
+        "现场启动：{service}";
+    EVENT_ACCEPTED = "node-accepted",
+        "Accepted the desired state {stamp}",
+        "已接受期望状态 {stamp}";
+    EVENT_TRY = "node-release-tried",
+        "Release {release} is complete on disk and proves itself now",
+        "版本 {release} 已完整落盘，正在验证";
+    EVENT_KEEP = "node-release-kept",
+        "Release {release} proved itself",
+        "版本 {release} 验证通过";
+    EVENT_UNDO = "node-release-undone",
+        "Release {release} was undone, the last good one comes back: {cause}",
+        "版本 {release} 已撤销，恢复上一个正常版本：{cause}";
+    EVENT_FINISH = "node-service-finished",
+        "Service {service} ended well and is not started again",
+        "服务 {service} 正常结束，不再启动";
+    EVENT_GONE = "node-app-gone",
+        "The app was removed; its volumes are kept",
+        "应用已移除；数据卷保留";
+    EVENT_EXIT = "node-service-ended",
+        "Service {service} ended with code {code}",
+        "服务 {service} 以代码 {code} 结束";
+    EVENT_OUT_OF_MEMORY = "node-service-ended-out-of-memory",
+        "Service {service} was killed for want of memory (code {code}). Raise deploy.resources.limits.memory",
+        "服务 {service} 因内存不足被终止（代码 {code}）。请提高 deploy.resources.limits.memory";
+    EVENT_IMAGE_READY = "node-image-ready",
+        "Image {image} is unpacked, verified and synced",
+        "镜像 {image} 已解包、校验并落盘";
+    EVENT_STARTED = "node-started",
+        "The node daemon {version} started",
+        "节点守护进程 {version} 已启动";
 }
