@@ -1,4 +1,5 @@
 //! Properties of the manifest reader: what is written comes back, and no text makes it panic or slow.
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panic")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -228,6 +228,8 @@ fn every_refusal_has_its_place() {
         ("depends_on: [web]", "4:18 cycle"),
         ("depends_on: [nope]", "4:18 unknown-dependency"),
         ("depends_on: {web: {condition: maybe}}", "4:35 bad-condition"),
+        ("ports: [{published: 1}, {published: 2}]", "4:13 missing; 4:29 missing"),
+        ("ports: [{targt: 1, published: 2}]", "4:14 unknown-key"),
         ("image: x", "4:5 duplicate-key"),
     ] {
         let shown = show(web(lines));
