@@ -89,6 +89,11 @@ impl<'a> Reader<'a> {
     pub(super) fn fields<'n>(&mut self, at: &At<'n>, keys: &Keys) -> Option<Fields<'n>> {
         let mut entries = BTreeMap::new();
         for Entry { mark, key, node } in self.map(at)? {
+            if self.problems.is_full() && !keys.knows(key) {
+                // Nobody reads so many answers: finding out what was meant would be time for nothing.
+                self.problems.skip();
+                continue;
+            }
             match keys.refuse(key) {
                 Some(fault) => {
                     if let Some(near) = fault.params.get("near") {
@@ -206,7 +211,14 @@ impl<'a> Reader<'a> {
 
     /// Whether a problem is already known at `path`, above it or below it.
     fn follows(&self, path: &str) -> bool {
-        self.tainted.iter().any(|tainted| is_below(path, tainted) || is_below(tainted, path))
+        let above =
+            |(at, c): (usize, char)| matches!(c, '.' | '[') && path.get(..at).is_some_and(|above| self.tainted.contains(above));
+        self.tainted.contains(path)
+            || path.char_indices().any(above)
+            || ['.', '['].into_iter().any(|separator| {
+                let below = format!("{path}{separator}");
+                self.tainted.range(below.clone()..).next().is_some_and(|first| first.starts_with(&below))
+            })
     }
 }
 
@@ -236,11 +248,6 @@ fn place_of(places: &BTreeMap<String, Mark>, path: &str) -> Mark {
             None => return Mark::START,
         }
     }
-}
-
-/// Whether `path` is `above` or lies below it.
-fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn scalar(node: &Node) -> Option<&Scalar> {
