@@ -3,6 +3,7 @@
 //! Each value below encodes to exactly the bytes of its file and decodes back from them. `UPDATE=1` writes files
 //! that are missing and never replaces one: a change of bytes is a new version. Damaged bytes become an error or
 //! another value, never a panic.
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panic")]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -21,8 +22,10 @@ struct Golden {
     /// Decodes and encodes again.
     again: fn(&[u8]) -> Result<Vec<u8>, WireError>,
     /// Whether decoding gives the value.
-    equal: Box<dyn Fn(&[u8]) -> bool>,
+    equal: Equal,
 }
+
+type Equal = Box<dyn Fn(&[u8]) -> bool>;
 
 macro_rules! golden {
     ($kind:ident, $name:literal, $value:expr) => {{

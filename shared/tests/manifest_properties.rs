@@ -1,4 +1,5 @@
 //! Properties of the manifest reader: what is written comes back, and no text makes it panic or slow.
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panic")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -294,6 +295,11 @@ fn the_texts_of_the_issue() {
     let nested = format!("services: {{a: {{image: \"{}\"}}}}", "${A:-".repeat(100_000));
     let services: String = (0..5000).map(|n| format!("  s{n}: {{image: a, depends_on: [s{}]}}\n", (n * 7 + 1) % 5000)).collect();
     let services = format!("services:\n{services}");
+    let wrong: String = (0..24_000).map(|n| format!("  s{n}: {{imag{n}: 1}}\n")).collect();
+    let wrong = format!("services:\n{wrong}");
+    let unknown = format!("services: {{a: {{{}}}}}", (0..24_000).map(|n| format!("stopgraceperiod{n}: 1, ")).collect::<String>());
+    let ports: String = (0..9_000).map(|n| format!("\"10.0.{}.{}:80:80\", ", n / 256, n % 256)).collect();
+    let ports = format!("services: {{a: {{image: b, ports: [{ports}]}}}}");
     let numbers = "services: {a: {image: b, cpus: 1e400, mem_limit: 1e400, pids_limit: 1e400, user: 1e400}}";
     for text in [
         &laughs,
@@ -304,6 +310,9 @@ fn the_texts_of_the_issue() {
         &variables,
         &nested,
         &services,
+        &wrong,
+        &unknown,
+        &ports,
         "\u{feff}a: b",
         "a\0b",
         numbers,
