@@ -18,6 +18,9 @@ use crate::runtime::RuntimeError;
 const SIGKILL: u32 = 9;
 /// A killed process that is still there after this time hangs in the kernel.
 const KILL_LIMIT: Duration = Duration::from_secs(20);
+/// How often, and how long apart, a task is created that containerd still thinks is there.
+const CREATE_TRIES: u32 = 50;
+const CREATE_EVERY: Duration = Duration::from_millis(100);
 /// A list of all tasks of a node fits; the client's default of 4 MiB would not bound it better.
 pub const LIST_MAX: usize = 64 << 20;
 
@@ -51,8 +54,17 @@ pub async fn create(client: &Client, id: &InstanceId, rootfs: Vec<Mount>, log: &
         stderr: log.into(),
         ..CreateTaskRequest::default()
     };
-    tasks(client).create(client.request(request)).await.map_err(failed("create a task"))?;
-    Ok(())
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match tasks(client).create(client.request(request.clone())).await {
+            Ok(_) => return Ok(()),
+            // containerd still clears up after a shim that was killed, although it shows no task any more.
+            Err(status) if exists(&status) && tries < CREATE_TRIES => drop(delete(client, id).await),
+            Err(status) => return Err(failed("create a task")(status)),
+        }
+        tokio::time::sleep(CREATE_EVERY).await;
+    }
 }
 
 /// Starts the process that [`create`] made.

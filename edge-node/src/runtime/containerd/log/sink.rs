@@ -19,6 +19,9 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use super::line::{self, Stream, TEXT_MAX};
 use super::{CURRENT, PREVIOUS};
 
+/// Written at once, in bytes: longer than any line, and shorter than any file, because one read of short lines grows
+/// many times when each gets its time.
+const PIECE: usize = 2 * TEXT_MAX;
 /// Argument before the directory.
 const DIR: &str = "causeway-log";
 /// Argument before the largest size of one file.
@@ -166,12 +169,20 @@ impl Log {
         Ok(Self { dir: dir.into(), file: open(&dir.join(CURRENT))?, max })
     }
 
-    /// Appends in one write, so that lines of two writers never mix, and rotates before the cap is passed.
+    /// Appends whole lines in few writes, so that lines of two writers never mix, and rotates before the cap is passed.
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        if self.file.metadata()?.len() + lines.len() as u64 > self.max {
-            self.rotate()?;
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let piece =
+                rest.get(..PIECE).and_then(|piece| piece.iter().rposition(|byte| *byte == b'\n')).map_or(rest.len(), |at| at + 1);
+            let (piece, tail) = rest.split_at(piece);
+            if self.file.metadata()?.len() + piece.len() as u64 > self.max {
+                self.rotate()?;
+            }
+            self.file.write_all(piece)?;
+            rest = tail;
         }
-        self.file.write_all(lines)
+        Ok(())
     }
 
     /// Only one writer renames; the other one sees that its file is no longer the current one and follows.
