@@ -222,7 +222,7 @@ async fn a_container_is_locked_down_in_the_kernels_own_words() {
         "\nweb\n",
         "home=/root",
         "device-ok",
-        "ping-ok",
+        "ping=0 2147483647",
     ] {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
     }

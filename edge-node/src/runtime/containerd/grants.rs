@@ -47,7 +47,12 @@ pub fn device(device: &Device, allowed: &[String]) -> Result<DeviceNode, Fault> 
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::CharacterDevice => "c",
         FileType::BlockDevice => "b",
-        _ => return Err(refused()),
+        FileType::RegularFile
+        | FileType::Directory
+        | FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::Unknown => return Err(refused()),
     };
     let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
     let path = path.display().to_string();
@@ -170,10 +175,10 @@ mod tests {
         let refused = Err(node::DEVICE_REFUSED.code.to_owned());
         assert_eq!(ask("/dev/zero", "rw", &["/dev/zero"]), Ok(("c", 1, 5)));
         assert_eq!(ask("/dev/zero", "rw", &["/dev/tty"]), refused);
-        assert_eq!(ask("/dev/mem", "r", &["/dev/zero"]).is_err(), true);
+        assert!(ask("/dev/mem", "r", &["/dev/zero"]).is_err());
         assert_eq!(ask("/dev/shm", "r", &["/dev/"]), refused);
         assert_eq!(ask("/dev/../etc/passwd", "r", &["/dev/"]), refused);
-        assert_eq!(ask("/dev/fd/0", "r", &["/dev/"]).is_err(), true);
+        assert!(ask("/dev/fd/0", "r", &["/dev/"]).is_err());
         assert_eq!(ask("/etc/passwd", "r", &["/"]), refused);
         assert_eq!(ask("/dev/zero", "rx", &["/dev/zero"]), refused);
         assert_eq!(ask("/dev/zero", "", &["/dev/zero"]), refused);

@@ -31,12 +31,11 @@ pub fn tail(dir: &Path, count: usize) -> io::Result<(Vec<Line>, Follow)> {
     };
     let mut lines = parse(&bytes);
     let room = READ_MAX - bytes.len();
-    if lines.len() < count && room > 0 {
-        if let Some(file) = open(&dir.join(PREVIOUS))? {
-            let mut older = parse(&end_of(&file, room)?.0);
-            older.append(&mut lines);
-            lines = older;
-        }
+    let more = lines.len() < count && room > 0;
+    if let Some(file) = more.then(|| open(&dir.join(PREVIOUS))).transpose()?.flatten() {
+        let mut older = parse(&end_of(&file, room)?.0);
+        older.append(&mut lines);
+        lines = older;
     }
     lines.drain(..lines.len().saturating_sub(count));
     Ok((lines, Follow { dir: dir.into(), file: current, offset }))
@@ -45,7 +44,7 @@ pub fn tail(dir: &Path, count: usize) -> io::Result<(Vec<Line>, Follow)> {
 impl Follow {
     /// The complete lines that came since the last call, out of at most [`READ_MAX`] bytes; none when there is nothing
     /// new. Lines of a file that was rotated away are not lost unless it was rotated twice between two calls.
-    pub fn next(&mut self) -> io::Result<Vec<Line>> {
+    pub fn more(&mut self) -> io::Result<Vec<Line>> {
         let mut lines = self.read_on()?;
         if lines.is_empty() && self.was_rotated()? {
             self.file = open(&self.dir.join(CURRENT))?;
@@ -152,15 +151,15 @@ mod tests {
     fn following_goes_on_over_a_rotation() {
         let dir = tempfile::tempdir().expect("directory");
         let (_, mut follow) = tail(dir.path(), 0).expect("nothing yet");
-        assert!(follow.next().expect("nothing").is_empty());
+        assert!(follow.more().expect("nothing").is_empty());
         write(dir.path(), CURRENT, 0..2);
-        assert_eq!(texts(&follow.next().expect("two")), ["0", "1"]);
+        assert_eq!(texts(&follow.more().expect("two")), ["0", "1"]);
         write(dir.path(), CURRENT, 2..3);
         std::fs::rename(dir.path().join(CURRENT), dir.path().join(PREVIOUS)).expect("rotate");
         write(dir.path(), CURRENT, 3..4);
-        assert_eq!(texts(&follow.next().expect("the old file first")), ["2"]);
-        assert_eq!(texts(&follow.next().expect("then the new one")), ["3"]);
-        assert!(follow.next().expect("nothing").is_empty());
+        assert_eq!(texts(&follow.more().expect("the old file first")), ["2"]);
+        assert_eq!(texts(&follow.more().expect("then the new one")), ["3"]);
+        assert!(follow.more().expect("nothing").is_empty());
     }
 
     #[test]
@@ -170,9 +169,9 @@ mod tests {
         let (_, mut follow) = tail(dir.path(), 0).expect("tail");
         let mut file = std::fs::OpenOptions::new().append(true).open(dir.path().join(CURRENT)).expect("file");
         file.write_all(b"2026-11-21T00:00:00.000000000Z out ha").expect("half");
-        assert!(follow.next().expect("half").is_empty());
+        assert!(follow.more().expect("half").is_empty());
         file.write_all(b"lf\n").expect("rest");
-        assert_eq!(texts(&follow.next().expect("whole")), ["half"]);
+        assert_eq!(texts(&follow.more().expect("whole")), ["half"]);
     }
 
     #[test]
