@@ -1,4 +1,5 @@
 //! What the tests, the demo and the benches share: real parts in private places.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test lane that lacks a part must fail, loudly")]
 
+pub mod busybox;
 pub mod containerd;
