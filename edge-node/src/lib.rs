@@ -12,3 +12,4 @@ pub mod link;
 pub mod reconciler;
 pub mod runtime;
 pub mod store;
+mod sys;

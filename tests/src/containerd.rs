@@ -118,6 +118,7 @@ impl Private {
         self.unmount(&self.state());
         drop(std::fs::remove_dir_all(self.state()));
         drop(std::fs::remove_dir_all(self.runc()));
+        remove_network(&self.unique, &self.subnet);
     }
 
     /// Process ids of the shims of our containers, by container.

@@ -459,7 +459,7 @@ fn too_many_entries_and_a_stop_end_it() {
 }
 
 /// A file system of one MiB on a directory, until dropped.
-struct Small(std::path::PathBuf);
+struct Small(PathBuf);
 
 impl Small {
     fn on(path: &Path) -> Self {

@@ -83,8 +83,7 @@ impl Images {
             }
             made?;
         }
-        self.drop_blobs(image);
-        Ok(())
+        self.drop_blobs(image).await
     }
 
     async fn make(&self, lease: &Lease, image: &Image, documents: [Vec<u8>; 2]) -> Result<(), RuntimeError> {
@@ -228,13 +227,17 @@ impl Images {
     }
 
     /// The bytes are in containerd now. A blob that stays is found by the next sweep.
-    fn drop_blobs(&self, image: &Image) {
-        let layers = image.layers.iter().map(|layer| layer.blob);
-        for blob in layers.chain([image.manifest, image.config]) {
-            if let Err(error) = self.blobs.remove(blob.digest) {
-                tracing::warn!(%error, "a blob that is not needed any more stays");
+    async fn drop_blobs(&self, image: &Image) -> Result<(), RuntimeError> {
+        let (blobs, image) = (self.blobs.clone(), image.clone());
+        let remove = move || {
+            let layers = image.layers.iter().map(|layer| layer.blob);
+            for blob in layers.chain([image.manifest, image.config]) {
+                if let Err(error) = blobs.remove(blob.digest) {
+                    tracing::warn!(%error, "a blob that is not needed any more stays");
+                }
             }
-        }
+        };
+        blocking("removing blobs", remove).await
     }
 }
 
