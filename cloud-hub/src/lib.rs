@@ -1,3 +1,4 @@
 //! The app center: it stores releases, says what runs where, and delivers both to the nodes.
 
+pub mod blobs;
 pub mod store;
