@@ -3,6 +3,7 @@
 //! Reads run beside each other on blocking threads, each on its own snapshot; all writes go through one thread
 //! ([`writer`]) that takes waiting commits together. A queue of 256 commits is the bound: then callers wait.
 
+mod backup;
 mod file;
 mod tables;
 mod writer;
@@ -61,6 +62,17 @@ impl RedbStore {
             .spawn(writing)
             .map_err(|error| StoreError::Failed { doing: "starting the writer", source: Arc::new(error) })?;
         Ok(Self { file, feed, jobs, closed })
+    }
+
+    /// Writes a consistent backup to `path` while the store goes on working; the file appears whole or not at all.
+    pub async fn export(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_owned();
+        self.read(move |snapshot| backup::export(snapshot, &path)).await
+    }
+
+    /// Makes a new store file at `path`, which must not exist, from a backup. A damaged backup makes nothing. Blocks.
+    pub fn import(backup: &Path, path: &Path) -> Result<(), StoreError> {
+        backup::import(backup, path)
     }
 
     /// Waits for all commits that were asked for and closes the file, so that it can be opened again.
@@ -223,6 +235,32 @@ mod tests {
         assert_eq!(store.get("a").await.unwrap(), Some(Record { revision, value: b"1".to_vec() }));
         assert_eq!(store.read_log("l", 0, 9).await.unwrap(), [(0, b"x".to_vec())]);
         assert!(matches!(store.changes(0, 9).await, Err(StoreError::Compacted { oldest: 1 })), "history begins at the start");
+    }
+
+    #[tokio::test]
+    async fn a_backup_is_the_same_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let (backup, path) = (dir.path().join("backup"), dir.path().join("hub.redb"));
+        let store: Arc<RedbStore> = Arc::new(RedbStore::in_memory().unwrap());
+        conformance(Arc::clone(&store) as Arc<dyn Store>).await;
+        store.export(&backup).await.unwrap();
+
+        RedbStore::import(&backup, &path).unwrap();
+        let copy = RedbStore::open(&path).unwrap();
+        assert_eq!(copy.revision().await.unwrap(), store.revision().await.unwrap());
+        assert_eq!(copy.list("", None, 999).await.unwrap(), store.list("", None, 999).await.unwrap());
+        for log in ["log/a", "log/b"] {
+            assert_eq!(copy.log_bounds(log).await.unwrap(), store.log_bounds(log).await.unwrap());
+            assert_eq!(copy.read_log(log, 0, 99).await.unwrap(), store.read_log(log, 0, 99).await.unwrap());
+        }
+
+        assert!(RedbStore::import(&backup, &path).unwrap_err().to_string().contains("reading the backup"), "it exists");
+        let cut = std::fs::read(&backup).unwrap();
+        std::fs::write(&backup, &cut[..cut.len() - 1]).unwrap();
+        RedbStore::import(&backup, &dir.path().join("other.redb")).unwrap_err();
+        let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["backup", "hub.redb"], "nothing half made is left");
     }
 
     #[tokio::test]
