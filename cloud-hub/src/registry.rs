@@ -2,7 +2,7 @@
 //!
 //! `oci-client` parses references and does the token dance (distribution specification, "auth"); the requests for
 //! content are made here, because they must be bounded: a document ends at [`DOCUMENT_MAX`], a silent connection after
-//! [`IDLE`], a range that is not what was asked for is refused. Every byte is verified by who asked for it.
+//! half a minute, a range that is not what was asked for is refused. Every byte is verified by who asked for it.
 
 mod error;
 

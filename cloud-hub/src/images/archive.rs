@@ -4,7 +4,7 @@
 //! [`ArchiveImage::blobs`] with [`ArchiveImage::open`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Cursor, Read};
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use super::error::join;
 use super::examine::{Known, examine, platform_of, read_document};
 use super::source::{Slice, Source};
 use super::walk::Forward;
-use super::{Content, Finder, ImageError, Limits, OnProgress, Wanted};
+use super::{Content, Finder, ImageError, Limits, OnProgress, Opened, Wanted};
 
 /// Annotations that name an image in a layout: OCI's, and the full name that containerd and Docker add.
 const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
@@ -98,11 +98,11 @@ impl ArchiveImage {
 }
 
 impl Content for Files {
-    fn open(&self, digest: &Digest) -> io::Result<Option<(u64, Box<dyn Read + Send + '_>)>> {
+    fn open(&self, digest: &Digest) -> Result<Option<Opened<'_>>, ImageError> {
         if let Some(bytes) = self.made.get(digest) {
             return Ok(Some((bytes.len() as u64, Box::new(bytes.as_slice()))));
         }
-        let slice = self.slice(digest).map_err(io::Error::other)?;
+        let slice = self.slice(digest)?;
         Ok(slice.map(|slice| (slice.left(), Box::new(slice) as Box<dyn Read + Send>)))
     }
 }

@@ -1,4 +1,4 @@
-//! From a registry into the hub's blobs, then [`examine`].
+//! From a registry into the hub's blobs, then [`examine()`].
 //!
 //! A blob that is cut goes on where it ended; one that moves too slowly ends: whatever a registry does, a pull is over
 //! after a time that is known from the sizes in the manifest.

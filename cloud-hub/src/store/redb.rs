@@ -1,7 +1,7 @@
 //! [`Store`] in one redb file, or in memory.
 //!
 //! Reads run beside each other on blocking threads, each on its own snapshot; all writes go through one thread
-//! ([`writer`]) that takes waiting commits together. A queue of 256 commits is the bound: then callers wait.
+//! (`writer`) that takes waiting commits together. A queue of 256 commits is the bound: then callers wait.
 
 mod backup;
 mod file;
