@@ -15,17 +15,21 @@ pub mod client;
 mod clock;
 mod config;
 mod container;
-mod document;
+pub mod content;
 mod event;
 mod exits;
 mod files;
 mod grants;
 mod hosts;
+pub mod image;
+mod layer;
+pub mod lease;
 pub mod log;
 mod network;
 mod observe;
 mod probe;
 mod rootfs;
+pub mod snapshot;
 mod spec;
 mod task;
 mod user;
@@ -44,14 +48,17 @@ use tokio::task::JoinHandle;
 use self::client::Client;
 pub use self::config::Config;
 use self::exits::Exits;
+use self::image::Images;
 use self::network::Network;
 use self::spec::Host;
 use super::{Observed, ProbeFailure, Runtime, RuntimeError};
+use crate::images::blobs::Blobs;
 
 /// The runtime that ships: containers of one containerd namespace.
 pub struct Containerd {
     config: Arc<Config>,
     client: Client,
+    images: Images,
     network: Network,
     host: Host,
     exits: Arc<Exits>,
@@ -62,13 +69,14 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// Connects lazily, and begins to listen for events on the current tokio runtime.
-    pub fn new(config: Config) -> Result<Self, RuntimeError> {
+    /// Connects lazily, and begins to listen for events on the current tokio runtime. Images are unpacked from `blobs`.
+    pub fn new(config: Config, blobs: Blobs) -> Result<Self, RuntimeError> {
         let client = Client::lazy(&config.socket, &config.namespace)?;
+        let images = Images::new(client.clone(), &config.snapshotter, blobs);
         let (exits, wake) = (Arc::new(Exits::default()), Arc::new(Notify::new()));
         let events = tokio::spawn(event::listen(client.clone(), config.namespace.clone(), exits.clone(), wake.clone()));
         let (network, host) = (Network::load(&config), host());
-        Ok(Self { config: Arc::new(config), client, network, host, exits, wake, swept: AtomicBool::new(false), events })
+        Ok(Self { config: Arc::new(config), client, images, network, host, exits, wake, swept: AtomicBool::new(false), events })
     }
 }
 
@@ -85,12 +93,12 @@ impl Runtime for Containerd {
 
     async fn apply(&self, step: &Step) -> Result<(), RuntimeError> {
         match step {
-            Step::Unpack(_) => Ok(()),
+            Step::Unpack(image) => Box::pin(self.images.unpack(image, clock::wall())).await,
             Step::Create(spec) => Box::pin(self.create(spec)).await,
             Step::Start(id, spec) => Box::pin(self.start(id, spec)).await,
             Step::Stop(id) => self.stop(id).await,
             Step::Remove(id) => self.remove(id).await,
-            Step::DropImage(_) => Ok(()),
+            Step::DropImage(image) => self.images.remove(*image).await,
         }
     }
 
