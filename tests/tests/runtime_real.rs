@@ -1,11 +1,14 @@
 //! The containerd runtime against real parts: a private containerd, runc, CNI plugins, iptables, and the kernel's own
 //! word on what a container may do. Needs root; fails where a part is missing (`make test` installs them).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use edge_node::images::blobs::Blobs;
+use edge_node::images::fetch::fetch;
 use edge_node::runtime::containerd::log::read;
 use edge_node::runtime::containerd::{Config, Containerd};
 use edge_node::runtime::{Runtime, RuntimeError, Seen};
@@ -27,6 +30,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A node's runtime with everything below one directory.
 struct World {
     runtime: Option<Containerd>,
+    blobs: Blobs,
     private: Private,
     image: Image,
     config: Config,
@@ -43,7 +47,7 @@ impl World {
     async fn with(image: &Value) -> Self {
         let dir = tempfile::tempdir().expect("directory");
         let private = Private::start(dir.path()).await;
-        let image = busybox::import(&private, dir.path(), image);
+        let blobs = Blobs::open(&dir.path().join("node/blobs"), "boot").expect("blobs");
         let config = Config {
             socket: private.socket(),
             namespace: private.namespace().into(),
@@ -58,15 +62,19 @@ impl World {
             ..Config::default()
         };
         std::fs::create_dir(dir.path().join("site")).expect("directory");
-        let mut world = Self { runtime: None, private, image, config, dir };
+        let (image, memory) = busybox::image(image);
+        let progress = tokio::sync::watch::Sender::default();
+        fetch(&memory, &blobs, &image, &BTreeSet::new(), &progress).await.expect("the image's bytes");
+        let mut world = Self { runtime: None, blobs, private, image, config, dir };
         world.daemon();
+        world.apply(Step::Unpack(world.image.clone())).await;
         world
     }
 
     /// A new daemon, as after its restart.
     fn daemon(&mut self) {
         self.runtime = None;
-        self.runtime = Some(Containerd::new(self.config.clone()).expect("a runtime"));
+        self.runtime = Some(Containerd::new(self.config.clone(), self.blobs.clone()).expect("a runtime"));
     }
 
     fn runtime(&self) -> &Containerd {

@@ -1,25 +1,24 @@
 //! An instance from nothing to a running process, again after its process or the machine ended, and back to nothing.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use containerd_client::services::v1::container::Runtime;
 use containerd_client::services::v1::containers_client::ContainersClient;
-use containerd_client::services::v1::leases_client::LeasesClient;
-use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
-use containerd_client::services::v1::snapshots::{MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest};
 use containerd_client::services::v1::{
-    Container, CreateContainerRequest, CreateRequest, DeleteContainerRequest, DeleteRequest, GetContainerRequest,
-    UpdateContainerRequest,
+    Container, CreateContainerRequest, DeleteContainerRequest, GetContainerRequest, UpdateContainerRequest,
 };
 use containerd_client::types::Mount;
 use prost_types::{Any, FieldMask};
-use shared::oci::{ImageConfig, chain_ids};
-use shared::release::InstanceSpec;
+use shared::oci::{DOCUMENT_MAX, ImageConfig, chain_ids};
+use shared::release::{Image, InstanceSpec};
 use shared::state::InstanceId;
 
-use super::client::{Client, exists, failed, missing};
+use super::client::{Client, failed, missing};
+use super::image::blocking;
+use super::lease::Lease;
+use super::snapshot::Snapshots;
 use super::spec::{Ground, Lent, Rules};
-use super::{Containerd, document, failed_to, files, grants, log, rootfs, spec, task};
+use super::{Containerd, clock, content, failed_to, files, grants, log, rootfs, spec, task};
 use crate::runtime::RuntimeError;
 
 const RUNTIME: &str = "io.containerd.runc.v2";
@@ -33,8 +32,8 @@ pub const HASH: &str = "causeway/hash";
 const GRACE: &str = "causeway/grace";
 /// Number of the stop signal.
 const SIGNAL: &str = "causeway/signal";
-/// What a killed daemon left under a lease is garbage after this time.
-const LEASE_LIFE: Duration = Duration::from_secs(24 * 3600);
+const LOOK_UP: &str = "look up the user in the image";
+const MAKE_FILES: &str = "make the files of an instance";
 
 /// What an instance needs before its process can be made.
 struct Parts {
@@ -63,8 +62,8 @@ impl Containerd {
         }
         self.exits.forget(id);
         self.network.claim(id, spec)?;
-        let (container, mounts, parts) =
-            tokio::join!(container(&self.client, id), mounts(&self.client, &self.config.snapshotter, id), self.gather(id, spec),);
+        let (snapshots, key) = (self.snapshots(), id.to_string());
+        let (container, mounts, parts) = tokio::join!(container(&self.client, id), snapshots.mounts(&key), self.gather(id, spec));
         let (container, mounts, parts) = (container?, mounts?, parts?);
         let renew = async {
             let made = self.describe(id, spec, parts, &mounts).await?;
@@ -87,9 +86,10 @@ impl Containerd {
     /// Ends the process, then frees address and ports; [`start`](Self::start) makes them anew.
     pub(super) async fn stop(&self, id: &InstanceId) -> Result<(), RuntimeError> {
         let Some(container) = find(&self.client, id).await? else { return Ok(()) };
-        let number = |label: &str| container.labels.get(label).and_then(|text| text.parse::<u32>().ok());
-        let grace = Duration::from_millis(number(GRACE).unwrap_or(10_000).into());
-        task::stop(&self.client, id, number(SIGNAL).unwrap_or(15), grace).await?;
+        let number = |label: &str| container.labels.get(label).and_then(|text| text.parse::<u64>().ok());
+        let grace = Duration::from_millis(number(GRACE).unwrap_or(10_000));
+        let signal = number(SIGNAL).and_then(|signal| u32::try_from(signal).ok()).unwrap_or(15);
+        task::stop(&self.client, id, signal, grace).await?;
         self.network.detach(id).await
     }
 
@@ -103,7 +103,7 @@ impl Containerd {
             Err(status) if !missing(&status) => return Err(failed("delete a container")(status)),
             _ => {}
         }
-        self.remove_snapshot(id).await?;
+        self.snapshots().remove(id.as_str()).await?;
         self.exits.forget(id);
         self.discard(id).await
     }
@@ -111,16 +111,16 @@ impl Containerd {
     /// Everything from the ports to the running process.
     async fn make(&self, id: &InstanceId, spec: &InstanceSpec) -> Result<(), RuntimeError> {
         self.network.claim(id, spec)?;
-        let lease = format!("make-{id}");
-        let (held, parts) = tokio::join!(hold(&self.client, &lease), self.gather(id, spec));
-        let result = match held.and(parts) {
+        let taken = Lease::take(&self.client, format!("make-{id}"), clock::wall());
+        let (lease, parts) = tokio::join!(taken, self.gather(id, spec));
+        let lease = lease?;
+        let result = match parts {
             Ok(parts) => {
-                let assembled = self.assemble(id, spec, parts, &lease);
-                let (connected, assembled) = tokio::join!(self.network.connect(id), assembled);
+                let (connected, assembled) = tokio::join!(self.network.connect(id), self.assemble(id, spec, parts, lease));
                 connected.and(assembled)
             }
             Err(error) => {
-                release(&self.client, &lease).await;
+                self.release(lease).await;
                 Err(error)
             }
         };
@@ -130,26 +130,44 @@ impl Containerd {
 
     /// Snapshot, container object and task, held by a lease until the container object names the snapshot: a fresh one
     /// is garbage to containerd.
-    async fn assemble(&self, id: &InstanceId, spec: &InstanceSpec, parts: Parts, lease: &str) -> Result<(), RuntimeError> {
-        let leased = self.client.leased(lease)?;
-        let registered = async {
-            let mounts = prepare(&leased, &self.config.snapshotter, id, spec).await?;
-            let container = self.describe(id, spec, parts, &mounts).await?;
-            let request = CreateContainerRequest { container: Some(container) };
-            let created = ContainersClient::new(leased.channel()).create(leased.request(request)).await;
-            created.map_err(failed("create a container"))?;
-            Ok(mounts)
-        };
-        match registered.await {
+    async fn assemble(&self, id: &InstanceId, spec: &InstanceSpec, parts: Parts, lease: Lease) -> Result<(), RuntimeError> {
+        match self.register(id, spec, parts, lease.client()).await {
             Ok(mounts) => {
-                let ((), created) = tokio::join!(release(&self.client, lease), self.create_task(id, spec, mounts));
+                let ((), created) = tokio::join!(self.release(lease), self.create_task(id, spec, mounts));
                 created
             }
             Err(error) => {
-                release(&self.client, lease).await;
+                self.release(lease).await;
                 Err(error)
             }
         }
+    }
+
+    /// A writable snapshot on top of the image's layers, named like the instance, and the container object.
+    async fn register(
+        &self,
+        id: &InstanceId,
+        spec: &InstanceSpec,
+        parts: Parts,
+        leased: &Client,
+    ) -> Result<Vec<Mount>, RuntimeError> {
+        let top = chain_ids(&spec.image.diff_ids()).last().map(ToString::to_string).unwrap_or_default();
+        let mounts = Snapshots::new(leased, &self.config.snapshotter).prepare(id.as_str(), &top).await?;
+        let container = Some(self.describe(id, spec, parts, &mounts).await?);
+        let request = leased.request(CreateContainerRequest { container });
+        ContainersClient::new(leased.channel()).create(request).await.map_err(failed("create a container"))?;
+        Ok(mounts)
+    }
+
+    /// A lease that could not be released expires.
+    async fn release(&self, lease: Lease) {
+        if let Err(error) = lease.release(&self.client).await {
+            tracing::debug!(%error, "a lease stays until it expires");
+        }
+    }
+
+    fn snapshots(&self) -> Snapshots<'_> {
+        Snapshots::new(&self.client, &self.config.snapshotter)
     }
 
     /// Takes back a half-made instance. What cannot be taken back now is swept by the next daemon.
@@ -164,10 +182,10 @@ impl Containerd {
     /// What can be had at the same time: the image's config, the node's files, the network namespace.
     async fn gather(&self, id: &InstanceId, spec: &InstanceSpec) -> Result<Parts, RuntimeError> {
         let (config, owned, at) = (self.config.clone(), spec.clone(), id.clone());
-        let lend = tokio::task::spawn_blocking(move || files::lend(&config, &at, &owned));
-        let image = document::image_config(&self.client, &spec.image);
+        let lend = blocking(MAKE_FILES, move || files::lend(&config, &at, &owned));
+        let image = image_config(&self.client, &spec.image);
         let (lent, image, opened) = tokio::join!(lend, image, self.network.open(id));
-        let lent = lent.map_err(failed_to("make the files of an instance"))??;
+        let lent = lent??;
         opened?;
         Ok(Parts { image: image?, lent })
     }
@@ -221,13 +239,12 @@ impl Containerd {
         let look = move || -> Result<_, RuntimeError> {
             let devices = owned.definition.devices.iter().map(|device| grants::device(device, &config.devices));
             let devices = devices.collect::<Result<Vec<_>, _>>().map_err(RuntimeError::Refused)?;
-            let user = rootfs::resolve_user(&mounts, &at, &name).map_err(failed_to("look up the user in the image"))?;
+            let user = rootfs::resolve_user(&mounts, &at, &name).map_err(failed_to(LOOK_UP))?;
             let user = user.map_err(|error| RuntimeError::Refused(shared::fault::Faulty::fault(&error)))?;
             let volumes = files::volumes(&config, &owned, &user)?;
             Ok((devices, user, volumes))
         };
-        let (devices, user, volumes) =
-            tokio::task::spawn_blocking(look).await.map_err(failed_to("look up the user in the image"))??;
+        let (devices, user, volumes) = blocking(LOOK_UP, look).await??;
         lent.extend(volumes);
         let network = self.network.netns(id, spec.definition.network_mode);
         Ok(Ground { user, lent, devices, network, host: self.host, cgroup: self.cgroup(id) })
@@ -239,18 +256,9 @@ impl Containerd {
         task::create(&self.client, id, mounts, &log).await
     }
 
-    async fn remove_snapshot(&self, id: &InstanceId) -> Result<(), RuntimeError> {
-        let request = RemoveSnapshotRequest { snapshotter: self.config.snapshotter.clone(), key: id.to_string() };
-        match SnapshotsClient::new(self.client.channel()).remove(self.client.request(request)).await {
-            Err(status) if !missing(&status) => Err(failed("remove a snapshot")(status)),
-            _ => Ok(()),
-        }
-    }
-
     async fn discard(&self, id: &InstanceId) -> Result<(), RuntimeError> {
         let (config, id) = (self.config.clone(), id.clone());
-        let discarded = tokio::task::spawn_blocking(move || files::discard(&config, &id)).await;
-        discarded.map_err(failed_to("remove the files of an instance"))?
+        blocking(MAKE_FILES, move || files::discard(&config, &id)).await?
     }
 
     /// The cgroup of an instance; runc's cgroup names are global, as is its state.
@@ -259,41 +267,12 @@ impl Containerd {
     }
 }
 
-async fn hold(client: &Client, lease: &str) -> Result<(), RuntimeError> {
-    let expire = log::line::rfc3339(SystemTime::now() + LEASE_LIFE);
-    let labels = [("containerd.io/gc.expire".to_owned(), expire)].into_iter().collect();
-    let request = CreateRequest { id: lease.into(), labels };
-    match LeasesClient::new(client.channel()).create(client.request(request)).await {
-        Err(status) if !exists(&status) => Err(failed("create a lease")(status)),
-        _ => Ok(()),
-    }
-}
-
-/// A lease that could not be deleted expires.
-async fn release(client: &Client, lease: &str) {
-    let request = DeleteRequest { id: lease.into(), sync: false };
-    if let Err(status) = LeasesClient::new(client.channel()).delete(client.request(request)).await {
-        tracing::debug!(lease, %status, "a lease stays until it expires");
-    }
-}
-
-/// A writable snapshot on top of the image's layers, named like the instance.
-async fn prepare(client: &Client, snapshotter: &str, id: &InstanceId, spec: &InstanceSpec) -> Result<Vec<Mount>, RuntimeError> {
-    let parent = chain_ids(&spec.image.diff_ids()).last().map(ToString::to_string).unwrap_or_default();
-    let request = PrepareSnapshotRequest {
-        snapshotter: snapshotter.into(),
-        key: id.to_string(),
-        parent,
-        ..PrepareSnapshotRequest::default()
-    };
-    let answer = SnapshotsClient::new(client.channel()).prepare(client.request(request)).await;
-    Ok(answer.map_err(failed("prepare a snapshot"))?.into_inner().mounts)
-}
-
-async fn mounts(client: &Client, snapshotter: &str, id: &InstanceId) -> Result<Vec<Mount>, RuntimeError> {
-    let request = MountsRequest { snapshotter: snapshotter.into(), key: id.to_string() };
-    let answer = SnapshotsClient::new(client.channel()).mounts(client.request(request)).await;
-    Ok(answer.map_err(failed("find a snapshot"))?.into_inner().mounts)
+/// The image's defaults, by the digest that was signed.
+async fn image_config(client: &Client, image: &Image) -> Result<ImageConfig, RuntimeError> {
+    const DOING: &str = "read the image's config";
+    let bytes = content::read(client, image.config.digest, DOCUMENT_MAX).await?;
+    let bytes = bytes.ok_or_else(|| failed_to(DOING)(format!("{} is not there", image.config.digest)))?;
+    serde_json::from_slice(&bytes).map_err(failed_to(DOING))
 }
 
 async fn container(client: &Client, id: &InstanceId) -> Result<Container, RuntimeError> {

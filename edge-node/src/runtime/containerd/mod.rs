@@ -16,7 +16,6 @@ mod clock;
 mod config;
 mod container;
 pub mod content;
-mod document;
 mod event;
 mod exits;
 mod files;
@@ -49,14 +48,17 @@ use tokio::task::JoinHandle;
 use self::client::Client;
 pub use self::config::Config;
 use self::exits::Exits;
+use self::image::Images;
 use self::network::Network;
 use self::spec::Host;
 use super::{Observed, ProbeFailure, Runtime, RuntimeError};
+use crate::images::blobs::Blobs;
 
 /// The runtime that ships: containers of one containerd namespace.
 pub struct Containerd {
     config: Arc<Config>,
     client: Client,
+    images: Images,
     network: Network,
     host: Host,
     exits: Arc<Exits>,
@@ -67,13 +69,14 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// Connects lazily, and begins to listen for events on the current tokio runtime.
-    pub fn new(config: Config) -> Result<Self, RuntimeError> {
+    /// Connects lazily, and begins to listen for events on the current tokio runtime. Images are unpacked from `blobs`.
+    pub fn new(config: Config, blobs: Blobs) -> Result<Self, RuntimeError> {
         let client = Client::lazy(&config.socket, &config.namespace)?;
+        let images = Images::new(client.clone(), &config.snapshotter, blobs);
         let (exits, wake) = (Arc::new(Exits::default()), Arc::new(Notify::new()));
         let events = tokio::spawn(event::listen(client.clone(), config.namespace.clone(), exits.clone(), wake.clone()));
         let (network, host) = (Network::load(&config), host());
-        Ok(Self { config: Arc::new(config), client, network, host, exits, wake, swept: AtomicBool::new(false), events })
+        Ok(Self { config: Arc::new(config), client, images, network, host, exits, wake, swept: AtomicBool::new(false), events })
     }
 }
 
@@ -90,12 +93,12 @@ impl Runtime for Containerd {
 
     async fn apply(&self, step: &Step) -> Result<(), RuntimeError> {
         match step {
-            Step::Unpack(_) => Ok(()),
+            Step::Unpack(image) => Box::pin(self.images.unpack(image, clock::wall())).await,
             Step::Create(spec) => Box::pin(self.create(spec)).await,
             Step::Start(id, spec) => Box::pin(self.start(id, spec)).await,
             Step::Stop(id) => self.stop(id).await,
             Step::Remove(id) => self.remove(id).await,
-            Step::DropImage(_) => Ok(()),
+            Step::DropImage(image) => self.images.remove(*image).await,
         }
     }
 

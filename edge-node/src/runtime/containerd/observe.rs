@@ -13,6 +13,7 @@ use shared::state::{Exit, InstanceId, Task};
 
 use super::client::{Client, failed};
 use super::container::{APP, HASH, RELEASE, SERVICE};
+use super::image::Unpacked;
 use super::{Containerd, clock, exits, files, task};
 use crate::runtime::{Observed, RuntimeError, Seen};
 
@@ -27,8 +28,8 @@ struct Ours {
 impl Containerd {
     /// Everything of ours. The first look removes what belongs to no container any more.
     pub(super) async fn look(&self) -> Result<Observed, RuntimeError> {
-        let (version, containers, tasks) =
-            tokio::try_join!(version(&self.client), containers(&self.client), task::list(&self.client))?;
+        let (version, containers, tasks, Unpacked { images, layers }) =
+            tokio::try_join!(version(&self.client), containers(&self.client), task::list(&self.client), self.images.unpacked(),)?;
         let mut processes: BTreeMap<String, Process> = tasks.into_iter().map(|task| (task.id.clone(), task)).collect();
         let mut instances = BTreeMap::new();
         for container in containers {
@@ -49,7 +50,7 @@ impl Containerd {
         if !self.swept.swap(true, Ordering::SeqCst) {
             self.sweep(&instances.keys().cloned().collect()).await;
         }
-        Ok(Observed { version, instances, ..Observed::default() })
+        Ok(Observed { version, instances, images, layers })
     }
 
     fn task(&self, id: &InstanceId, process: Option<Process>) -> Task {
