@@ -5,11 +5,18 @@
 
 pub mod clock;
 pub mod held;
+pub mod identity;
 pub mod images;
 pub mod inbox;
+pub mod join;
 pub mod journal;
 pub mod link;
+pub mod private_file;
 pub mod reconciler;
 pub mod runtime;
+pub mod shutdown;
 pub mod store;
 mod sys;
+#[cfg(test)]
+mod testing;
+pub mod tls;

@@ -9,6 +9,8 @@
 //! images ── read (ChunkSource) ──────┘
 //! ```
 
+pub mod backoff;
+pub mod mqtt;
 pub mod transport;
 
 use std::collections::BTreeMap;
@@ -56,6 +58,7 @@ pub struct Link(Arc<Shared>);
 struct Shared {
     to_hub: mpsc::Sender<(Channel, Bytes)>,
     online: watch::Receiver<bool>,
+    trouble: watch::Receiver<Option<Fault>>,
     pulls: Mutex<BTreeMap<u32, oneshot::Sender<Result<Frame, SourceError>>>>,
     next: AtomicU32,
 }
@@ -64,14 +67,19 @@ impl Link {
     /// The link over `ends`, and what the hub says. The second future moves messages until the transport ends.
     pub fn new(ends: NodeEnds) -> (Self, mpsc::Receiver<Inbound>, impl Future<Output = ()> + Send) {
         let (tell, inbound) = mpsc::channel(INBOUND);
-        let NodeEnds { to_hub, from_hub, online } = ends;
-        let link = Self(Arc::new(Shared { to_hub, online, pulls: Mutex::default(), next: AtomicU32::new(1) }));
+        let NodeEnds { to_hub, from_hub, online, trouble } = ends;
+        let link = Self(Arc::new(Shared { to_hub, online, trouble, pulls: Mutex::default(), next: AtomicU32::new(1) }));
         (link.clone(), inbound, pump(link, from_hub, tell))
     }
 
     /// Whether the hub can be reached.
     pub fn is_online(&self) -> bool {
         *self.0.online.borrow()
+    }
+
+    /// Why the hub cannot be reached, for people.
+    pub fn trouble(&self) -> Option<Fault> {
+        self.0.trouble.borrow().clone()
     }
 
     /// Watches whether the hub can be reached.

@@ -40,4 +40,64 @@ super::texts! {
     STATE_INTERRUPTED = "trust-state-interrupted",
         "The link to the hub went down while a release was on its way. The hub offers it again by itself",
         "版本传输途中与中心的连接中断。中心会自动重新下发";
+    TOKEN_NOT_ONE = "trust-token-not-one",
+        "This is not a join token: it must begin with cwj1. Copy the whole line that this printed at the hub: hubctl token create NODE",
+        "这不是接入令牌：应以 cwj1. 开头。请完整复制在中心执行 hubctl token create NODE 时打印的那一行";
+    TOKEN_DAMAGED = "trust-token-damaged",
+        "The join token is damaged ({why}). Copy the whole line again, or make a new one at the hub: hubctl token create NODE",
+        "接入令牌已损坏（{why}）。请重新完整复制，或在中心新建一个：hubctl token create NODE";
+    CA_FILE_FAILED = "trust-ca-file-failed",
+        "{doing} {path} failed: {cause}. The hub's CA must be readable and writable by the hub alone; check the disk and the owner of the file",
+        "{doing} {path} 失败：{cause}。中心的 CA 必须只能由中心读写；请检查磁盘和文件属主";
+    CA_FILE_EXPOSED = "trust-ca-file-exposed",
+        "{path} holds a private key and others may read it (mode {mode}). If nobody did: chmod {want} {path}",
+        "{path} 含有私钥，但其他用户可以读取（权限 {mode}）。确认无人读取后执行：chmod {want} {path}";
+    CA_FILE_DAMAGED = "trust-ca-file-damaged",
+        "{path} is damaged ({why}). Restore it from a backup of the hub; without it no node can be recognised",
+        "{path} 已损坏（{why}）。请从中心的备份恢复；没有它就无法识别任何节点";
+    CA_ROOT_MISSING = "trust-ca-root-missing",
+        "{path} is missing although the hub had a CA before. Restore it from a backup; to begin again with all nodes enrolled anew, remove its directory",
+        "{path} 不存在，但中心曾有过 CA。请从备份恢复；若要重新开始并让所有节点重新接入，请删除它所在的目录";
+    CERTIFICATE_FAILED = "trust-certificate-failed",
+        "Making a certificate for {subject} failed: {cause}",
+        "为 {subject} 签发证书失败：{cause}";
+    CSR_REFUSED = "trust-csr-refused",
+        "The certificate request is not accepted: {why}. Send a PKCS#10 request in DER with a P-256 or Ed25519 key, signed by that key",
+        "证书请求未被接受：{why}。请发送 DER 编码的 PKCS#10 请求，使用 P-256 或 Ed25519 密钥并由该密钥签名";
+    IDENTITY_NONE = "trust-identity-none",
+        "The certificate names no node and no client of this hub ({why}). Use the one the hub issued, or enrol again: edge-node join TOKEN",
+        "证书没有指明本中心的任何节点或客户端（{why}）。请使用中心签发的证书，或重新接入：edge-node join TOKEN";
+    NOT_JOINED = "trust-not-joined",
+        "This node belongs to no hub ({path} is not there). Make a token at the hub (hubctl token create NODE), then here: edge-node join TOKEN",
+        "本节点尚未接入任何中心（{path} 不存在）。请在中心新建令牌（hubctl token create NODE），然后在本机执行：edge-node join TOKEN";
+    ALREADY_JOINED = "trust-already-joined",
+        "This node already is {node} of {hub}. To join anew and give that up: edge-node join TOKEN --again",
+        "本节点已经以 {node} 的身份接入 {hub}。若要放弃该身份重新接入：edge-node join TOKEN --again";
+    NODE_IDENTITY_DAMAGED = "trust-node-identity-damaged",
+        "{path} is damaged ({why}). Apps go on; to reach the hub again, join anew: edge-node join TOKEN --again",
+        "{path} 已损坏（{why}）。应用不受影响；若要重新连接中心，请重新接入：edge-node join TOKEN --again";
+    JOIN_UNREACHABLE = "trust-join-unreachable",
+        "{hub} does not answer ({cause}). Check the network and the hub's address, then run the same command again: the token is still good",
+        "{hub} 没有应答（{cause}）。请检查网络和中心地址，然后再次执行同一命令：令牌仍然有效";
+    JOIN_TIMEOUT = "trust-join-timeout",
+        "{hub} did not answer within {seconds} s ({doing}). Run the same command again; if the token was used up meanwhile, make a new one: hubctl token create NODE",
+        "{hub} 在 {seconds} 秒内没有应答（{doing}）。请再次执行同一命令；如果令牌已被用掉，请新建一个：hubctl token create NODE";
+    JOIN_IMPOSTOR = "trust-join-impostor",
+        "Whoever answers at {hub} is not the hub that made the token ({cause}). Nothing was sent. Check the address and who is in between; if the hub's CA was replaced, make a new token",
+        "在 {hub} 应答的并不是签发该令牌的中心（{cause}）。没有发送任何内容。请检查地址以及中间设备；如果中心更换过 CA，请新建令牌";
+    JOIN_REFUSED = "trust-join-refused",
+        "The hub refused ({status}): {reason}. Make a new token there: hubctl token create {node}",
+        "中心拒绝接入（{status}）：{reason}。请在中心新建令牌：hubctl token create {node}";
+    JOIN_BAD_ANSWER = "trust-join-bad-answer",
+        "{hub} answered what a hub does not answer ({why}). Nothing was changed here. Check that the address is the hub's and that its version fits",
+        "{hub} 的应答不是中心应有的内容（{why}）。本机没有任何改动。请检查地址是否为中心地址以及版本是否匹配";
+    JOIN_NO_KEY = "trust-join-no-key",
+        "No key could be made for this node: {cause}. Check that the system has a random generator (/dev/urandom)",
+        "无法为本节点生成密钥：{cause}。请检查系统的随机数生成器（/dev/urandom）";
+    TLS_UNUSABLE = "trust-tls-unusable",
+        "The node's certificate and key cannot be used: {cause}. Join anew: edge-node join TOKEN --again",
+        "节点的证书和密钥无法使用：{cause}。请重新接入：edge-node join TOKEN --again";
+    KEYS_TOO_MANY = "trust-keys-too-many",
+        "A node trusts at most {max} publisher keys. Join anew to begin with those of the hub: edge-node join TOKEN --again",
+        "节点最多信任 {max} 个发布者密钥。可重新接入，从中心的密钥重新开始：edge-node join TOKEN --again";
 }
