@@ -178,4 +178,7 @@ super::texts! {
     API_TIMEOUT = "node-api-timeout",
         "The daemon did not do it within {seconds} s; it may still come. See: edge-node status",
         "守护进程在 {seconds} 秒内没有完成，之后仍可能完成。请查看：edge-node status";
+    TOO_MANY_LOGS = "node-too-many-logs",
+        "This node already sends {limit} logs at once. Close one of them first",
+        "本节点已在同时发送 {limit} 份日志。请先关闭其中一份";
 }
