@@ -15,9 +15,12 @@ const COPY_MAX: u64 = 256 << 20;
 /// Replaces the copy; when this returns, the new one survives a power cut.
 pub fn write(path: &Path, records: &Records) -> Result<(), StoreError> {
     let failed = |doing| {
-        move |cause: std::io::Error| match cause.kind() {
-            ErrorKind::StorageFull => StoreError::Full(path.display().to_string()),
-            _ => StoreError::Io { doing, path: path.display().to_string(), cause },
+        move |cause: std::io::Error| {
+            if cause.kind() == ErrorKind::StorageFull {
+                StoreError::Full(path.display().to_string())
+            } else {
+                StoreError::Io { doing, path: path.display().to_string(), cause }
+            }
         }
     };
     let body = postcard::to_stdvec(records).map_err(|error| StoreError::Damaged(error.to_string()))?;

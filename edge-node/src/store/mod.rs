@@ -262,10 +262,13 @@ fn guard<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreErro
 }
 
 fn damaged(error: impl Into<redb::Error>) -> StoreError {
-    match error.into() {
-        redb::Error::Io(cause) if cause.kind() == std::io::ErrorKind::StorageFull => StoreError::Full("state.redb".into()),
-        error => StoreError::Damaged(error.to_string()),
+    let error = error.into();
+    if let redb::Error::Io(cause) = &error
+        && cause.kind() == std::io::ErrorKind::StorageFull
+    {
+        return StoreError::Full("state.redb".into());
     }
+    StoreError::Damaged(error.to_string())
 }
 
 #[cfg(test)]
