@@ -1,3 +1,5 @@
 //! The app center: it stores releases, says what runs where, and delivers both to the nodes.
 
+pub mod broker;
 pub mod ca;
+pub mod gate;
