@@ -1,1 +1,3 @@
 //! The app center: it stores releases, says what runs where, and delivers both to the nodes.
+
+pub mod api;
