@@ -29,8 +29,7 @@ pub struct Selector {
     pub match_labels: BTreeMap<String, String>,
 }
 
-/// Asks for a deployment: makes it or changes it. The same request again changes nothing, but for the revision: see
-/// [`DeploymentSpec::revision`].
+/// Asks for a deployment: makes it or changes it. The same request again changes nothing, unless `redeploy` is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewDeployment {
@@ -44,6 +43,9 @@ pub struct NewDeployment {
     /// Run it (default), or have it on disk and stopped.
     #[serde(default = "yes")]
     pub run: bool,
+    /// Deploy under a new revision even if nothing changed: nodes that undid this release try it once more.
+    #[serde(default)]
+    pub redeploy: bool,
 }
 
 const fn yes() -> bool {
@@ -81,8 +83,9 @@ pub struct DeploymentSpec {
     pub target: Target,
     /// Run it, or have it on disk and stopped.
     pub run: bool,
-    /// Grows whenever somebody deploys, and never repeats in this hub: a node tries a release that was undone again only
-    /// under a new revision, and where two deployments bring the same app to a node, the higher revision wins.
+    /// Grows whenever another release is deployed (or the same on demand), and never repeats in this hub: a node tries a
+    /// release that was undone again only under a new revision, and where two deployments bring the same app to a node,
+    /// the higher revision wins.
     pub revision: u64,
 }
 
