@@ -42,7 +42,7 @@ pub struct Parts {
     /// Its memory.
     pub store: Arc<dyn Store>,
     /// Its content.
-    pub blobs: Arc<Blobs>,
+    pub blobs: Blobs,
     /// Its certificate authority.
     pub ca: Arc<Ca>,
     /// Its key: signs desired states.
@@ -56,7 +56,7 @@ pub struct Parts {
 /// The hub.
 pub struct Hub {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) blobs: Arc<Blobs>,
+    pub(crate) blobs: Blobs,
     pub(crate) ca: Arc<Ca>,
     pub(crate) key: SecretKey,
     pub(crate) settings: Settings,

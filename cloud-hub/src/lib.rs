@@ -3,9 +3,10 @@
 pub mod access;
 pub mod api;
 pub mod blobs;
+pub mod broker;
 pub mod ca;
 pub mod catalog;
-pub mod config;
+//config
 pub mod deployments;
 pub mod desired;
 pub mod events;
@@ -20,6 +21,6 @@ pub mod publish;
 pub mod records;
 pub mod refusal;
 pub mod secret_file;
-pub mod serve;
+//serve
 pub mod store;
 pub mod tokens;

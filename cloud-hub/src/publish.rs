@@ -185,7 +185,7 @@ impl Hub {
     async fn blobs_are_here(&self, record: &records::Release) -> Result<(), PublishError> {
         let mut missing: Vec<Digest> = Vec::new();
         for Blob { digest, size } in &record.blobs {
-            if self.blobs.size(*digest).await? != Some(*size) {
+            if self.blobs.size(digest).await? != Some(*size) {
                 missing.push(*digest);
             }
         }
