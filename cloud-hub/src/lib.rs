@@ -6,13 +6,14 @@ pub mod blobs;
 pub mod broker;
 pub mod ca;
 pub mod catalog;
-//config
+pub mod config;
 pub mod deployments;
 pub mod desired;
 pub mod events;
 pub mod fleet;
 pub mod gate;
 pub mod hub;
+pub mod images;
 pub mod link;
 pub mod metrics;
 pub mod nodes;
@@ -20,7 +21,8 @@ pub mod os;
 pub mod publish;
 pub mod records;
 pub mod refusal;
+pub mod registry;
 pub mod secret_file;
-//serve
+pub mod serve;
 pub mod store;
 pub mod tokens;
