@@ -6,7 +6,7 @@ pub mod blobs;
 pub mod broker;
 pub mod ca;
 pub mod catalog;
-pub mod config;
+//config
 pub mod deployments;
 pub mod desired;
 pub mod events;
@@ -23,6 +23,8 @@ pub mod records;
 pub mod refusal;
 pub mod registry;
 pub mod secret_file;
-pub mod serve;
+//serve
+pub mod stop;
 pub mod store;
 pub mod tokens;
+pub mod verify;

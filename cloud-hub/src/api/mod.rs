@@ -26,34 +26,45 @@ mod tokens;
 pub mod types;
 mod watch;
 
+use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
-use tokio::sync::{Semaphore, watch as signal};
+use shared::fault::{Fault, hub as texts};
+use tokio::sync::Semaphore;
 
 pub use problem::ApiError;
 
 use crate::access::{Resource, Verb};
 use crate::hub::Hub;
-use crate::images::pull::Registry;
+use crate::images::Limits;
+use crate::stop::Stop;
+
+/// Most watches at the same time.
+pub const WATCHES_MAX: usize = 256;
+/// Most image ingests at the same time.
+pub const INGESTS_MAX: usize = 4;
 
 /// What handlers share.
 #[derive(Clone)]
 pub struct Api {
     /// The hub.
     pub hub: Arc<Hub>,
-    /// Where images come from.
-    pub images: Arc<Registry>,
+    /// Bounds of images.
+    pub limits: Limits,
+    /// Registries, `host:port`, that are reached by plain HTTP because an operator said so.
+    pub plain_http: Arc<BTreeSet<String>>,
     /// Permits for watches.
     pub watches: Arc<Semaphore>,
     /// Permits for image ingests.
     pub ingests: Arc<Semaphore>,
     /// Says `true` when the hub stops, so that endless answers end.
-    pub stop: signal::Receiver<bool>,
+    pub stop: Stop,
 }
 
 /// What it takes to use a route.
@@ -141,6 +152,15 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn(guard::headers))
         .layer(DefaultBodyLimit::disable())
         .with_state(api)
+}
+
+/// Does work to its end even if whoever asked for it goes away meanwhile.
+async fn to_its_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, ApiError> {
+    tokio::spawn(work).await.map_err(|error| {
+        tracing::error!(%error, "a request's work broke");
+        let fault = Fault::new(&texts::RUNTIME_FAILED).with("doing", "api").with("cause", error);
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, fault)
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Errors as the API says them: a [`Problem`] in JSON with the fitting status, whatever went wrong.
 
-use axum::extract::OriginalUri;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use shared::fault::{Fault, hub};
 
@@ -88,13 +87,13 @@ impl IntoResponse for ApiError {
 }
 
 /// The answer where nothing is.
-pub(super) async fn no_route(OriginalUri(uri): OriginalUri) -> ApiError {
+pub(super) async fn no_route(uri: Uri) -> ApiError {
     let path: String = uri.path().chars().take(200).collect();
     ApiError::new(StatusCode::NOT_FOUND, Fault::new(&hub::NO_ROUTE).with("path", path))
 }
 
 /// The answer where something else is possible.
-pub(super) async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
+pub(super) async fn no_method(method: Method, uri: Uri) -> ApiError {
     let path: String = uri.path().chars().take(200).collect();
     let fault = Fault::new(&hub::NO_METHOD).with("method", method).with("path", path);
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, fault)

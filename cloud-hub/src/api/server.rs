@@ -14,12 +14,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use rustls::server::ResolvesServerCert;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::guard::Peer;
+use crate::stop::{Stop, stopped};
 
 /// Most connections at the same time.
 const CONNECTIONS_MAX: usize = 1024;
@@ -44,13 +45,13 @@ pub fn tls(certificate: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, rus
 }
 
 /// Serves `router` on `listener` until `stop` says so; open requests then have 10 s to end.
-pub async fn serve(listener: TcpListener, tls: ServerConfig, router: Router, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, tls: ServerConfig, router: Router, mut stop: Stop) {
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         };
         match accepted {
             Ok((tcp, peer)) => match room.clone().try_acquire_owned() {
@@ -75,7 +76,7 @@ pub async fn serve(listener: TcpListener, tls: ServerConfig, router: Router, mut
     let _gone = timeout(GOODBYE, room.acquire_many(all)).await;
 }
 
-async fn connection(acceptor: TlsAcceptor, tcp: TcpStream, peer: SocketAddr, router: Router, mut stop: watch::Receiver<bool>) {
+async fn connection(acceptor: TlsAcceptor, tcp: TcpStream, peer: SocketAddr, router: Router, mut stop: Stop) {
     let _nodelay = tcp.set_nodelay(true);
     let tls = match timeout(HANDSHAKE, acceptor.accept(tcp)).await {
         Ok(Ok(tls)) => tls,
@@ -98,7 +99,7 @@ async fn connection(acceptor: TlsAcceptor, tcp: TcpStream, peer: SocketAddr, rou
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(tls), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

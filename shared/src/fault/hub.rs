@@ -154,6 +154,9 @@ super::texts! {
     VERSION_TAKEN = "hub-version-taken",
         "{app}@{version} was published with other content ({id}). A version means one thing for ever: publish under a new version",
         "{app}@{version} 已以其他内容发布（{id}）。一个版本永远只对应一份内容：请使用新的版本号发布";
+    IMAGE_DIFFERS = "hub-image-differs",
+        "The image {image} is not as the release describes it: other layers or another platform. Publish again with hubctl, which reads the image anew",
+        "镜像 {image} 与发布包的描述不符：层或平台不同。请用 hubctl 重新发布，它会重新读取镜像";
     RELEASE_NOT_FOUND = "hub-release-not-found",
         "There is no release {release}. See hubctl get releases",
         "没有发布包 {release}。请查看 hubctl get releases";
