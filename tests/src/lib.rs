@@ -4,3 +4,4 @@
 pub mod busybox;
 pub mod containerd;
 pub mod image;
+pub mod world;
