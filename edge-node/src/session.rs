@@ -91,7 +91,7 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: watch::Receiver<bool>) 
     let (mut hello_due, mut report_due, mut reported) = (Instant::now() + HELLO_EVERY, Instant::now(), Instant::now());
     loop {
         tokio::select! {
-            _ = shutdown.wait_for(|end| *end) => return,
+            () = asked_to_end(&mut shutdown) => return,
             heard = inbound.recv() => match heard {
                 None => return,
                 Some(Inbound::Online) => {
@@ -130,6 +130,11 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: watch::Receiver<bool>) 
             }
         }
     }
+}
+
+/// Returns when the daemon ends. What the channel lends is let go here, so that [`run`] can be a task of its own.
+async fn asked_to_end(shutdown: &mut watch::Receiver<bool>) {
+    let _either_way = shutdown.wait_for(|end| *end).await;
 }
 
 /// What the node says.
