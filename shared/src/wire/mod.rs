@@ -4,6 +4,7 @@
 //! are frozen and separate from the core types; conversions lead from one to the other. Golden files under
 //! `tests/golden/` hold the bytes of everything ever shipped.
 
+mod raw;
 pub mod v1;
 
 use serde::{Serialize, de::DeserializeOwned};

@@ -83,6 +83,7 @@ pub struct LogPiece {
     /// The request it answers.
     pub request: u32,
     /// Whole lines: RFC 3339 time, space, `out` or `err`, space, text.
+    #[serde(with = "super::raw")]
     pub lines: Vec<u8>,
     /// Nothing follows, with the reason if there is one.
     pub end: Option<Option<Fault>>,
@@ -134,6 +135,7 @@ pub struct Frame {
     /// Size of the whole blob.
     pub total: u64,
     /// The bytes.
+    #[serde(with = "super::raw")]
     pub data: Vec<u8>,
 }
 
@@ -200,6 +202,7 @@ impl From<Fault> for CoreFault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// Canonical bytes.
+    #[serde(with = "super::raw")]
     pub payload: Vec<u8>,
     /// Key id and signature, once per key.
     pub signatures: Vec<([u8; 32], Vec<u8>)>,
