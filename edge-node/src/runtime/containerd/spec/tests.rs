@@ -10,7 +10,7 @@ fn image() -> ImageConfig {
         "os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []},
         "config": {
             "User": "app", "Env": ["A=image", "B=image", "BROKEN"], "Entrypoint": ["/entry"], "Cmd": ["image"],
-            "WorkingDir": "/work", "StopSignal": "SIGINT", "Labels": {"containerd.io/restart.status": "running"},
+            "WorkingDir": "/app", "StopSignal": "SIGINT", "Labels": {"containerd.io/restart.status": "running"},
         },
     }))
     .expect("an image config")
@@ -68,7 +68,7 @@ fn the_default_container_is_locked_down() {
     expect![[r#"
         process.args ["/entry","image"]
         process.capabilities {"bounding":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_FSETID","CAP_KILL","CAP_NET_BIND_SERVICE","CAP_SETFCAP","CAP_SETGID","CAP_SETPCAP","CAP_SETUID","CAP_SYS_CHROOT"],"effective":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_FSETID","CAP_KILL","CAP_NET_BIND_SERVICE","CAP_SETFCAP","CAP_SETGID","CAP_SETPCAP","CAP_SETUID","CAP_SYS_CHROOT"],"permitted":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_FSETID","CAP_KILL","CAP_NET_BIND_SERVICE","CAP_SETFCAP","CAP_SETGID","CAP_SETPCAP","CAP_SETUID","CAP_SYS_CHROOT"]}
-        process.cwd "/work"
+        process.cwd "/app"
         process.env ["A=image","B=image","HOME=/home/app","HOSTNAME=web","PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
         process.noNewPrivileges true
         process.oomScoreAdj 0
