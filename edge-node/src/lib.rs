@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod join;
 pub mod journal;
 pub mod link;
+pub mod logs;
 pub mod private_file;
 pub mod reconciler;
 pub mod reporter;

@@ -396,13 +396,13 @@ async fn ends_are_told_apart() {
     assert!(told.contains(&("out", "out")) && told.contains(&("err", "err")), "{told:?}");
     world.printed("trap", "ready").await;
     world.apply(Step::Stop(trap.clone())).await;
-    assert_eq!(world.exit(&trap).await.code, 0);
+    assert_eq!(world.seen(&trap).await.task, Task::Absent, "a stopped instance has no task: it starts again when asked");
     world.printed("trap", "bye").await;
     world.printed("deaf", "ready").await;
     let begin = Instant::now();
     world.apply(Step::Stop(deaf.clone())).await;
     assert!(begin.elapsed() >= Duration::from_millis(300));
-    assert_eq!(world.exit(&deaf).await.code, 137);
+    assert_eq!(world.seen(&deaf).await.task, Task::Absent);
     let exit = world.exit(&hungry).await;
     assert_eq!((exit.code, exit.oom), (137, true));
     world.apply(Step::Stop(deaf)).await;

@@ -181,4 +181,7 @@ super::texts! {
     TOO_MANY_LOGS = "node-too-many-logs",
         "This node already sends {limit} logs at once. Close one of them first",
         "本节点已在同时发送 {limit} 份日志。请先关闭其中一份";
+    NO_LOG = "node-no-log",
+        "There is no log of {app}/{service} on this node. It appears when the service is started for the first time",
+        "本节点上没有 {app}/{service} 的日志。服务首次启动后才会出现";
 }
