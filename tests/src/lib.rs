@@ -1,1 +1,3 @@
-//! placeholder
+//! What tests and measures Causeway as a whole.
+
+pub mod swarm;
