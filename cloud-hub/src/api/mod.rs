@@ -1,0 +1,3 @@
+//! The REST API of the hub: `/api/v1`, one file per resource.
+
+pub mod types;
