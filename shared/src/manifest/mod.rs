@@ -1,8 +1,9 @@
 //! The App manifest: what a person writes, with the names and meanings of the Compose Specification.
 //!
-//! `read` turns a YAML text (an App document or a plain `compose.yaml`) into an [`App`]; whatever is not
+//! [`read`] turns a YAML text (an App document or a plain `compose.yaml`) into an [`App`]; whatever is not
 //! supported is refused with file, line, column and the nearest supported thing, never dropped. The types
-//! here are the normal form: every short syntax is written out, and this form is what a release carries.
+//! here are the normal form: every short syntax is written out, and this form is what a release carries;
+//! [`App::check`] checks it again wherever a release arrives.
 //!
 //! ```yaml
 //! apiVersion: causeway/v1
@@ -12,24 +13,36 @@
 //!   services:
 //!     web: {image: "registry.example/counter:1.0.0", ports: ["8080:80"], restart: unless-stopped}
 //! ```
+//!
+//! ```
+//! use shared::manifest::{Outside, read};
+//! let text = "apiVersion: causeway/v1\nkind: App\nmetadata: {name: counter, version: 1.0.0}\nspec:\n  services:\n    web: {imgae: x}\n";
+//! let refused = read("app.yaml", text, &Outside::default()).unwrap_err();
+//! assert!(refused.to_string().starts_with("app.yaml:6:11: imgae is not supported. Nearest supported key: image"));
+//! ```
 
+pub mod bounds;
+mod check;
+mod problem;
+mod read;
 mod units;
+mod write;
+mod yaml;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use bounds::{SERVICES_MAX, TEXT_MAX};
+pub use problem::{Mark, Problem, Refused};
+pub use read::{Manifest, Naming, Outside, read};
 pub use units::{BadUnit, ByteSize, Period};
 
 use crate::id::Name;
 
 /// The one `apiVersion` this build reads.
 pub const API_VERSION: &str = "causeway/v1";
-/// Largest manifest text, in bytes.
-pub const TEXT_MAX: usize = 1 << 20;
-/// Most services of one app.
-pub const SERVICES_MAX: usize = 64;
 
 /// A named application with everything its services need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -532,6 +545,8 @@ pub struct FileGrant {
     /// Group; default 0.
     #[serde(default)]
     pub gid: u32,
-    /// Permission bits; default 0444 for configs, 0400 for secrets.
+    /// Permission bits in octal, such as `"0440"`; default 0444 for configs, 0400 for secrets.
+    #[serde(with = "units::mode")]
+    #[schemars(with = "String")]
     pub mode: u32,
 }
