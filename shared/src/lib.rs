@@ -11,6 +11,7 @@ pub mod assign;
 pub mod fault;
 pub mod health;
 pub mod id;
+pub mod join;
 pub mod manifest;
 pub mod oci;
 pub mod plan;

@@ -24,6 +24,9 @@ use crate::id::Name;
 
 const PREFIX: &str = "causeway/v1/n/";
 
+/// The topic the hub speaks to itself on, to see that its broker is alive. No client may publish or subscribe to it.
+pub const PROBE: &str = "causeway/v1/probe";
+
 /// What a topic carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {

@@ -11,7 +11,7 @@
 //! | `/api/v1/whoami` | GET | → [`Caller`] |
 //! | `/api/v1/publishers` | GET, POST | [`NewPublisher`] → [`List`]`<`[`Publisher`]`>`, [`Publisher`] |
 //! | `/api/v1/publishers/{name}` | DELETE | |
-//! | `/api/v1/blobs/{digest}` | HEAD, GET, PATCH and PUT with `?offset=` | bytes → [`Upload`] |
+//! | `/api/v1/blobs/{digest}` | HEAD, GET, PATCH and PUT with `?offset=&size=` | bytes → [`Upload`] |
 //! | `/api/v1/images:ingest` | POST | [`IngestRequest`] → lines of [`IngestLine`] |
 //! | `/api/v1/apps` | GET | → [`List`]`<`[`AppEntry`]`>` |
 //! | `/api/v1/releases` | GET, POST | signed envelope → [`List`]`<`[`Release`]`>`, [`Release`] |

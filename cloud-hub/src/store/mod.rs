@@ -12,6 +12,11 @@
 //! Keys are `kind/name` texts made of [`shared::id::Name`]s; values are versioned bytes of their owner. Content
 //! (layers) never comes here: see [`crate::blobs`].
 
+#[cfg(test)]
+pub(crate) mod conformance;
+mod feed;
+pub mod redb;
+
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
@@ -28,6 +33,9 @@ pub const VALUE_MAX: usize = 4 << 20;
 pub const COMMIT_MAX: usize = 4096;
 /// Most records, entries or changed keys of one answer; a larger limit is cut to this.
 pub const PAGE_MAX: usize = 10_000;
+
+/// Bytes after which a page of records or entries ends, even below its limit.
+pub const PAGE_BYTES_MAX: usize = 16 << 20;
 
 /// An answer that comes later; boxed so that `Arc<dyn Store>` works.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -122,7 +130,7 @@ pub struct Changed {
     pub key: String,
 }
 
-/// What keeps the hub's records and logs. Ships on redb (file and in memory).
+/// What keeps the hub's records and logs. Ships as [`redb::RedbStore`] (file and in memory).
 pub trait Store: Send + Sync + 'static {
     /// The revision of the last commit; 0 for a new store. Read it *before* listing, to watch from it afterwards.
     fn revision(&self) -> Answer<'_, u64>;
@@ -131,14 +139,16 @@ pub trait Store: Send + Sync + 'static {
     fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Record>>;
 
     /// Records whose key begins with `prefix`, in byte order of the keys, from the first one behind `after`; at most
-    /// `limit`. Each page is one consistent snapshot.
+    /// `limit`. Each page is one consistent snapshot and ends early behind [`PAGE_BYTES_MAX`]: the list is complete when
+    /// a page is empty.
     fn list<'a>(&'a self, prefix: &'a str, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<(String, Record)>>;
 
-    /// Does all or nothing, in order, and answers the new revision when it is on disk. A key that is changed twice sees
-    /// the first change. Without changes and appends nothing is written.
+    /// Does all or nothing, in order, and answers the new revision when it is on disk. Each
+    /// [`Expect`] is about the state before the commit. Without changes and appends nothing is written.
     fn commit(&self, changes: Vec<Change>, appends: Vec<Append>) -> Answer<'_, u64>;
 
-    /// Entries of `log` from number `from` on, at most `limit`; numbers that were trimmed are skipped.
+    /// Entries of `log` from number `from` on, at most `limit`, ending early behind [`PAGE_BYTES_MAX`]; numbers
+    /// that were trimmed are skipped.
     fn read_log<'a>(&'a self, log: &'a str, from: u64, limit: usize) -> Answer<'a, Vec<(u64, Vec<u8>)>>;
 
     /// Which numbers `log` holds; `0..0` when it does not exist.

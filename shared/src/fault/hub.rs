@@ -22,4 +22,31 @@ super::texts! {
     STORE_CLOSED = "hub-store-closed",
         "The hub is shutting down. Repeat when it is up again",
         "中心正在关闭。请在其重新启动后重试";
+    BLOB_MISSING = "hub-blob-missing",
+        "The hub has no content {digest}. Publish the release again, with its images",
+        "中心没有内容 {digest}。请连同镜像重新发布该版本";
+    BLOB_TOO_LARGE = "hub-blob-too-large",
+        "Content {digest} has {size} bytes, allowed are {max}. Make the layer smaller, or raise images.max_blob in the hub's configuration",
+        "内容 {digest} 有 {size} 字节，上限为 {max}。请缩小该层，或在中心配置中调大 images.max_blob";
+    BLOB_WRONG_DIGEST = "hub-blob-wrong-digest",
+        "The bytes sent for {expected} are other ones ({found}) and were thrown away. Send them again; if it happens again, the source is damaged",
+        "为 {expected} 发送的字节不符（实际为 {found}），已丢弃。请重新发送；若再次出现，则来源已损坏";
+    BLOB_WRONG_SIZE = "hub-blob-wrong-size",
+        "Content {digest} shall have {expected} bytes and has {found}. Send it again; if it happens again, the source is damaged",
+        "内容 {digest} 应有 {expected} 字节，实际为 {found}。请重新发送；若再次出现，则来源已损坏";
+    BLOB_OFFSET = "hub-blob-offset",
+        "Content {digest} goes on at byte {have}. Continue there",
+        "内容 {digest} 应从第 {have} 字节继续。请从该处继续";
+    BLOB_BUSY = "hub-blob-busy",
+        "Content {digest} is being sent by somebody else. Wait until that is done and repeat",
+        "内容 {digest} 正由其他人上传。请等待其完成后重试";
+    BLOB_TOO_MANY_PARTS = "hub-blob-too-many-parts",
+        "{max} uploads are unfinished already. Finish some, or restart the hub after a week: it forgets old ones",
+        "已有 {max} 个未完成的上传。请先完成其中一些；超过一周未继续的上传会在中心重启时清除";
+    BLOB_NO_SPACE = "hub-blob-no-space",
+        "The hub's disk has no room: {need} bytes are needed, {free} are free. Free some space in its state directory and repeat",
+        "中心的磁盘空间不足：需要 {need} 字节，剩余 {free} 字节。请在其状态目录所在磁盘上释放空间后重试";
+    BLOB_IO = "hub-blob-io",
+        "The hub's disk failed while {doing}: {cause}. Check the disk of its state directory",
+        "中心的磁盘在 {doing} 时出错：{cause}。请检查其状态目录所在的磁盘";
 }

@@ -28,7 +28,7 @@ macro_rules! coded {
         }
     )*};
 }
-coded!(Up, Down, Envelope, Release, Desired, Memory, Event);
+coded!(Up, Down, Envelope, Release, Desired, Memory, Event, Join);
 
 fn malformed(what: &'static str, why: impl ToString) -> WireError {
     WireError::Malformed { what, why: why.to_string() }
@@ -452,6 +452,19 @@ impl TryFrom<Event> for report::Event {
         let app = event.app.as_deref().map(name).transpose()?;
         Ok(Self { number: event.number, wall: UnixMillis(event.wall_ms), app, what: event.what.into() })
     }
+}
+
+/// [`crate::join::JoinToken`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// The hub's API.
+    pub hub: String,
+    /// Who may join.
+    pub node: String,
+    /// What the hub recognises the token by.
+    pub secret: [u8; 16],
+    /// sha256 of the hub's CA certificate.
+    pub ca: [u8; 32],
 }
 
 // ---------------------------------------------------------------- report

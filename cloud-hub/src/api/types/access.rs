@@ -94,12 +94,12 @@ pub struct PendingToken {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrollRequest {
-    /// The secret of its join token, in hex.
-    pub secret: String,
-    /// Its name.
+    /// Its join token, the whole text.
+    pub token: String,
+    /// Its name: the token must be for it.
     #[schema(value_type = String)]
     pub node: Name,
-    /// Certificate signing request in PEM; only its key is used.
+    /// Certificate signing request (PKCS#10) in PEM, signed by its key; only the key is used.
     pub csr: String,
 }
 

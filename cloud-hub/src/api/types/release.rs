@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 
 use super::{Metadata, Problem};
 
-/// How far an upload is. Send the next bytes with `?offset=` this offset: `PATCH` for a part, `PUT` for the last one.
-/// `HEAD` says the same in the header `upload-offset`.
+/// How far an upload is. Send the next bytes with `?offset=<this offset>&size=<bytes of the whole blob>`, as `PATCH` or
+/// `PUT`, which do the same; without `size` the body must end the blob. `HEAD` answers 200 for a whole blob, otherwise 404;
+/// in both cases the header `upload-offset` says how many bytes the hub holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Upload {
