@@ -8,7 +8,7 @@ use shared::release::Release;
 use shared::sign::Envelope;
 
 use crate::hub::{Hub, PAGE};
-use crate::records::{self, ENVELOPES, RELEASES, Stored, VERSIONS, release_key, version_key};
+use crate::records::{self, ENVELOPES, RELEASES, VERSIONS, release_key, version_key};
 use crate::refusal::{Kind, Refusal};
 use crate::store::StoreError;
 

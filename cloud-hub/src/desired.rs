@@ -23,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use crate::fleet::Wanted;
 use crate::hub::Hub;
 use crate::records::{self, DESIRED, NODES, Stored, key, name_of};
+use crate::stop::{Stop, stopped};
 use crate::store::{Change, Expect, StoreError};
 
 /// Most nodes of one commit, and of one page that is read.
@@ -122,13 +123,13 @@ struct Fresh {
 
 impl Hub {
     /// Looks at every node, and then whenever it is asked to.
-    pub async fn assign_forever(&self, mut stop: watch::Receiver<bool>) {
+    pub async fn assign_forever(&self, mut stop: Stop) {
         let mut failures = 0;
         self.assigner.ask(Scope::All);
         loop {
             tokio::select! {
                 () = self.assigner.wake.notified() => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
             }
             let taken = self.assigner.take();
             match self.assign_pass(&taken).await {
@@ -142,7 +143,7 @@ impl Hub {
                     self.assigner.give_back(taken);
                     tokio::select! {
                         () = tokio::time::sleep(backoff(failures)) => self.assigner.wake.notify_one(),
-                        _ = stop.wait_for(|stop| *stop) => return,
+                        () = stopped(&mut stop) => return,
                     }
                 }
             }

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use shared::id::Name;
 use shared::sign::{PublicKey, SecretKey};
 use shared::time::UnixMillis;
-use tokio::sync::watch;
 
 use crate::access::Attempts;
 use crate::blobs::Blobs;
@@ -21,6 +20,7 @@ use crate::link::Sessions;
 use crate::metrics::Metrics;
 use crate::os::Clock;
 use crate::records::{self, DESIRED, FLEET, HUB, NODES, Stored, name_of};
+use crate::stop::{Stop, stopped};
 use crate::store::{Change, Record, Store, StoreError};
 
 /// Records read at once.
@@ -42,7 +42,7 @@ pub struct Parts {
     /// Its memory.
     pub store: Arc<dyn Store>,
     /// Its content.
-    pub blobs: Arc<Blobs>,
+    pub blobs: Blobs,
     /// Its certificate authority.
     pub ca: Arc<Ca>,
     /// Its key: signs desired states.
@@ -56,7 +56,7 @@ pub struct Parts {
 /// The hub.
 pub struct Hub {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) blobs: Arc<Blobs>,
+    pub(crate) blobs: Blobs,
     pub(crate) ca: Arc<Ca>,
     pub(crate) key: SecretKey,
     pub(crate) settings: Settings,
@@ -97,16 +97,16 @@ impl Hub {
     }
 
     /// Does what the hub does by itself until `stop` says so: sign, write the fleet down, trim.
-    pub async fn run(self: &Arc<Self>, stop: watch::Receiver<bool>) {
+    pub async fn run(self: &Arc<Self>, stop: Stop) {
         tokio::join!(self.assign_forever(stop.clone()), self.keep_fleet(stop.clone()), self.tidy(stop));
     }
 
     /// Forgets, once a minute, what is past its bound or its time.
-    async fn tidy(&self, mut stop: watch::Receiver<bool>) {
+    async fn tidy(&self, mut stop: Stop) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(std::time::Duration::from_secs(60)) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
             }
             let done = async {
                 self.trim_events().await?;

@@ -3,15 +3,17 @@
 pub mod access;
 pub mod api;
 pub mod blobs;
+pub mod broker;
 pub mod ca;
 pub mod catalog;
-pub mod config;
+//config
 pub mod deployments;
 pub mod desired;
 pub mod events;
 pub mod fleet;
 pub mod gate;
 pub mod hub;
+pub mod images;
 pub mod link;
 pub mod metrics;
 pub mod nodes;
@@ -19,7 +21,10 @@ pub mod os;
 pub mod publish;
 pub mod records;
 pub mod refusal;
+pub mod registry;
 pub mod secret_file;
-pub mod serve;
+//serve
+pub mod stop;
 pub mod store;
 pub mod tokens;
+pub mod verify;

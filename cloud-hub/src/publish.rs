@@ -1,7 +1,7 @@
 //! Publishing: a signed release becomes part of the catalog, whole or not at all.
 //!
 //! ```text
-//! bytes ──▶ envelope ──▶ signed by a registered publisher? ──▶ manifest and images fit? ──▶ every blob here? ──▶ commit
+//! bytes ──▶ envelope ──▶ signed by a registered publisher? ──▶ manifest and images fit? ──▶ every blob here? ──▶ images as described? ──▶ commit
 //! ```
 //!
 //! The same bytes again change nothing. Another content under a version that was published is refused: a version
@@ -21,6 +21,7 @@ use crate::catalog::{Entry, describe, is_version};
 use crate::hub::Hub;
 use crate::records::{self, ENVELOPES, PUBLISHERS, RELEASES, Stored, key, release_key, version_key};
 use crate::refusal::{Kind, Refusal};
+use crate::verify::VerifyError;
 use crate::store::{Change, Expect, StoreError};
 
 /// Room for the signatures around a release.
@@ -78,6 +79,9 @@ pub enum PublishError {
         /// The release it means.
         id: Digest,
     },
+    /// An image is not what the release says.
+    #[error(transparent)]
+    Image(#[from] VerifyError),
     /// The content directory failed.
     #[error(transparent)]
     Blobs(#[from] BlobError),
@@ -104,6 +108,7 @@ impl Faulty for PublishError {
             Self::VersionTaken { app, version, id } => {
                 Fault::new(&hub::VERSION_TAKEN).with("app", app).with("version", version).with("id", id)
             }
+            Self::Image(error) => error.fault(),
             Self::Blobs(error) => error.fault(),
             Self::Store(error) => error.fault(),
         }
@@ -117,6 +122,7 @@ impl Refusal for PublishError {
             Self::Unreadable(_) => Kind::Malformed,
             Self::Untrusted(_) | Self::Unfit { .. } | Self::Manifest(_) | Self::BlobsMissing { .. } => Kind::Unfit,
             Self::VersionTaken { .. } => Kind::Conflict,
+            Self::Image(error) => error.kind(),
             Self::Blobs(error) => error.kind(),
             Self::Store(error) => error.kind(),
         }
@@ -179,13 +185,14 @@ impl Hub {
         let signers = envelope.signatures.iter().map(|signature| signature.key).collect();
         let record = describe(&release, signers, by, self.now());
         self.blobs_are_here(&record).await?;
+        self.verify_images(&release).await?;
         self.enter(envelope.payload_digest(), record, bytes.to_vec(), by).await
     }
 
     async fn blobs_are_here(&self, record: &records::Release) -> Result<(), PublishError> {
         let mut missing: Vec<Digest> = Vec::new();
         for Blob { digest, size } in &record.blobs {
-            if self.blobs.size(*digest).await? != Some(*size) {
+            if self.blobs.size(digest).await? != Some(*size) {
                 missing.push(*digest);
             }
         }

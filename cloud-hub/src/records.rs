@@ -7,6 +7,7 @@
 //! | `releases/<id in hex>` | [`Release`]: what lists and pulls need |
 //! | `envelopes/<id in hex>` | the signed bytes as they came ([`shared::sign::Envelope::to_bytes`]) |
 //! | `versions/<app>/<version>` | the release's id in 32 bytes: a version is published once |
+//! | `images/<id in hex>` | digest of an image that was verified ([`crate::verify`]) |
 //! | `deployments/<name>` | [`Deployment`] |
 //! | `nodes/<name>` | [`Node`] |
 //! | `desired/<name>` | [`Desired`]; stays when the node goes, so that no generation is ever used twice |

@@ -3,6 +3,7 @@
 
 use shared::fault::Faulty;
 
+use crate::blobs::BlobError;
 use crate::os::NoRandomness;
 use crate::store::StoreError;
 
@@ -49,6 +50,19 @@ impl Refusal for StoreError {
             Self::TooLarge { .. } => Kind::TooLarge,
             Self::Full | Self::Closed => Kind::Unavailable,
             Self::Damaged { .. } | Self::Failed { .. } => Kind::Internal,
+        }
+    }
+}
+
+impl Refusal for BlobError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Missing { .. } => Kind::NotFound,
+            Self::TooLarge { .. } => Kind::TooLarge,
+            Self::WrongDigest { .. } | Self::WrongSize { .. } => Kind::Unfit,
+            Self::Offset { .. } | Self::Busy { .. } => Kind::Conflict,
+            Self::TooManyParts | Self::NoSpace { .. } => Kind::Unavailable,
+            Self::Io { .. } => Kind::Internal,
         }
     }
 }

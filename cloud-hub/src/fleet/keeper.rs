@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use shared::id::Name;
 use shared::time::{UnixMillis, backoff};
-use tokio::sync::watch;
 
 use super::{Fleet, Unsaved};
 use crate::hub::Hub;
 use crate::records::{FLEET, Stored, key};
+use crate::stop::{Stop, stopped};
 use crate::store::{Change, StoreError};
 
 /// How long news may wait.
@@ -31,12 +31,12 @@ fn due(fleet: &Fleet, now: UnixMillis, all: bool) -> Vec<Name> {
 
 impl Hub {
     /// Writes as long as the hub runs, and everything once more when `stop` says so.
-    pub async fn keep_fleet(&self, mut stop: watch::Receiver<bool>) {
+    pub async fn keep_fleet(&self, mut stop: Stop) {
         let mut failures = 0;
         loop {
             let stopped = tokio::select! {
                 () = tokio::time::sleep(NEWS + backoff(failures)) => false,
-                _ = stop.wait_for(|stop| *stop) => true,
+                () = stopped(&mut stop) => true,
             };
             match self.save_fleet(stopped).await {
                 Ok(()) => failures = 0,

@@ -44,7 +44,7 @@ pub struct Event {
 pub struct WatchEvent {
     /// What happened to it.
     pub change: WatchChange,
-    /// `nodes`, `deployments`, `releases`, `publishers` or `events`; empty for a reset.
+    /// `nodes`, `deployments`, `releases` or `publishers`; empty for a reset.
     pub kind: String,
     /// Which object; empty for a reset.
     pub name: String,

@@ -45,9 +45,11 @@ pub struct IngestRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum IngestLine {
-    /// Bytes of one blob so far; a blob the hub already holds begins complete.
+    /// Bytes of one blob so far; a blob the hub already holds begins complete. Some may be left out when they come fast.
     Progress {
-        /// Which blob.
+        /// What is being done: `fetch` or `check`.
+        step: String,
+        /// With which blob.
         #[schema(value_type = String)]
         blob: Digest,
         /// Bytes so far.
@@ -57,6 +59,8 @@ pub enum IngestLine {
     },
     /// All blobs are stored and verified.
     Done {
+        /// The reference pinned to the digest it led to.
+        reference: String,
         /// One image per platform, as a release names them.
         #[schema(value_type = Vec<Object>)]
         images: Vec<Image>,
