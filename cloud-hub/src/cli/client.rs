@@ -105,12 +105,13 @@ impl ClientError {
     /// What the shell is told.
     pub const fn exit(&self) -> Exit {
         match self {
+            // A proxy says so when there is no hub behind it.
+            Self::Bare { status: 502 | 503, .. } => Exit::Unreachable,
             Self::Refused { status, .. } | Self::Bare { status, .. } => match status {
                 401 | 403 => Exit::Denied,
                 404 => Exit::NotFound,
                 409 | 412 => Exit::Conflict,
                 408 | 504 => Exit::Timeout,
-                502 | 503 => Exit::Unreachable,
                 _ => Exit::Error,
             },
             Self::Unreachable { .. } => Exit::Unreachable,

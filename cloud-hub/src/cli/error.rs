@@ -64,6 +64,9 @@ pub enum CliError {
     /// There is no such thing, as a list showed.
     #[error("{0}")]
     NotFound(Fault),
+    /// The hub is not trusted.
+    #[error("{0}")]
+    Denied(Fault),
     /// It did not happen in time.
     #[error("{0}")]
     Timeout(Fault),
@@ -83,6 +86,7 @@ impl CliError {
             Self::Context(error) => error.exit(),
             Self::Client(error) => error.exit(),
             Self::NotFound(_) => Exit::NotFound,
+            Self::Denied(_) => Exit::Denied,
             Self::Timeout(_) => Exit::Timeout,
             // Whoever read the output has seen enough.
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -110,6 +114,7 @@ impl CliError {
             | Self::Image(_)
             | Self::Unfit(_)
             | Self::NotFound(_)
+            | Self::Denied(_)
             | Self::Timeout(_)
             | Self::Output(_)
             | Self::Start(_) => {
@@ -134,7 +139,7 @@ fn tell_all(refused: &Refused, out: &mut Out) {
 impl Faulty for CliError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Usage(fault) | Self::Unfit(fault) | Self::NotFound(fault) | Self::Timeout(fault) => fault.clone(),
+            Self::Usage(fault) | Self::Unfit(fault) | Self::NotFound(fault) | Self::Denied(fault) | Self::Timeout(fault) => fault.clone(),
             Self::File(error) => error.fault(),
             Self::Context(error) => error.fault(),
             Self::Key(error) => error.fault(),
@@ -169,7 +174,9 @@ mod tests {
             (refused(422), 1),
             (refused(500), 1),
             (refused(504), 6),
+            (CliError::Denied(fault()), 4),
             (CliError::Timeout(fault()), 6),
+            (refused(503), 1),
             (CliError::Client(unreachable), 7),
             (CliError::Output(io::ErrorKind::BrokenPipe.into()), 0),
             (CliError::Output(io::ErrorKind::StorageFull.into()), 1),
