@@ -230,8 +230,8 @@ impl Hub {
                         }
                     }
                     match page.last() {
-                        Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
-                        _ => return Ok(covered),
+                        Some((key, _)) => after = Some(key.clone()),
+                        None => return Ok(covered),
                     }
                 }
             }

@@ -5,7 +5,7 @@
 //! Records lie in the store and are read when they are needed. In memory are only the fleet (folded, see
 //! [`crate::fleet`]) and the live sessions.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use shared::id::Name;
 use shared::sign::{PublicKey, SecretKey};
@@ -70,6 +70,7 @@ pub struct Hub {
     pub(crate) changing: tokio::sync::Mutex<()>,
     fleet: Mutex<Fleet>,
     clock: Clock,
+    gate_address: OnceLock<String>,
 }
 
 impl Hub {
@@ -93,6 +94,7 @@ impl Hub {
             changing: tokio::sync::Mutex::default(),
             fleet: Mutex::new(fleet),
             clock,
+            gate_address: OnceLock::new(),
         })
     }
 
@@ -121,6 +123,17 @@ impl Hub {
     /// The hub's wall clock.
     pub fn now(&self) -> UnixMillis {
         (self.clock)()
+    }
+
+    /// Where nodes connect, `host:port`: what the settings say, until the gate knows better.
+    pub fn gate_address(&self) -> String {
+        self.gate_address.get().unwrap_or(&self.settings.mqtt).clone()
+    }
+
+    /// The gate is open, and is reached there.
+    pub fn set_gate_address(&self, address: String) {
+        // A second gate on the same hub would be a mistake of the program; the first stays.
+        let _first_stays = self.gate_address.set(address);
     }
 
     /// The hub's life.
@@ -172,11 +185,10 @@ async fn list_all(store: &dyn Store, prefix: &str) -> Result<Vec<(String, Record
     loop {
         let after = all.last().map(|(key, _)| key.clone());
         let page = store.list(prefix, after.as_deref(), PAGE).await?;
-        let last = page.len() < PAGE;
-        all.extend(page);
-        if last {
+        if page.is_empty() {
             return Ok(all);
         }
+        all.extend(page);
     }
 }
 

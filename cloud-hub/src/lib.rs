@@ -6,7 +6,8 @@ pub mod blobs;
 pub mod broker;
 pub mod ca;
 pub mod catalog;
-//config
+pub mod client;
+pub mod config;
 pub mod deployments;
 pub mod desired;
 pub mod events;
@@ -23,7 +24,7 @@ pub mod records;
 pub mod refusal;
 pub mod registry;
 pub mod secret_file;
-//serve
+pub mod serve;
 pub mod stop;
 pub mod store;
 pub mod tokens;

@@ -1,15 +1,18 @@
 //! What the hub counts, as Prometheus reads it. Names begin with `causeway_hub_`; labels never hold anything that
 //! grows with the fleet.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::sync::{Arc, OnceLock};
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::broker::Broker;
+use crate::gate::GateStats;
 use crate::hub::Hub;
 
 /// One answered request.
@@ -24,9 +27,9 @@ pub struct Answered {
 }
 
 /// The counters.
-#[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    gate: OnceLock<(Arc<GateStats>, Broker)>,
     nodes: Gauge,
     connected: Gauge,
     in_sync: Gauge,
@@ -73,6 +76,7 @@ impl Default for Metrics {
             events: Counter::default(),
             unreadable: Counter::default(),
             registry: Registry::default(),
+            gate: OnceLock::new(),
         };
         registry.register("nodes", "Enrolled nodes", metrics.nodes.clone());
         registry.register("nodes_connected", "Nodes with a live session", metrics.connected.clone());
@@ -92,6 +96,44 @@ impl Default for Metrics {
     }
 }
 
+impl Metrics {
+    /// Shows the gate's figures too.
+    pub fn set_gate(&self, stats: Arc<GateStats>, broker: Broker) {
+        // A second gate on the same hub would be a mistake of the program; the first stays.
+        let _first_stays = self.gate.set((stats, broker));
+    }
+
+    fn write(&self, text: &mut String) -> fmt::Result {
+        encode_registry(text, &self.registry)?;
+        if let Some((stats, broker)) = self.gate.get() {
+            write_gate(text, stats, broker)?;
+        }
+        encode_eof(text)
+    }
+}
+
+/// The gate keeps plain numbers: here they become OpenMetrics text (a counter's type line has no `_total`).
+fn write_gate(text: &mut String, stats: &GateStats, broker: &Broker) -> fmt::Result {
+    let broker = [
+        ("broker_alive", None, u64::from(broker.is_alive())),
+        ("broker_rebuilt_total", None, broker.rebuilt()),
+        ("broker_dropped_total", None, broker.dropped()),
+    ];
+    let mut last = "";
+    for (name, reason, value) in stats.all().into_iter().chain(broker) {
+        if name != last {
+            let (family, kind) = name.strip_suffix("_total").map_or((name, "gauge"), |family| (family, "counter"));
+            writeln!(text, "# TYPE causeway_gate_{family} {kind}")?;
+            last = name;
+        }
+        match reason {
+            Some(reason) => writeln!(text, "causeway_gate_{name}{{reason=\"{reason}\"}} {value}")?,
+            None => writeln!(text, "causeway_gate_{name} {value}")?,
+        }
+    }
+    Ok(())
+}
+
 impl Hub {
     /// Everything in OpenMetrics text.
     pub fn metrics_text(&self) -> String {
@@ -105,11 +147,8 @@ impl Hub {
         self.metrics.connected.set(connected);
         self.metrics.in_sync.set(in_sync);
         let mut text = String::new();
-        if encode(&mut text, &self.metrics.registry).is_err() {
-            text.clear();
-            // Writing to a string has no way to fail.
-            let _ = writeln!(text, "# EOF");
-        }
+        // Writing to a string has no way to fail.
+        let _cannot_fail = self.metrics.write(&mut text);
         text
     }
 }

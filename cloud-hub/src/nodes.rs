@@ -133,7 +133,9 @@ impl Hub {
         let mut looked_at = 0;
         loop {
             let page = self.store.list(NODES, after.as_deref(), limit).await?;
-            let is_last = page.len() < limit;
+            if page.is_empty() {
+                return Ok((found, None));
+            }
             looked_at += page.len();
             for (key, record) in page {
                 let name = name_of(NODES, &key)?;
@@ -146,11 +148,7 @@ impl Hub {
                     break;
                 }
             }
-            let is_full = found.len() == limit || looked_at >= SCAN_MAX;
-            if is_last && found.len() < limit {
-                return Ok((found, None));
-            }
-            if is_full {
+            if found.len() == limit || looked_at >= SCAN_MAX {
                 let next = after.as_deref().and_then(|key| key.strip_prefix(NODES)).map(str::to_owned);
                 return Ok((found, next));
             }

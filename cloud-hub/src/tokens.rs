@@ -156,7 +156,7 @@ impl Hub {
             ca: self.ca.root_pem(),
             hub_key: self.public_key(),
             publishers: self.publisher_keys().await?,
-            mqtt: self.settings.mqtt.clone(),
+            mqtt: self.gate_address(),
             epoch: self.epoch,
         })
     }
@@ -190,7 +190,7 @@ fn read_csr(pem: &str) -> Result<CertificateSigningRequestDer<'static>, EnrollEr
 }
 
 /// A certificate as RFC 7468 writes it.
-fn pem(der: &[u8]) -> String {
+pub(crate) fn pem(der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))

@@ -52,7 +52,7 @@ pub(super) async fn version(State(api): State<Api>) -> axum::Json<Version> {
         epoch: hub.epoch(),
         ca_fingerprint: hub.ca.fingerprint(),
         hub_key: hub.public_key(),
-        mqtt: hub.settings.mqtt.clone(),
+        mqtt: hub.gate_address(),
     })
 }
 

@@ -4,7 +4,7 @@
 //! [`ArchiveImage::blobs`] with [`ArchiveImage::open`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Cursor, Read};
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use super::error::join;
 use super::examine::{Known, examine, platform_of, read_document};
 use super::source::{Slice, Source};
 use super::walk::Forward;
-use super::{Content, Finder, ImageError, Limits, OnProgress, Wanted};
+use super::{Content, Finder, ImageError, Limits, OnProgress, Opened, Wanted};
 
 /// Annotations that name an image in a layout: OCI's, and the full name that containerd and Docker add.
 const NAMES: [&str; 2] = ["org.opencontainers.image.ref.name", "io.containerd.image.name"];
@@ -42,6 +42,15 @@ struct Files {
     made: BTreeMap<Digest, Vec<u8>>,
 }
 
+/// What an archive offers.
+#[derive(Debug, Default)]
+struct Listed {
+    /// Digest and name of each manifest that may be wanted.
+    manifests: Vec<(Digest, String)>,
+    /// Platforms that are certainly not.
+    left_out: Vec<oci::Platform>,
+}
+
 /// Reads and verifies the images of `path` that are `wanted`. `scratch` is a directory with room for the unpacked
 /// archive if it is compressed. Blocks as long as reading and inflating everything takes.
 pub fn read(
@@ -53,7 +62,7 @@ pub fn read(
 ) -> Result<ArchiveImage, ImageError> {
     let source = Source::open(path, scratch, limits)?;
     let mut files = Files { source, names: BTreeMap::new(), made: BTreeMap::new() };
-    let manifests = if let Some(index) = files.document("index.json")? {
+    let listed = if let Some(index) = files.document("index.json")? {
         files.check_layout()?;
         files.manifests_of_layout(&index, wanted)?
     } else if let Some(saved) = files.saved()? {
@@ -61,7 +70,7 @@ pub fn read(
     } else {
         return Err(ImageError::NotAnArchive { why: "it has neither index.json nor manifest.json".into() });
     };
-    let images = files.examine(&manifests, wanted, limits, progress)?;
+    let images = files.examine(&listed, wanted, limits, progress)?;
     Ok(ArchiveImage { images, files })
 }
 
@@ -89,11 +98,11 @@ impl ArchiveImage {
 }
 
 impl Content for Files {
-    fn open(&self, digest: &Digest) -> io::Result<Option<(u64, Box<dyn Read + Send + '_>)>> {
+    fn open(&self, digest: &Digest) -> Result<Option<Opened<'_>>, ImageError> {
         if let Some(bytes) = self.made.get(digest) {
             return Ok(Some((bytes.len() as u64, Box::new(bytes.as_slice()))));
         }
-        let slice = self.slice(digest).map_err(io::Error::other)?;
+        let slice = self.slice(digest)?;
         Ok(slice.map(|slice| (slice.left(), Box::new(slice) as Box<dyn Read + Send>)))
     }
 }
@@ -133,11 +142,11 @@ impl Files {
     }
 
     /// The manifests that `index.json` leads to.
-    fn manifests_of_layout(&self, index: &[u8], wanted: &Wanted) -> Result<Vec<(Digest, String)>, ImageError> {
+    fn manifests_of_layout(&self, index: &[u8], wanted: &Wanted) -> Result<Listed, ImageError> {
         let index: oci::Index = serde_json::from_slice(index).map_err(|error| ImageError::document("index.json", error))?;
         let roots = named(index.manifests, wanted)?;
         let names: BTreeMap<Digest, String> = roots.iter().map(|root| (root.digest, name(root))).collect();
-        let mut manifests = Vec::new();
+        let mut listed = Listed::default();
         for root in roots {
             let name = names.get(&root.digest).cloned().unwrap_or_default();
             let mut finder = Finder::new(wanted, vec![root]);
@@ -145,9 +154,11 @@ impl Files {
                 let bytes = read_document(self, next.digest, Some(next.size))?;
                 finder.give(bytes)?;
             }
-            manifests.extend(finder.found().into_iter().map(|found| (found.descriptor.digest, name.clone())));
+            let (found, left_out) = finder.finish();
+            listed.manifests.extend(found.into_iter().map(|found| (found.descriptor.digest, name.clone())));
+            listed.left_out.extend(left_out);
         }
-        Ok(manifests)
+        Ok(listed)
     }
 
     /// `manifest.json` of a docker archive; a directory has none.
@@ -156,16 +167,16 @@ impl Files {
     }
 
     /// The manifests made for the images of a docker archive.
-    fn manifests_of_saved(&mut self, bytes: &[u8], wanted: &Wanted) -> Result<Vec<(Digest, String)>, ImageError> {
-        let mut manifests = Vec::new();
+    fn manifests_of_saved(&mut self, bytes: &[u8], wanted: &Wanted) -> Result<Listed, ImageError> {
+        let mut listed = Listed::default();
         for saved in docker::saved(bytes, wanted.name.as_deref())? {
             let bytes = self.make_manifest(&saved)?;
             let digest = Digest::of(&bytes);
             self.made.insert(digest, bytes);
             let tags = saved.repo_tags.unwrap_or_default();
-            manifests.push((digest, tags.into_iter().next().unwrap_or_else(|| digest.to_string())));
+            listed.manifests.push((digest, tags.into_iter().next().unwrap_or_else(|| digest.to_string())));
         }
-        Ok(manifests)
+        Ok(listed)
     }
 
     fn make_manifest(&mut self, saved: &Saved) -> Result<Vec<u8>, ImageError> {
@@ -194,17 +205,17 @@ impl Files {
         Ok((Blob { digest, size }, compression.unwrap_or(Compression::None)))
     }
 
-    /// Verifies what is wanted of `manifests`: one image per platform.
+    /// Verifies what is wanted of `listed`: one image per platform.
     fn examine(
         &self,
-        manifests: &[(Digest, String)],
+        listed: &Listed,
         wanted: &Wanted,
         limits: &Limits,
         progress: OnProgress<'_>,
     ) -> Result<Vec<Image>, ImageError> {
         let mut chosen: BTreeMap<oci::Platform, (Digest, &str)> = BTreeMap::new();
-        let mut available = Vec::new();
-        for (digest, name) in manifests {
+        let mut available = listed.left_out.clone();
+        for (digest, name) in &listed.manifests {
             let platform = self.platform(digest)?;
             available.push(platform.clone());
             if !wanted.takes(&platform) {

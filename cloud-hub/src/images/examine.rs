@@ -52,8 +52,7 @@ pub fn platform_of(content: &dyn Content, manifest: &shared::oci::Manifest) -> R
 
 /// A manifest, index or config: at most [`DOCUMENT_MAX`] bytes that fit their digest, and `size` when it is known.
 pub(super) fn read_document(content: &dyn Content, digest: Digest, size: Option<u64>) -> Result<Vec<u8>, ImageError> {
-    let opened = content.open(&digest).map_err(|error| ImageError::io("reading a document", error))?;
-    let (found, reader) = opened.ok_or(ImageError::Missing { digest })?;
+    let (found, reader) = content.open(&digest)?.ok_or(ImageError::Missing { digest })?;
     if let Some(expected) = size.filter(|expected| *expected != found) {
         return Err(ImageError::WrongSize { digest, expected, found });
     }
@@ -83,8 +82,7 @@ fn examine_layer(
     if blob.size > limits.blob {
         return Err(ImageError::TooLarge { what: format!("layer {}", blob.digest), max: limits.blob });
     }
-    let opened = content.open(&blob.digest).map_err(|error| ImageError::io("reading a layer", error))?;
-    let (found, mut reader) = opened.ok_or(ImageError::Missing { digest: blob.digest })?;
+    let (found, mut reader) = content.open(&blob.digest)?.ok_or(ImageError::Missing { digest: blob.digest })?;
     if found != blob.size {
         return Err(ImageError::WrongSize { digest: blob.digest, expected: blob.size, found });
     }

@@ -4,7 +4,7 @@
 //! [`give`](Finder::give), from a registry or from an archive.
 
 use shared::id::Digest;
-use shared::oci::{Descriptor, Manifest};
+use shared::oci::{Descriptor, Manifest, Platform};
 
 use super::document::{self, Document};
 use super::{ImageError, Wanted};
@@ -21,6 +21,8 @@ pub(crate) struct Finder<'w> {
     todo: Vec<(Descriptor, u8)>,
     looked: usize,
     found: Vec<Found>,
+    /// Platforms that indexes offer and nobody wants.
+    left_out: Vec<Platform>,
 }
 
 /// One image's manifest.
@@ -39,7 +41,7 @@ impl<'w> Finder<'w> {
     pub(crate) fn new(wanted: &'w Wanted, roots: Vec<Descriptor>) -> Self {
         let mut todo: Vec<_> = roots.into_iter().map(|root| (root, 0)).collect();
         todo.reverse();
-        Self { wanted, todo, looked: 0, found: Vec::new() }
+        Self { wanted, todo, looked: 0, found: Vec::new(), left_out: Vec::new() }
     }
 
     /// The document to fetch next.
@@ -62,16 +64,18 @@ impl<'w> Finder<'w> {
         }
     }
 
-    /// The manifests found, in the order of the index.
-    pub(crate) fn found(self) -> Vec<Found> {
-        self.found
+    /// The manifests found, in the order of the index, and the platforms that were left out.
+    pub(crate) fn finish(self) -> (Vec<Found>, Vec<Platform>) {
+        (self.found, self.left_out)
     }
 
     fn descend(&mut self, index: &Digest, children: Vec<Descriptor>, depth: u8) -> Result<(), ImageError> {
         if depth > DEPTH_MAX {
             return Err(ImageError::TooMany { what: index.to_string(), of: "nested indexes", max: DEPTH_MAX.into() });
         }
-        let children: Vec<Descriptor> = children.into_iter().filter(|child| self.is_worth(child)).collect();
+        let children: Vec<Descriptor> = children.into_iter().filter(|child| !document::is_attestation(child)).collect();
+        let (children, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| self.is_worth(child));
+        self.left_out.extend(others.into_iter().filter_map(|other| other.platform));
         if self.looked + self.todo.len() + children.len() > LOOK_MAX {
             return Err(ImageError::TooMany { what: index.to_string(), of: "manifests", max: LOOK_MAX as u64 });
         }
@@ -81,8 +85,7 @@ impl<'w> Finder<'w> {
 
     /// Whether a descriptor of an index can lead to something wanted: spares fetching what cannot.
     fn is_worth(&self, descriptor: &Descriptor) -> bool {
-        let platform = descriptor.platform.as_ref();
-        !document::is_attestation(descriptor) && platform.is_none_or(|platform| self.wanted.takes(platform))
+        descriptor.platform.as_ref().is_none_or(|platform| self.wanted.takes(platform))
     }
 }
 
@@ -132,7 +135,7 @@ mod tests {
                 finder.give(bytes)?;
             }
             let name = |found: &Found| found.descriptor.platform.as_ref().map_or("-".into(), ToString::to_string);
-            Ok(finder.found().iter().map(name).collect())
+            Ok(finder.finish().0.iter().map(name).collect())
         }
     }
 

@@ -7,13 +7,13 @@
 //! docker save ──────────────┘   ──▶ Vec<Image>
 //! ```
 //!
-//! Whatever the source, the same [`examine`] reads the same bytes through [`Content`], so a registry and an archive of
+//! Whatever the source, the same [`examine()`] reads the same bytes through [`Content`], so a registry and an archive of
 //! the same image give the same [`Image`]. Nothing is ever extracted to a path: content is found by digest, and tars
 //! are read as streams. Signature and manifest digests rest on these checks: a node repeats them while it unpacks, but
 //! only here is the compressed blob tied to its diff_id before anybody signs it.
 //!
 //! `hubctl` uses [`archive::read`] on the operator's machine and uploads [`archive::ArchiveImage::blobs`]; the hub then
-//! runs [`examine`] on what arrived. This module knows neither the store nor the network; [`pull`] is the one bridge.
+//! runs [`examine()`] on what arrived. This module knows neither the store nor the network; [`mod@pull`] is the one bridge.
 
 pub mod archive;
 mod docker;
@@ -29,7 +29,7 @@ pub(crate) mod samples;
 mod source;
 mod walk;
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use shared::id::Digest;
 use shared::oci::Platform;
@@ -119,15 +119,18 @@ pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 /// A progress that nobody wants to see.
 pub fn quiet(_: Progress) {}
 
+/// A blob's size and its bytes from the first one on.
+pub type Opened<'a> = (u64, Box<dyn Read + Send + 'a>);
+
 /// Content by digest, wherever it lies. Reading blocks.
 pub trait Content {
     /// The bytes of a blob from the first one on, with their number; `None` when it is not there. Not verified.
-    fn open(&self, digest: &Digest) -> io::Result<Option<(u64, Box<dyn Read + Send + '_>)>>;
+    fn open(&self, digest: &Digest) -> Result<Option<Opened<'_>>, ImageError>;
 }
 
 impl Content for crate::blobs::Blobs {
-    fn open(&self, digest: &Digest) -> io::Result<Option<(u64, Box<dyn Read + Send + '_>)>> {
-        let found = self.reader(digest).map_err(io::Error::other)?;
+    fn open(&self, digest: &Digest) -> Result<Option<Opened<'_>>, ImageError> {
+        let found = self.reader(digest)?;
         Ok(found.map(|(size, reader)| (size, Box::new(reader) as Box<dyn Read + Send>)))
     }
 }

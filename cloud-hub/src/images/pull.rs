@@ -1,4 +1,4 @@
-//! From a registry into the hub's blobs, then [`examine`].
+//! From a registry into the hub's blobs, then [`examine()`].
 //!
 //! A blob that is cut goes on where it ended; one that moves too slowly ends: whatever a registry does, a pull is over
 //! after a time that is known from the sizes in the manifest.
@@ -51,10 +51,10 @@ pub async fn pull(
     progress: SharedProgress,
 ) -> Result<Pulled, ImageError> {
     let pull = Pull { registry: Registry::open(source)?, blobs, limits, progress };
-    let (root, found) = pull.find(wanted).await?;
+    let (root, (found, left_out)) = pull.find(wanted).await?;
     let mut images = Vec::new();
     let mut known = Known::new();
-    for found in pull.choose(found, wanted).await? {
+    for found in pull.choose(found, left_out, wanted).await? {
         pull.fetch_image(&found).await?;
         let image;
         (image, known) = pull.examine(found.descriptor.digest, known).await?;
@@ -71,8 +71,8 @@ struct Pull<'p> {
 }
 
 impl Pull<'_> {
-    /// The root's digest and the manifests behind it.
-    async fn find(&self, wanted: &Wanted) -> Result<(Digest, Vec<Found>), ImageError> {
+    /// The root's digest and the manifests behind it, with the platforms that were left out.
+    async fn find(&self, wanted: &Wanted) -> Result<(Digest, (Vec<Found>, Vec<Platform>)), ImageError> {
         let bytes = retry(|| self.registry.manifest(None)).await?;
         let digest = Digest::of(&bytes);
         if let Some(expected) = self.registry.digest().filter(|expected| *expected != digest) {
@@ -88,13 +88,12 @@ impl Pull<'_> {
             check(Blob { digest, size }, &bytes)?;
             finder.give(bytes)?;
         }
-        Ok((digest, finder.found()))
+        Ok((digest, finder.finish()))
     }
 
     /// The wanted ones by what their configs say; of two for one platform the first (image index specification).
-    async fn choose(&self, found: Vec<Found>, wanted: &Wanted) -> Result<Vec<Found>, ImageError> {
+    async fn choose(&self, found: Vec<Found>, mut available: Vec<Platform>, wanted: &Wanted) -> Result<Vec<Found>, ImageError> {
         let mut chosen: BTreeMap<Platform, Found> = BTreeMap::new();
-        let mut available = Vec::new();
         for found in found {
             let platform = self.platform(&found).await?;
             if wanted.takes(&platform) && !chosen.contains_key(&platform) {

@@ -12,6 +12,7 @@
 //! Keys are `kind/name` texts made of [`shared::id::Name`]s; values are versioned bytes of their owner. Content
 //! (layers) never comes here: see [`crate::blobs`].
 
+mod backup;
 #[cfg(test)]
 pub(crate) mod conformance;
 mod feed;

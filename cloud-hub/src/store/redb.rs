@@ -1,8 +1,9 @@
 //! [`Store`] in one redb file, or in memory.
 //!
 //! Reads run beside each other on blocking threads, each on its own snapshot; all writes go through one thread
-//! ([`writer`]) that takes waiting commits together. A queue of 256 commits is the bound: then callers wait.
+//! (`writer`) that takes waiting commits together. A queue of 256 commits is the bound: then callers wait.
 
+mod backup;
 mod file;
 mod tables;
 mod writer;
@@ -61,6 +62,17 @@ impl RedbStore {
             .spawn(writing)
             .map_err(|error| StoreError::Failed { doing: "starting the writer", source: Arc::new(error) })?;
         Ok(Self { file, feed, jobs, closed })
+    }
+
+    /// Writes a consistent backup to `path` while the store goes on working; the file appears whole or not at all.
+    pub async fn export(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_owned();
+        self.read(move |snapshot| backup::export(snapshot, &path)).await
+    }
+
+    /// Makes a new store file at `path`, which must not exist, from a backup. A damaged backup makes nothing. Blocks.
+    pub fn import(backup: &Path, path: &Path) -> Result<(), StoreError> {
+        backup::import(backup, path)
     }
 
     /// Waits for all commits that were asked for and closes the file, so that it can be opened again.
@@ -195,78 +207,4 @@ fn log_bounds(snapshot: &ReadTransaction, log: &str) -> Result<Bounds, StoreErro
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::conformance::conformance;
-
-    #[tokio::test]
-    async fn in_memory_it_keeps_the_contract() {
-        conformance(Arc::new(RedbStore::in_memory().unwrap())).await;
-    }
-
-    #[tokio::test]
-    async fn in_a_file_it_keeps_the_contract() {
-        let dir = tempfile::tempdir().unwrap();
-        conformance(Arc::new(RedbStore::open(&dir.path().join("hub.redb")).unwrap())).await;
-    }
-
-    #[tokio::test]
-    async fn what_was_committed_is_there_after_close_and_open() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("hub.redb");
-        let store = RedbStore::open(&path).unwrap();
-        let revision = store.commit(vec![Change::put("a", b"1".to_vec())], vec![Append::next("l", b"x".to_vec())]).await.unwrap();
-        store.close().await;
-
-        let store = RedbStore::open(&path).unwrap();
-        assert_eq!(store.revision().await.unwrap(), revision);
-        assert_eq!(store.get("a").await.unwrap(), Some(Record { revision, value: b"1".to_vec() }));
-        assert_eq!(store.read_log("l", 0, 9).await.unwrap(), [(0, b"x".to_vec())]);
-        assert!(matches!(store.changes(0, 9).await, Err(StoreError::Compacted { oldest: 1 })), "history begins at the start");
-    }
-
-    #[tokio::test]
-    async fn waiting_commits_share_a_transaction_and_still_answer_each_for_itself() {
-        let store = Arc::new(RedbStore::in_memory().unwrap());
-        let creates = (0..200).map(|n| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move { store.commit(vec![Change::create(format!("k{}", n % 100), vec![])], vec![]).await })
-        });
-        let results = futures_util::future::join_all(creates).await;
-        let (good, bad): (Vec<_>, Vec<_>) = results.into_iter().map(|joined| joined.unwrap()).partition(Result::is_ok);
-        assert_eq!((good.len(), bad.len()), (100, 100));
-        assert!(bad.into_iter().all(|result| result.unwrap_err().is_conflict()));
-        assert_eq!(store.revision().await.unwrap(), 100);
-    }
-
-    /// F08: each page zeroed in turn gives an answer or a named error, never a panic that escapes, never wrong data.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_damaged_file_is_an_error_by_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("hub.redb");
-        let store = RedbStore::open(&path).unwrap();
-        let value = |n: usize| vec![n as u8; 700];
-        for n in 0..60 {
-            store.commit(vec![Change::put(format!("k{n:03}"), value(n))], vec![Append::next("l", value(n))]).await.unwrap();
-        }
-        store.close().await;
-        let good = std::fs::read(&path).unwrap();
-
-        for page in 0..good.len() / 4096 {
-            let mut bytes = good.clone();
-            bytes[page * 4096..(page + 1) * 4096].fill(0);
-            if bytes == good {
-                continue;
-            }
-            std::fs::write(&path, &bytes).unwrap();
-            let Ok(store) = RedbStore::open(&path) else { continue };
-            for n in 0..60 {
-                if let Ok(Some(record)) = store.get(&format!("k{n:03}")).await {
-                    assert_eq!(record.value, value(n), "page {page}");
-                }
-            }
-            let _answer = store.commit(vec![Change::put("new", vec![])], vec![]).await;
-            store.close().await;
-        }
-    }
-}
+mod tests;

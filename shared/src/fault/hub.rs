@@ -79,6 +79,18 @@ super::texts! {
     NOT_A_HUB = "hub-not-a-hub",
         "There is no hub in {path}. Start it once with cloud-hub serve, or name its state directory with --state",
         "{path} 中没有中心。请先用 cloud-hub serve 启动一次，或用 --state 指定其状态目录";
+    SAYS_FIRST_TOKEN = "hub-says-first-token",
+        "This hub is new. Its admin token, shown only now and kept in {file}: {token}",
+        "这是一个新的中心。管理员令牌只在此显示一次，并保存在 {file}：{token}";
+    SAYS_CONFIG_GOOD = "hub-says-config-good",
+        "The configuration is good. State directory: {state}",
+        "配置正确。状态目录：{state}";
+    SAYS_NEW_EPOCH = "hub-says-new-epoch",
+        "The hub begins epoch {epoch} at its next start. Nodes accept its states again",
+        "中心将在下次启动时进入纪元 {epoch}。节点会重新接受其状态";
+    SAYS_CERTIFICATE = "hub-says-certificate",
+        "Certificate for {name}, good for a year: {files}",
+        "{name} 的证书（有效期一年）：{files}";
     BAD_JSON = "hub-bad-json",
         "The body is not the JSON that is expected here, line {line}, column {column}: {why}",
         "请求体不是此处需要的 JSON，第 {line} 行第 {column} 列：{why}";

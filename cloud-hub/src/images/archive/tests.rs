@@ -189,7 +189,7 @@ fn hostile_tars_are_refused_by_name_and_lead_nowhere() {
         (saved("{}"), "Document"),
     ] {
         let result = format!("{:?}", read_bytes(&bytes, &Wanted::default()).map(|image| image.images));
-        assert!(result.contains(expected), "{expected}: {result}");
+        assert!(result.starts_with(&format!("Err({expected}")), "{expected}: {result}");
     }
 }
 
@@ -202,7 +202,7 @@ fn a_layout_directory_with_links_out_is_refused() {
     std::fs::rename(&layer, dir.path().join("elsewhere")).unwrap();
     std::os::unix::fs::symlink(dir.path().join("elsewhere"), &layer).unwrap();
     let error = read(dir.path(), &Wanted::default(), dir.path(), &Limits::default(), &quiet).unwrap_err();
-    assert!(error.to_string().contains("reading a layer") || matches!(error, ImageError::Link { .. }), "{error:?}");
+    assert!(matches!(error, ImageError::Link { .. }), "{error:?}");
 }
 
 /// Every cut of an archive ends with an error or the whole image, and never a panic.

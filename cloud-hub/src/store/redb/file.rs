@@ -1,13 +1,14 @@
 //! The open file with what redb alone would not survive: damaged pages and a disk that failed once.
 //!
 //! redb panics on some damaged pages (8 of 46 zeroed pages, redb 4.4); here that is [`StoreError::Damaged`], and from
-//! then on nothing is written. After an I/O error redb refuses everything until it is opened again; here the next
-//! write opens it again, so a full disk heals by itself once there is space.
+//! then on nothing is written. After an I/O error redb refuses everything until it is opened again; here it
+//! is opened again at once, so that reads go on and a full disk heals by itself when there is space.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase};
@@ -39,7 +40,7 @@ impl File {
     /// Runs `read` on the database.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(db) = db.as_ref() else { return Err(StoreError::Closed) };
+        let Some(db) = db.as_ref() else { return Err(not_open()) };
         guarded(|| read(db))
     }
 
@@ -52,16 +53,18 @@ impl File {
         let result = self.read(write);
         match &result {
             Err(StoreError::Damaged { .. }) => self.damaged.store(true, Ordering::Relaxed),
-            Err(StoreError::Full | StoreError::Failed { .. }) => self.drop_file(),
+            Err(StoreError::Full | StoreError::Failed { .. }) => self.reopen(),
             Ok(_) | Err(_) => {}
         }
         result
     }
 
-    /// Closes a file that had an I/O error; memory has none.
-    fn drop_file(&self) {
+    /// Closes a file that had an I/O error and opens it again, so that reads go on; memory has no such errors. What
+    /// fails here is tried again at the next write.
+    fn reopen(&self) {
         if self.path.is_some() {
             *self.db.write().unwrap_or_else(PoisonError::into_inner) = None;
+            let _later = self.heal();
         }
     }
 
@@ -73,6 +76,11 @@ impl File {
         }
         Ok(())
     }
+}
+
+fn not_open() -> StoreError {
+    let cause = io::Error::other("the file had an error and could not be opened again yet");
+    StoreError::Failed { doing: "reading the store", source: Arc::new(cause) }
 }
 
 fn open(path: Option<&Path>) -> Result<(Database, u64), StoreError> {

@@ -99,7 +99,7 @@ pub(super) fn unknown_format(found: Option<u64>) -> StoreError {
     StoreError::Failed { doing: "opening the store", source: Arc::new(cause) }
 }
 
-fn is_full(error: &io::Error) -> bool {
+pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
