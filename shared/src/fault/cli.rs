@@ -13,9 +13,6 @@ super::texts! {
     DAEMON_BAD_ANSWER = "cli-daemon-bad-answer",
         "The daemon at {path} answered what this program does not understand ({why}). Do both have the same version? edge-node version",
         "{path} 上的守护进程返回了本程序无法理解的内容（{why}）。两者版本是否一致？请执行 edge-node version";
-    OUTPUT_FAILED = "cli-output-failed",
-        "The output could not be written: {cause}",
-        "无法写出结果：{cause}";
     INPUT_FAILED = "cli-input-failed",
         "{what} cannot be read: {cause}. Name a file, or - for standard input",
         "无法读取 {what}：{cause}。请指定文件，或用 - 表示标准输入";
