@@ -3,6 +3,7 @@
 //! A node is a loop *observe → plan → apply → report* over a desired state that lies on its own disk; the
 //! link to the hub is only one of the things that can wake that loop.
 
+pub mod api;
 pub mod config;
 pub mod identity;
 pub mod images;

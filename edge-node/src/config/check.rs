@@ -39,8 +39,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
     list.push(found("runtime.kind", format!("{:?}", config.runtime.kind).to_lowercase(), Ok(())));
     if config.runtime.kind == RuntimeKind::Containerd {
         list.push(found("runtime.socket", text(&config.runtime.socket), listens(&config.runtime.socket)));
-        list.push(found("runtime.namespace", config.runtime.namespace.to_string(), Ok(())));
-        list.push(found("runtime.snapshotter", config.runtime.snapshotter.to_string(), Ok(())));
+        list.push(found("runtime.namespace", config.runtime.namespace.clone(), Ok(())));
+        list.push(found("runtime.snapshotter", config.runtime.snapshotter.clone(), Ok(())));
         let dirs: Vec<String> = config.network.cni_dirs.iter().map(|dir| text(dir)).collect();
         list.push(found("network.cni_dirs", dirs.join(", "), plugins(config, &dirs.join(", "))));
         list.push(found("network.bridge", config.network.bridge.clone(), Ok(())));

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use shared::fault::{Fault, Faulty, node};
-use shared::id::Name;
 use shared::manifest::ByteSize;
 
 /// Where the settings are looked for when no file is named; they need not be there.
@@ -56,9 +55,9 @@ pub struct RuntimeConfig {
     /// Socket of containerd.
     pub socket: PathBuf,
     /// Our containerd namespace.
-    pub namespace: Name,
+    pub namespace: String,
     /// containerd's snapshotter.
-    pub snapshotter: Name,
+    pub snapshotter: String,
 }
 
 /// The runtimes that ship.
@@ -177,8 +176,8 @@ impl Default for RuntimeConfig {
         Self {
             kind: RuntimeKind::Containerd,
             socket: "/run/containerd/containerd.sock".into(),
-            namespace: parse::name("causeway"),
-            snapshotter: parse::name("overlayfs"),
+            namespace: "causeway".into(),
+            snapshotter: "overlayfs".into(),
         }
     }
 }

@@ -159,6 +159,8 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     must(config.bind_roots.iter().all(|root| root != Path::new("/")), "bind_roots", "/ would allow everything");
     must(config.devices.iter().all(|device| device.starts_with("/dev/") && device.len() > 5), "devices", "begins with /dev/ and more");
     must(config.capabilities.iter().all(|name| is_capability(name)), "capabilities", "names without CAP_, in capitals: NET_RAW");
+    must(Name::new(&config.runtime.namespace).is_ok(), "runtime.namespace", "1 to 63 of a-z, 0-9 and '-'");
+    must(Name::new(&config.runtime.snapshotter).is_ok(), "runtime.snapshotter", "1 to 63 of a-z, 0-9 and '-'");
     must(is_interface(&config.network.bridge), "network.bridge", "1 to 15 of a-z, 0-9 and '-' (IFNAMSIZ)");
     must(is_subnet(&config.network.subnet), "network.subnet", "an IPv4 network such as 10.231.0.0/16, from /8 to /28");
     must(!config.network.cni_dirs.is_empty(), "network.cni_dirs", "at least one directory");
@@ -183,12 +185,6 @@ fn is_subnet(text: &str) -> bool {
         (Ok(address), Ok(bits @ 8..=28)) => u32::from(address) << bits == 0,
         _ => false,
     }
-}
-
-/// A name that is written in this crate.
-#[expect(clippy::expect_used, reason = "only for literals; the test of the defaults makes each of them")]
-pub fn name(literal: &'static str) -> Name {
-    Name::new(literal).expect("a literal name")
 }
 
 /// The setting with the fewest letters to change; the last part counts, because tables are forgotten first.
