@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod clock;
+pub mod config;
 pub mod held;
 pub mod identity;
 pub mod images;
