@@ -4,7 +4,9 @@
 //! link to the hub is only one of the things that can wake that loop.
 
 pub mod api;
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod identity;
 pub mod images;
 pub mod join;

@@ -19,4 +19,7 @@ super::texts! {
     INPUT_FAILED = "cli-input-failed",
         "{what} cannot be read: {cause}. Name a file, or - for standard input",
         "无法读取 {what}：{cause}。请指定文件，或用 - 表示标准输入";
+    NO_RUNTIME = "cli-no-runtime",
+        "The program could not begin its work: {cause}. The system may be out of memory or file descriptors",
+        "程序无法开始工作：{cause}。系统可能缺少内存或文件描述符";
 }

@@ -82,4 +82,7 @@ super::texts! {
     API_TIMEOUT = "node-api-timeout",
         "The daemon did not do it within {seconds} s; it may still come. See: edge-node status",
         "守护进程在 {seconds} 秒内没有完成，之后仍可能完成。请查看：edge-node status";
+    TASK_ENDED = "node-task-ended",
+        "The daemon's {task} ended by itself: {cause}. It is restarted by systemd; containers are not touched",
+        "守护进程的 {task} 自行退出：{cause}。systemd 会重新启动它，容器不受影响";
 }
