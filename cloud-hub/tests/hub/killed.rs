@@ -10,17 +10,20 @@ use serde_json::{Value, json};
 
 use crate::world::{client, key, read_ca, release, sample, signed};
 
+/// Ends with the test, however that ends.
+struct Process(Child);
+
 struct Hub {
-    child: Child,
+    process: Process,
     http: Client,
     base: String,
     token: String,
 }
 
-impl Drop for Hub {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _gone = self.child.wait();
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
     }
 }
 
@@ -30,13 +33,13 @@ fn free_port() -> u16 {
 
 impl Hub {
     async fn start(state: &Path, api: u16, gate: u16) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_cloud-hub"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cloud-hub"));
+        command
             .args(["serve", "--state", state.to_str().unwrap(), "--config", "/dev/null", "--log", "warn"])
             .args(["--listen-api", &format!("127.0.0.1:{api}"), "--listen-mqtt", &format!("127.0.0.1:{gate}")])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::null());
+        let process = Process(command.spawn().unwrap());
         let base = format!("https://127.0.0.1:{api}");
         for _ in 0..200 {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -46,7 +49,7 @@ impl Hub {
             let http = client(&read_ca(state));
             if http.get(format!("{base}/readyz")).send().await.is_ok_and(|response| response.status().is_success()) {
                 let token = std::fs::read_to_string(state.join("admin.token")).unwrap().trim().to_owned();
-                return Self { child, http, base, token };
+                return Self { process, http, base, token };
             }
         }
         panic!("the hub did not start");
@@ -107,8 +110,8 @@ async fn a_killed_hub_keeps_everything_and_never_reuses_a_generation() {
             hub.call(Method::GET, "/api/v1/version", None).await,
             hub.call(Method::GET, "/api/v1/events", None).await.1["items"].clone(),
         );
-        hub.child.kill().unwrap();
-        hub.child.wait().unwrap();
+        hub.process.0.kill().unwrap();
+        hub.process.0.wait().unwrap();
         hub = Hub::start(&state, api, gate).await;
         let after = (
             hub.call(Method::GET, "/api/v1/deployments/d", None).await,
@@ -137,8 +140,8 @@ async fn a_hub_stops_when_it_is_asked_to_and_a_new_epoch_begins_on_demand() {
     let mut hub = Hub::start(&state, api, gate).await;
     let busy = epoch(&["new-epoch"]);
     assert!(!busy.status.success(), "not beside a hub that runs");
-    rustix::process::kill_process(rustix::process::Pid::from_child(&hub.child), rustix::process::Signal::TERM).unwrap();
-    assert!(hub.child.wait().unwrap().success(), "SIGTERM ends it well");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&hub.process.0), rustix::process::Signal::TERM).unwrap();
+    assert!(hub.process.0.wait().unwrap().success(), "SIGTERM ends it well");
     assert!(epoch(&["new-epoch"]).status.success());
     let hub = Hub::start(&state, api, gate).await;
     assert_eq!(hub.call(Method::GET, "/api/v1/version", None).await.1["epoch"], 2);

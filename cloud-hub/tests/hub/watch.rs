@@ -38,7 +38,7 @@ impl Events {
                 continue;
             }
             let chunk = tokio::time::timeout(Duration::from_secs(10), self.response.chunk()).await.expect("in time");
-            self.text.push_str(&String::from_utf8(chunk.unwrap().expect("open").to_vec()).unwrap());
+            self.text.push_str(std::str::from_utf8(&chunk.unwrap().expect("open")).unwrap());
         }
     }
 
