@@ -5,6 +5,7 @@ mod access;
 mod bad_input;
 mod enroll;
 mod flow;
+mod ingest;
 mod killed;
 mod link;
 mod node;
