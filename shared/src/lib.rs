@@ -6,6 +6,7 @@
 //! randomness are arguments, so every decision can be replayed from its inputs.
 #![forbid(unsafe_code)]
 
+pub mod accept;
 pub mod assign;
 pub mod fault;
 pub mod health;

@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::health::Health;
 use crate::id::{Digest, Name};
 use crate::oci::Platform;
+use crate::plan::Note;
 use crate::release::Release;
 use crate::time::{UnixMillis, Uptime};
 
@@ -80,6 +81,19 @@ pub struct Actual {
     pub memory: BTreeMap<Name, Memory>,
     /// Apps and services that an on-site operator stopped.
     pub overrides: BTreeSet<Override>,
+    /// Steps about a service that failed, by app and service.
+    pub troubles: BTreeMap<(Name, Name), Trouble>,
+}
+
+/// Something that failed and will be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Attempts so far.
+    pub failures: u32,
+    /// When the last one ended.
+    pub at: Uptime,
+    /// Why.
+    pub fault: Fault,
 }
 
 /// How far an image is.
@@ -92,14 +106,7 @@ pub enum ImageState {
     /// Unpacked, verified and synced: it can start.
     Ready,
     /// The last attempt failed.
-    Failed {
-        /// Attempts so far.
-        failures: u32,
-        /// When the last one ended.
-        at: Uptime,
-        /// Why.
-        fault: Fault,
-    },
+    Failed(Trouble),
 }
 
 /// The name of a container: `<app>-<service>-<suffix>`, each name cut to 28 characters so that the whole
@@ -199,8 +206,30 @@ pub struct Memory {
     pub trial: Option<Trial>,
     /// The release that did not, and was undone.
     pub undone: Option<Undone>,
-    /// One-shot services that ended, so that a reboot does not run them again: instance hash and exit code.
-    pub finished: BTreeMap<Name, (Digest, u32)>,
+    /// One-shot services that ended well, by the hash they ran with, so that a reboot does not run them again.
+    pub finished: BTreeMap<Name, Digest>,
+}
+
+impl Memory {
+    /// Takes a note; [`Note::Forget`] leaves nothing.
+    pub fn apply(&mut self, note: Note, now: Uptime) {
+        match note {
+            Note::Try(release, revision) => {
+                self.trial = Some(Trial { release, revision, since: now });
+                self.undone = None;
+            }
+            Note::Keep(release) => {
+                self.good = Some(release);
+                self.trial = None;
+            }
+            Note::Undo(release, revision, fault) => {
+                self.trial = None;
+                self.undone = Some(Undone { release, revision, fault });
+            }
+            Note::Finish(service, hash) => drop(self.finished.insert(service, hash)),
+            Note::Forget => *self = Self::default(),
+        }
+    }
 }
 
 /// A release on trial.

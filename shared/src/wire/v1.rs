@@ -1,6 +1,6 @@
 //! Version 1, frozen. A change of any type here is a new version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ macro_rules! coded {
         }
     )*};
 }
-coded!(Up, Down, Envelope, Release, Desired, Memory, Event, Join);
+coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Event, Join);
 
 fn malformed(what: &'static str, why: impl ToString) -> WireError {
     WireError::Malformed { what, why: why.to_string() }
@@ -387,8 +387,8 @@ pub struct Memory {
     pub trial: Option<([u8; 32], u64)>,
     /// Release, revision and reason of the one that was undone.
     pub undone: Option<([u8; 32], u64, Fault)>,
-    /// Service to instance hash and exit code.
-    pub finished: BTreeMap<String, ([u8; 32], u32)>,
+    /// One-shot service to instance hash.
+    pub finished: BTreeMap<String, [u8; 32]>,
 }
 
 impl From<&state::Memory> for Memory {
@@ -397,11 +397,7 @@ impl From<&state::Memory> for Memory {
             good: memory.good.map(|release| *release.as_bytes()),
             trial: memory.trial.as_ref().map(|t| (*t.release.as_bytes(), t.revision)),
             undone: memory.undone.as_ref().map(|u| (*u.release.as_bytes(), u.revision, u.fault.clone().into())),
-            finished: memory
-                .finished
-                .iter()
-                .map(|(service, (hash, code))| (service.to_string(), (*hash.as_bytes(), *code)))
-                .collect(),
+            finished: memory.finished.iter().map(|(service, hash)| (service.to_string(), *hash.as_bytes())).collect(),
         }
     }
 }
@@ -410,8 +406,8 @@ impl Memory {
     /// The core type; a trial's clock starts at `now`.
     pub fn into_core(self, now: crate::time::Uptime) -> Result<state::Memory, WireError> {
         let mut finished = BTreeMap::new();
-        for (service, (hash, code)) in self.finished {
-            finished.insert(name(&service)?, (Digest::from_bytes(hash), code));
+        for (service, hash) in self.finished {
+            finished.insert(name(&service)?, Digest::from_bytes(hash));
         }
         Ok(state::Memory {
             good: self.good.map(Digest::from_bytes),
@@ -427,6 +423,26 @@ impl Memory {
             }),
             finished,
         })
+    }
+}
+
+/// [`state::Override`]s as the node stores them: app, and service unless all are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overrides(pub Vec<(String, Option<String>)>);
+
+impl From<&BTreeSet<state::Override>> for Overrides {
+    fn from(overrides: &BTreeSet<state::Override>) -> Self {
+        Self(overrides.iter().map(|over| (over.app.to_string(), over.service.as_ref().map(Name::to_string))).collect())
+    }
+}
+
+impl TryFrom<Overrides> for BTreeSet<state::Override> {
+    type Error = WireError;
+    fn try_from(overrides: Overrides) -> Result<Self, WireError> {
+        let over = |(app, service): (String, Option<String>)| {
+            Ok(state::Override { app: name(&app)?, service: service.as_deref().map(name).transpose()? })
+        };
+        overrides.0.into_iter().map(over).collect()
     }
 }
 

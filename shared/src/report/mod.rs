@@ -1,5 +1,7 @@
 //! What a node tells the hub and the people on site: a whole snapshot, never a difference.
 
+mod apps;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -8,6 +10,8 @@ use crate::id::{Digest, Name};
 use crate::oci::Platform;
 use crate::state::Stamp;
 use crate::time::UnixMillis;
+
+pub use apps::apps;
 
 /// A snapshot of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,86 @@
+//! One app as the planner sees it: which release is wanted, and which one shall run now.
+
+use crate::id::{Digest, Name};
+use crate::release::Release;
+use crate::state::{Actual, Assignment, Desired, ImageState, Instance, InstanceId, Memory, Override};
+
+/// Everything about one app.
+pub(crate) struct AppView<'a> {
+    pub name: &'a Name,
+    pub actual: &'a Actual,
+    /// What the hub wants; `None` when the app is leaving.
+    pub assignment: Option<&'a Assignment>,
+    pub memory: Option<&'a Memory>,
+    pub instances: Vec<(&'a InstanceId, &'a Instance)>,
+}
+
+/// A release the node has.
+#[derive(Clone, Copy)]
+pub(crate) struct Chosen<'a> {
+    pub id: Digest,
+    pub release: &'a Release,
+}
+
+impl<'a> AppView<'a> {
+    pub fn new(name: &'a Name, desired: &'a Desired, actual: &'a Actual) -> Self {
+        let instances = actual.instances.iter().filter(|(_, instance)| instance.app == *name).collect();
+        Self { name, actual, assignment: desired.apps.get(name), memory: actual.memory.get(name), instances }
+    }
+
+    /// The release that shall run once it is on disk: the assigned one, or the last good one after an undo.
+    pub fn wanted(&self) -> Option<Chosen<'a>> {
+        let assignment = self.assignment?;
+        if self.is_undone() {
+            return self.good();
+        }
+        self.known(assignment.release)
+    }
+
+    /// The release that shall run now: the wanted one if it is complete on disk, else the one before it.
+    pub fn active(&self) -> Option<Chosen<'a>> {
+        let wanted = self.wanted();
+        if let Some(wanted) = wanted.filter(|chosen| self.is_ready(*chosen)) {
+            return Some(wanted);
+        }
+        self.assignment?;
+        let trial = self.memory.and_then(|memory| memory.trial.as_ref()).and_then(|trial| self.known(trial.release));
+        [trial, self.good()].into_iter().flatten().find(|chosen| self.is_ready(*chosen))
+    }
+
+    /// The last good release, if the node still has it.
+    pub fn good(&self) -> Option<Chosen<'a>> {
+        self.known(self.memory?.good?)
+    }
+
+    /// Whether the assigned release failed its trial under the assigned revision and there is one to go back to.
+    pub fn is_undone(&self) -> bool {
+        let (Some(assignment), Some(undone)) = (self.assignment, self.memory.and_then(|memory| memory.undone.as_ref())) else {
+            return false;
+        };
+        undone.release == assignment.release && undone.revision == assignment.revision && self.good().is_some()
+    }
+
+    /// Whether every image of the release is ready to start on this machine.
+    pub fn is_ready(&self, chosen: Chosen<'_>) -> bool {
+        chosen.release.manifest.spec.services.keys().all(|service| {
+            let image = chosen.release.image(service, &self.actual.platform);
+            image.is_some_and(|image| self.actual.images.get(&image.id()) == Some(&ImageState::Ready))
+        })
+    }
+
+    /// Whether hub or operator want the service stopped.
+    pub fn is_stopped(&self, service: &Name) -> bool {
+        let by = |service| self.actual.overrides.contains(&Override { app: self.name.clone(), service });
+        self.assignment.is_some_and(|assignment| !assignment.run) || by(None) || by(Some(service.clone()))
+    }
+
+    /// Whether hub or operator want any part of the app stopped: then nothing can be said about its release.
+    pub fn is_held(&self) -> bool {
+        self.assignment.is_some_and(|assignment| !assignment.run)
+            || self.actual.overrides.iter().any(|over| over.app == *self.name)
+    }
+
+    fn known(&self, id: Digest) -> Option<Chosen<'a>> {
+        self.actual.releases.get(&id).map(|release| Chosen { id, release })
+    }
+}

@@ -1,0 +1,60 @@
+//! Images: what must come, and what nothing needs any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::app::{AppView, Chosen};
+use super::{Action, Plan, Step};
+use crate::id::Digest;
+use crate::release::Image;
+use crate::state::{Actual, Desired, ImageState};
+use crate::time::{Uptime, backoff};
+
+/// Adds the steps that are possible now for images.
+pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut Plan) {
+    for image in wanted(desired, actual).values() {
+        match actual.images.get(&image.id()) {
+            None => plan.actions.push(Action::Fetch((*image).clone())),
+            Some(ImageState::Fetched) => plan.act(Step::Unpack((*image).clone())),
+            Some(ImageState::Failed(trouble)) => {
+                let due = trouble.at + backoff(trouble.failures);
+                if due <= now { plan.actions.push(Action::Fetch((*image).clone())) } else { plan.wake(due) }
+            }
+            Some(ImageState::Fetching | ImageState::Ready) => {}
+        }
+    }
+    if let Some(needed) = needed(desired, actual) {
+        let unneeded = actual.images.iter().filter(|(id, state)| !needed.contains(*id) && **state != ImageState::Fetching);
+        for (id, _) in unneeded {
+            plan.act(Step::DropImage(*id));
+        }
+    }
+}
+
+/// Images of every wanted release, by id.
+fn wanted<'a>(desired: &'a Desired, actual: &'a Actual) -> BTreeMap<Digest, &'a Image> {
+    let views = desired.apps.keys().map(|name| AppView::new(name, desired, actual));
+    views.filter_map(|view| view.wanted()).flat_map(|chosen| images(chosen, actual)).map(|image| (image.id(), image)).collect()
+}
+
+fn images<'a>(chosen: Chosen<'a>, actual: &'a Actual) -> impl Iterator<Item = &'a Image> {
+    let services = chosen.release.manifest.spec.services.keys();
+    services.filter_map(move |service| chosen.release.image(service, &actual.platform))
+}
+
+/// Ids of the images that must stay: of wanted, active, tried and last good releases, and of every container.
+/// `None` when a container's release is unknown: then nobody can say what it needs.
+fn needed(desired: &Desired, actual: &Actual) -> Option<BTreeSet<Digest>> {
+    let mut needed = BTreeSet::new();
+    for (name, assignment) in &desired.apps {
+        let memory = actual.memory.get(name);
+        let trial = memory.and_then(|memory| memory.trial.as_ref()).map(|trial| trial.release);
+        let releases = [Some(assignment.release), memory.and_then(|memory| memory.good), trial];
+        let known = releases.into_iter().flatten().filter_map(|id| Some(Chosen { id, release: actual.releases.get(&id)? }));
+        needed.extend(known.flat_map(|chosen| images(chosen, actual)).map(Image::id));
+    }
+    for instance in actual.instances.values() {
+        let release = actual.releases.get(&instance.release)?;
+        needed.extend(release.image(&instance.service, &actual.platform).map(Image::id));
+    }
+    Some(needed)
+}

@@ -1,0 +1,171 @@
+//! The services of one app: order, restarts, and the switch from one release to the next.
+//!
+//! The switch: what must go is stopped, dependents first, and removed; only when nothing is left of it
+//! are new containers made, dependencies first. Ports and volumes therefore never have two owners.
+
+use std::collections::BTreeMap;
+
+use super::app::AppView;
+use super::{Note, Plan, Step};
+use crate::health::Health;
+use crate::id::Name;
+use crate::manifest::{Condition, Restart};
+use crate::release::InstanceSpec;
+use crate::state::{Exit, Instance, InstanceId, Task};
+use crate::time::{Uptime, backoff};
+
+/// What a service should be made of, and the container that is made of just that, if there is one.
+pub(crate) struct ServiceView<'a> {
+    pub spec: InstanceSpec,
+    pub current: Option<(&'a InstanceId, &'a Instance)>,
+    /// A one-shot that ended well, now or before a reboot.
+    pub is_finished: bool,
+    /// Hub or operator want it stopped.
+    pub is_stopped: bool,
+}
+
+/// The services of the active release by name; empty when there is none.
+pub(crate) fn services<'a>(view: &AppView<'a>) -> BTreeMap<Name, ServiceView<'a>> {
+    let Some(active) = view.active() else { return BTreeMap::new() };
+    let specs = active.release.manifest.spec.services.keys();
+    specs
+        .filter_map(|name| active.release.instance(active.id, name, &view.actual.platform))
+        .map(|spec| (spec.service.clone(), service(view, spec)))
+        .collect()
+}
+
+fn service<'a>(view: &AppView<'a>, spec: InstanceSpec) -> ServiceView<'a> {
+    let fits = |(_, instance): &&(&InstanceId, &Instance)| instance.service == spec.service && instance.hash == spec.hash;
+    let all = || view.instances.iter().filter(fits);
+    let current = all().find(|(_, instance)| instance.task.is_running()).or_else(|| all().next()).copied();
+    let remembered = view.memory.and_then(|memory| memory.finished.get(&spec.service)).is_some_and(|hash| *hash == spec.hash);
+    let ended = current.and_then(|(_, instance)| exit(instance)).is_some_and(|exit| ends_well(spec.definition.restart, exit));
+    let running = current.is_some_and(|(_, instance)| instance.task.is_running());
+    ServiceView { is_finished: ended || (remembered && !running), is_stopped: view.is_stopped(&spec.service), current, spec }
+}
+
+/// Adds the steps that are possible now for the app's services.
+pub(crate) fn steps(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
+    if view.assignment.is_some() && view.active().is_none() {
+        return; // Nothing is complete on disk: whatever runs goes on.
+    }
+    let services = services(view);
+    let is_current = |id: &InstanceId| services.values().any(|s| s.current.is_some_and(|(current, _)| current == id));
+    let leaving: Vec<_> = view.instances.iter().copied().filter(|(id, _)| !is_current(id)).collect();
+    let held = services.values().filter(|s| s.is_stopped).filter_map(|s| s.current);
+    let stopping: Vec<_> = leaving.iter().copied().chain(held).filter(|(_, instance)| instance.task.is_running()).collect();
+
+    for (id, instance) in &stopping {
+        let is_needed = stopping.iter().any(|(_, other)| depends_on(view, other, &instance.service));
+        if !is_needed {
+            plan.act(Step::Stop((*id).clone()));
+        }
+    }
+    for (id, _) in leaving.iter().filter(|(_, instance)| !instance.task.is_running()) {
+        plan.act(Step::Remove((*id).clone()));
+    }
+    for service in services.values() {
+        run(view, service, &services, leaving.is_empty(), now, plan);
+    }
+    if view.assignment.is_none() && view.instances.is_empty() && view.memory.is_some() {
+        plan.note(view.name, Note::Forget);
+    }
+}
+
+/// Whether `instance`'s own release says that it depends on `service`.
+fn depends_on(view: &AppView<'_>, instance: &Instance, service: &Name) -> bool {
+    let release = view.actual.releases.get(&instance.release);
+    let definition = release.and_then(|release| release.manifest.spec.services.get(&instance.service));
+    definition.is_some_and(|definition| definition.depends_on.contains_key(service))
+}
+
+/// Starts one service if it shall run, does not, and may.
+fn run(
+    view: &AppView<'_>,
+    service: &ServiceView<'_>,
+    all: &BTreeMap<Name, ServiceView<'_>>,
+    may_create: bool,
+    now: Uptime,
+    plan: &mut Plan,
+) {
+    let ServiceView { spec, current, .. } = service;
+    if let Some((_, instance)) = current
+        && exit(instance).is_some_and(|exit| ends_well(spec.definition.restart, exit))
+        && view.memory.and_then(|memory| memory.finished.get(&spec.service)).is_none_or(|hash| *hash != spec.hash)
+    {
+        plan.note(view.name, Note::Finish(spec.service.clone(), spec.hash));
+    }
+    if service.is_stopped || service.is_finished || !dependencies_hold(spec, all) {
+        return;
+    }
+    let due = match current {
+        Some((_, instance)) => due(spec.definition.restart, instance),
+        None if may_create => Some(Uptime::ZERO),
+        None => None,
+    };
+    let trouble = view.actual.troubles.get(&(view.name.clone(), spec.service.clone()));
+    let retry = trouble.map_or(Uptime::ZERO, |trouble| trouble.at + backoff(trouble.failures));
+    match (due.map(|due| due.max(retry)), current) {
+        (Some(due), _) if due > now => plan.wake(due),
+        (Some(_), Some((id, _))) => plan.act(Step::Start((*id).clone(), Box::new(spec.clone()))),
+        (Some(_), None) => plan.act(Step::Create(Box::new(spec.clone()))),
+        (None, _) => {}
+    }
+}
+
+/// When the process of an existing container shall start again; `None` when it runs or stays ended.
+pub(crate) fn due(restart: Restart, instance: &Instance) -> Option<Uptime> {
+    let exit = match &instance.task {
+        Task::Absent => return Some(Uptime::ZERO),
+        Task::Running { .. } => return None,
+        Task::Exited(exit) => exit,
+    };
+    let again = match restart {
+        Restart::No => false,
+        Restart::Always | Restart::UnlessStopped => true,
+        Restart::OnFailure { attempts } => exit.code != 0 && attempts.is_none_or(|most| instance.restarts < most),
+    };
+    again.then(|| exit.at + backoff(instance.restarts))
+}
+
+pub(crate) fn exit(instance: &Instance) -> Option<&Exit> {
+    match &instance.task {
+        Task::Exited(exit) => Some(exit),
+        Task::Absent | Task::Running { .. } => None,
+    }
+}
+
+/// Whether the end of a process is a success that stays: a one-shot.
+fn ends_well(restart: Restart, exit: &Exit) -> bool {
+    exit.code == 0 && matches!(restart, Restart::No | Restart::OnFailure { .. })
+}
+
+fn dependencies_hold(spec: &InstanceSpec, all: &BTreeMap<Name, ServiceView<'_>>) -> bool {
+    spec.definition.depends_on.iter().all(|(name, condition)| {
+        let Some(service) = all.get(name) else { return false };
+        let task = service.current.map(|(_, instance)| &instance.task);
+        match condition {
+            Condition::ServiceStarted => service.is_finished || task.is_some_and(|task| *task != Task::Absent),
+            Condition::ServiceHealthy => {
+                service.current.is_some_and(|(_, instance)| instance.task.is_running() && instance.health == Health::Healthy)
+            }
+            Condition::ServiceCompletedSuccessfully => service.is_finished,
+        }
+    })
+}
+
+impl ServiceView<'_> {
+    /// Up: it does what its release promises. `Err` says when that could become true by itself.
+    pub fn up(&self, settle: Uptime, now: Uptime) -> Result<(), Option<Uptime>> {
+        match self.current {
+            _ if self.is_finished => Ok(()),
+            Some((_, Instance { task: Task::Running { since, .. }, health, .. })) => match health {
+                Health::Healthy => Ok(()),
+                Health::Unchecked if now.saturating_sub(*since) >= settle => Ok(()),
+                Health::Unchecked => Err(Some(*since + settle)),
+                Health::Starting | Health::Unhealthy => Err(None),
+            },
+            _ => Err(None),
+        }
+    }
+}

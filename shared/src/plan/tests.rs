@@ -1,0 +1,547 @@
+//! The planner against a small world that carries its plans out at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::health::Health;
+use crate::manifest::{App, Condition, HealthCheck, Metadata, Period, Port, Probe, Restart, Service, Spec};
+use crate::oci::Platform;
+use crate::release::{Blob, Release};
+use crate::state::{Assignment, Exit, ImageState, Instance, Memory, Override, Stamp, Task, Trial, Trouble, Undone};
+use crate::time::UnixMillis;
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect(text)
+}
+
+fn machine() -> Platform {
+    Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() }
+}
+
+fn service(image: &str) -> Service {
+    serde_json::from_value(serde_json::json!({"image": image, "restart": "always"})).expect("service")
+}
+
+fn checked(image: &str) -> Service {
+    let healthcheck = HealthCheck {
+        test: Probe::Tcp { port: 1 },
+        interval: Period::seconds(1),
+        timeout: Period::seconds(1),
+        retries: 3,
+        start_period: Period::default(),
+        start_interval: Period::seconds(1),
+    };
+    Service { healthcheck: Some(healthcheck), ..service(image) }
+}
+
+fn release(app: &str, version: &str, services: Vec<(&str, Service)>) -> Release {
+    let image = |text: &str| Image {
+        platform: machine(),
+        manifest: Blob { digest: Digest::of(text.as_bytes()), size: 1 },
+        config: Blob { digest: Digest::of(b"config"), size: 1 },
+        layers: vec![],
+    };
+    let images = services.iter().map(|(service, definition)| (name(service), vec![image(&definition.image)])).collect();
+    let metadata = Metadata { name: name(app), version: version.into(), description: String::new(), labels: BTreeMap::new() };
+    let services = services.into_iter().map(|(service, definition)| (name(service), definition)).collect();
+    let spec = Spec { services, ..Spec::default() };
+    Release { manifest: App { api_version: crate::manifest::API_VERSION.into(), kind: "App".into(), metadata, spec }, images }
+}
+
+/// A node on which every step succeeds at once, unless told otherwise.
+struct World {
+    desired: Desired,
+    actual: Actual,
+    now: Now,
+    made: u64,
+    log: Vec<String>,
+    /// Services that never get healthy.
+    sick: BTreeSet<Name>,
+    /// Services whose process ends at once with this code.
+    ends: BTreeMap<Name, u32>,
+}
+
+impl World {
+    fn new() -> Self {
+        let actual = Actual {
+            platform: machine(),
+            releases: BTreeMap::new(),
+            images: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            overrides: BTreeSet::new(),
+            troubles: BTreeMap::new(),
+        };
+        let now = Now { uptime: Duration::from_secs(1000), wall: UnixMillis(0) };
+        let desired = Desired::empty(name("n1"));
+        Self { desired, actual, now, made: 0, log: vec![], sick: BTreeSet::new(), ends: BTreeMap::new() }
+    }
+
+    fn deploy(&mut self, release: &Release) -> Digest {
+        let id = Digest::of(&release.to_bytes());
+        self.actual.releases.insert(id, Arc::new(release.clone()));
+        self.desired.stamp = Stamp { epoch: 1, generation: self.desired.stamp.generation + 1 };
+        let assignment = Assignment { release: id, revision: self.desired.stamp.generation, run: true };
+        self.desired.apps.insert(release.manifest.metadata.name.clone(), assignment);
+        id
+    }
+
+    fn plan(&self) -> Plan {
+        plan(&self.desired, &self.actual, self.now)
+    }
+
+    /// One round: plan, apply all. Returns whether anything was done.
+    fn round(&mut self) -> bool {
+        let plan = self.plan();
+        let subjects: BTreeSet<_> = plan.actions.iter().map(Action::subject).collect();
+        assert_eq!(plan, self.plan(), "same input, same plan");
+        assert!(
+            subjects.len() >= plan.actions.iter().filter(|a| !matches!(a, Action::Note(..))).count(),
+            "subjects differ: {plan:?}"
+        );
+        for action in &plan.actions {
+            self.apply(action);
+        }
+        !plan.actions.is_empty()
+    }
+
+    /// Rounds until the plan is empty and no timer is set before `limit` seconds from now.
+    fn settle(&mut self, limit: u64) {
+        let end = self.now.uptime + Duration::from_secs(limit);
+        for _ in 0..2000 {
+            if self.round() {
+                continue;
+            }
+            match self.plan().wake_at {
+                Some(at) if at <= end => {
+                    assert!(at > self.now.uptime, "a timer in the past would spin");
+                    self.now.uptime = at;
+                }
+                _ => return,
+            }
+        }
+        panic!("does not settle: {:?}", self.plan());
+    }
+
+    fn apply(&mut self, action: &Action) {
+        let now = self.now.uptime;
+        match action {
+            Action::Fetch(image) => drop(self.actual.images.insert(image.id(), ImageState::Fetched)),
+            Action::Do(Step::Unpack(image)) => drop(self.actual.images.insert(image.id(), ImageState::Ready)),
+            Action::Do(Step::DropImage(id)) => drop(self.actual.images.remove(id)),
+            Action::Do(Step::Create(spec)) => {
+                self.made += 1;
+                let id = InstanceId::new(&spec.app, &spec.service, self.made);
+                let instance = Instance {
+                    app: spec.app.clone(),
+                    service: spec.service.clone(),
+                    release: spec.release,
+                    hash: spec.hash,
+                    task: Task::Absent,
+                    health: Health::Unchecked,
+                    restarts: 0,
+                    address: None,
+                };
+                self.actual.instances.insert(id.clone(), instance);
+                self.start(&id, spec, "create");
+            }
+            Action::Do(Step::Start(id, spec)) => {
+                if let Some(Instance { task: Task::Exited(_), restarts, .. }) = self.actual.instances.get_mut(id) {
+                    *restarts += 1;
+                }
+                self.start(id, spec, "start");
+            }
+            Action::Do(Step::Stop(id)) => {
+                let instance = self.actual.instances.get_mut(id).expect("stop of what is there");
+                assert!(instance.task.is_running());
+                instance.task = Task::Absent;
+                self.log.push(format!("stop {}", instance.service));
+            }
+            Action::Do(Step::Remove(id)) => {
+                let instance = self.actual.instances.remove(id).expect("removal of what is there");
+                assert!(!instance.task.is_running());
+                self.log.push(format!("remove {}", instance.service));
+            }
+            Action::Note(app, note) => self.remember(app, note, now),
+        }
+    }
+
+    fn start(&mut self, id: &InstanceId, spec: &InstanceSpec, word: &str) {
+        assert_eq!(self.actual.images.get(&spec.image.id()), Some(&ImageState::Ready), "only complete images start");
+        let instance = self.actual.instances.get_mut(id).expect("instance");
+        let since = self.now.uptime;
+        instance.task = match self.ends.get(&spec.service) {
+            Some(code) => Task::Exited(Exit { code: *code, oom: false, at: since }),
+            None => Task::Running { pid: 1, since },
+        };
+        instance.health = match (&spec.definition.healthcheck, self.sick.contains(&spec.service)) {
+            (None, _) => Health::Unchecked,
+            (Some(_), true) => Health::Unhealthy,
+            (Some(_), false) => Health::Healthy,
+        };
+        self.log.push(format!("{word} {}", spec.service));
+    }
+
+    fn remember(&mut self, app: &Name, note: &Note, now: Uptime) {
+        if *note == Note::Forget {
+            self.actual.memory.remove(app);
+        } else {
+            self.actual.memory.entry(app.clone()).or_default().apply(note.clone(), now);
+        }
+    }
+
+    fn take_log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
+    }
+
+    fn reboot(&mut self) {
+        for instance in self.actual.instances.values_mut() {
+            instance.task = Task::Absent;
+            instance.health = Health::Unchecked;
+        }
+        self.now.uptime = Duration::from_secs(20);
+        for memory in self.actual.memory.values_mut() {
+            if let Some(trial) = &mut memory.trial {
+                trial.since = self.now.uptime;
+            }
+        }
+    }
+
+    fn running(&self) -> Vec<String> {
+        let version = |i: &Instance| self.actual.releases[&i.release].manifest.metadata.version.clone();
+        let running = self.actual.instances.values().filter(|i| i.task.is_running());
+        running.map(|i| format!("{}@{}", i.service, version(i))).collect()
+    }
+}
+
+fn after(definition: Service, dependency: &str, condition: Condition) -> Service {
+    Service { depends_on: [(name(dependency), condition)].into(), ..definition }
+}
+
+#[test]
+fn services_start_in_order_and_an_unchanged_one_is_never_touched() {
+    let mut world = World::new();
+    let web = after(service("web:1"), "db", Condition::ServiceHealthy);
+    world.deploy(&release("shop", "1", vec![("web", web.clone()), ("db", checked("db:1"))]));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["create db", "create web"]);
+    assert_eq!(world.plan(), Plan::default(), "nothing to do, nothing to wait for");
+
+    let web = Service { image: "web:2".into(), ..web };
+    world.deploy(&release("shop", "2", vec![("web", web), ("db", checked("db:1"))]));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop web", "remove web", "create web"]);
+    assert_eq!(world.actual.images.len(), 2, "the old web image is dropped once the new release is good");
+}
+
+#[test]
+fn the_old_release_runs_until_the_new_one_is_complete_on_disk() {
+    let mut world = World::new();
+    world.deploy(&release("shop", "1", vec![("web", service("web:1"))]));
+    world.settle(60);
+    world.take_log();
+    let next = release("shop", "2", vec![("web", service("web:2"))]);
+    world.deploy(&next);
+    let image = next.images[&name("web")][0].id();
+    for state in [None, Some(ImageState::Fetching)] {
+        match state {
+            Some(state) => drop(world.actual.images.insert(image, state)),
+            None => drop(world.actual.images.remove(&image)),
+        }
+        assert!(!world.plan().actions.iter().any(|action| matches!(action, Action::Do(Step::Stop(_)))));
+        assert_eq!(world.running(), ["web@1"]);
+    }
+    world.actual.images.remove(&image);
+    world.settle(60);
+    assert_eq!(world.running(), ["web@2"]);
+}
+
+#[test]
+fn a_release_that_never_gets_healthy_is_undone_once() {
+    let mut world = World::new();
+    let good = world.deploy(&release("shop", "1", vec![("web", checked("web:1"))]));
+    world.settle(300);
+    assert_eq!(world.actual.memory[&name("shop")].good, Some(good));
+    world.take_log();
+
+    world.sick.insert(name("web"));
+    let bad = release("shop", "2", vec![("web", checked("web:2"))]);
+    world.deploy(&bad);
+    for _ in 0..20 {
+        world.round();
+        if world.actual.memory[&name("shop")].undone.is_some() {
+            world.sick.clear();
+        }
+    }
+    world.settle(300);
+    assert_eq!(world.running(), ["web@1"]);
+    assert_eq!(world.take_log(), ["stop web", "remove web", "create web", "stop web", "remove web", "create web"]);
+    assert_eq!(world.plan(), Plan::default(), "not tried again by itself");
+
+    world.deploy(&bad);
+    world.settle(300);
+    assert_eq!(world.running(), ["web@2"], "a new revision is a new trial");
+}
+
+#[test]
+fn a_first_release_that_fails_has_nothing_to_go_back_to() {
+    let mut world = World::new();
+    world.ends.insert(name("web"), 1);
+    world.deploy(&release("shop", "1", vec![("web", service("web:1"))]));
+    world.settle(600);
+    assert_eq!(world.actual.memory[&name("shop")].undone, None);
+    let starts = world.take_log().len();
+    assert!((10..30).contains(&starts), "backoff is bounded: {starts} starts in ten minutes");
+}
+
+#[test]
+fn what_happens_when_a_process_ends() {
+    use Restart::{Always, No, OnFailure, UnlessStopped};
+    // policy, exit code, starts within two minutes
+    for (policy, code, starts) in [
+        (No, 0, 1),
+        (No, 1, 1),
+        (Always, 0, 8),
+        (UnlessStopped, 1, 8),
+        (OnFailure { attempts: None }, 0, 1),
+        (OnFailure { attempts: None }, 1, 8),
+        (OnFailure { attempts: Some(2) }, 1, 3),
+    ] {
+        let mut world = World::new();
+        world.ends.insert(name("job"), code);
+        world.deploy(&release("batch", "1", vec![("job", Service { restart: policy, ..service("job") })]));
+        world.settle(120);
+        assert_eq!(world.take_log().len(), starts, "{policy:?} {code}");
+    }
+}
+
+#[test]
+fn everything_comes_back_after_a_reboot_except_what_was_finished() {
+    let mut world = World::new();
+    let migrate = Service { restart: Restart::No, ..service("migrate") };
+    let web = after(Service { restart: Restart::No, ..service("web") }, "migrate", Condition::ServiceCompletedSuccessfully);
+    world.ends.insert(name("migrate"), 0);
+    world.deploy(&release("shop", "1", vec![("migrate", migrate), ("web", web)]));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["create migrate", "create web"]);
+    world.reboot();
+    world.settle(60);
+    assert_eq!(world.take_log(), ["start web"], "even with restart: no, a reboot is not the end of a service");
+    assert_eq!(world.running(), ["web@1"]);
+}
+
+#[test]
+fn stops_by_hub_and_operator_hold_and_end() {
+    let mut world = World::new();
+    let web = after(service("web"), "db", Condition::ServiceStarted);
+    world.deploy(&release("shop", "1", vec![("db", service("db")), ("web", web)]));
+    world.settle(60);
+    world.take_log();
+
+    let over = Override { app: name("shop"), service: None };
+    world.actual.overrides.insert(over.clone());
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop web", "stop db"], "dependents first");
+    world.reboot();
+    world.settle(60);
+    assert_eq!(world.take_log(), Vec::<String>::new(), "a stop outlives a reboot");
+    world.actual.overrides.remove(&over);
+    world.settle(60);
+    assert_eq!(world.take_log(), ["start db", "start web"]);
+
+    world.desired.apps.get_mut(&name("shop")).expect("shop").run = false;
+    world.settle(60);
+    assert_eq!(world.running(), Vec::<String>::new());
+}
+
+#[test]
+fn an_app_that_leaves_takes_everything_along() {
+    let mut world = World::new();
+    let web = after(service("web"), "db", Condition::ServiceStarted);
+    world.deploy(&release("shop", "1", vec![("db", service("db")), ("web", web)]));
+    world.deploy(&release("other", "1", vec![("web", service("other"))]));
+    world.settle(60);
+    world.take_log();
+    world.desired.apps.remove(&name("shop"));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop web", "stop db", "remove web", "remove db"]);
+    assert_eq!(world.actual.memory.keys().collect::<Vec<_>>(), [&name("other")]);
+    assert_eq!(world.actual.images.len(), 1);
+}
+
+#[test]
+fn a_service_that_moves_its_port_to_another_never_shares_it() {
+    let port = |image: &str| Service {
+        ports: vec![Port { target: 80, published: 80, host_ip: None, protocol: crate::manifest::Protocol::Tcp }],
+        ..service(image)
+    };
+    let mut world = World::new();
+    world.deploy(&release("shop", "1", vec![("old", port("web"))]));
+    world.settle(60);
+    world.take_log();
+    world.deploy(&release("shop", "2", vec![("new", port("web"))]));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop old", "remove old", "create new"]);
+}
+
+#[test]
+fn trouble_waits_for_its_backoff() {
+    let mut world = World::new();
+    world.deploy(&release("shop", "1", vec![("web", service("web"))]));
+    let trouble = Trouble { failures: 3, at: world.now.uptime, fault: Fault::new(&crate::fault::node::TRIAL_DEADLINE) };
+    world.actual.troubles.insert((name("shop"), name("web")), trouble);
+    for _ in 0..4 {
+        world.round();
+    }
+    assert_eq!(world.take_log(), Vec::<String>::new());
+    assert_eq!(world.plan().wake_at, Some(world.now.uptime + Duration::from_secs(4)));
+}
+
+/// Anything that may happen to a node between two rounds.
+#[derive(Debug, Clone)]
+enum Happening {
+    Deploy { app: u8, version: u8 },
+    Undeploy { app: u8 },
+    Stop { app: u8 },
+    Go { app: u8 },
+    Reboot,
+    Kill { nth: usize, code: u32 },
+    Sicken { service: u8 },
+    Heal,
+    LoseImage { nth: usize },
+    Wait { seconds: u64 },
+    Rounds { n: u8 },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        4 => (0..2u8, 0..4u8).prop_map(|(app, version)| Happening::Deploy { app, version }),
+        1 => (0..2u8).prop_map(|app| Happening::Undeploy { app }),
+        1 => (0..2u8).prop_map(|app| Happening::Stop { app }),
+        1 => (0..2u8).prop_map(|app| Happening::Go { app }),
+        1 => Just(Happening::Reboot),
+        2 => (0..6usize, 0..3u32).prop_map(|(nth, code)| Happening::Kill { nth, code }),
+        1 => (0..3u8).prop_map(|service| Happening::Sicken { service }),
+        1 => Just(Happening::Heal),
+        1 => (0..6usize).prop_map(|nth| Happening::LoseImage { nth }),
+        2 => (1..200u64).prop_map(|seconds| Happening::Wait { seconds }),
+        5 => (1..6u8).prop_map(|n| Happening::Rounds { n }),
+    ]
+}
+
+fn versions(app: u8, version: u8) -> Release {
+    let image = |service: &str| format!("{service}:{app}:{}", if service == "db" { 0 } else { version });
+    let web = after(checked(&image("web")), "db", Condition::ServiceStarted);
+    let job = Service { restart: Restart::OnFailure { attempts: Some(2) }, ..service(&image("job")) };
+    let mut services = vec![("db", service(&image("db"))), ("web", web)];
+    if version % 2 == 1 {
+        services.push(("job", job));
+    }
+    release(if app == 0 { "shop" } else { "other" }, &version.to_string(), services)
+}
+
+impl World {
+    fn happen(&mut self, happening: &Happening) {
+        let app = |n: &u8| name(if *n == 0 { "shop" } else { "other" });
+        match happening {
+            Happening::Deploy { app, version } => drop(self.deploy(&versions(*app, *version))),
+            Happening::Undeploy { app: n } => drop(self.desired.apps.remove(&app(n))),
+            Happening::Stop { app: n } => drop(self.actual.overrides.insert(Override { app: app(n), service: None })),
+            Happening::Go { app: n } => drop(self.actual.overrides.remove(&Override { app: app(n), service: None })),
+            Happening::Reboot => self.reboot(),
+            Happening::Kill { nth, code } => {
+                let at = self.now.uptime;
+                let mut running = self.actual.instances.values_mut().filter(|i| i.task.is_running());
+                if let Some(instance) = running.nth(*nth) {
+                    instance.task = Task::Exited(Exit { code: *code, oom: false, at });
+                }
+            }
+            Happening::Sicken { service } => drop(self.sick.insert(name(["db", "web", "job"][usize::from(*service)]))),
+            Happening::Heal => self.sick.clear(),
+            Happening::LoseImage { nth } => {
+                let in_use: BTreeSet<Digest> = self.actual.instances.values().map(|i| self.image_of(i)).collect();
+                let lost = self.actual.images.keys().filter(|id| !in_use.contains(*id)).nth(*nth).copied();
+                lost.map(|id| self.actual.images.remove(&id));
+            }
+            Happening::Wait { seconds } => self.now.uptime += Duration::from_secs(*seconds),
+            Happening::Rounds { n } => (0..*n).for_each(|_| _ = self.round()),
+        }
+    }
+
+    fn image_of(&self, instance: &Instance) -> Digest {
+        self.actual.releases[&instance.release].image(&instance.service, &machine()).expect("image").id()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Whatever happened, the node settles; then every wanted service of the release it chose runs or stays ended,
+    /// nothing else runs, and needed images are there.
+    #[test]
+    fn every_history_settles(happenings in prop::collection::vec(happening(), 1..40)) {
+        let mut world = World::new();
+        for happening in &happenings {
+            let before = world.running_ids();
+            world.happen(happening);
+            if matches!(happening, Happening::Wait { .. } | Happening::Heal) {
+                prop_assert_eq!(before, world.running_ids());
+            }
+        }
+        world.sick.clear();
+        for instance in world.actual.instances.values_mut() {
+            if instance.health == Health::Unhealthy { instance.health = Health::Healthy; }
+        }
+        world.settle(3600);
+        let plan = world.plan();
+        prop_assert!(plan.actions.is_empty());
+        for (app, assignment) in &world.desired.apps {
+            let view = AppView::new(app, &world.desired, &world.actual);
+            let active = view.active().expect("settled apps have a release");
+            prop_assert!(active.id == assignment.release || view.is_undone());
+            let held = view.is_held();
+            for (service, state) in services::services(&view) {
+                let running = state.current.is_some_and(|(_, i)| i.task.is_running());
+                let may_stay_down = state.is_finished || state.current.is_some_and(|(_, i)| services::due(state.spec.definition.restart, i).is_none());
+                prop_assert!(if held { !running } else { running || may_stay_down }, "{app}/{service}: {:?}", state.current);
+            }
+        }
+        for instance in world.actual.instances.values() {
+            prop_assert!(world.desired.apps.contains_key(&instance.app));
+            prop_assert_eq!(world.actual.images.get(&world.image_of(instance)), Some(&ImageState::Ready));
+        }
+    }
+}
+
+impl World {
+    fn running_ids(&self) -> BTreeSet<InstanceId> {
+        self.actual.instances.iter().filter(|(_, i)| i.task.is_running()).map(|(id, _)| id.clone()).collect()
+    }
+}
+
+#[test]
+fn a_node_that_lost_its_memory_touches_nothing() {
+    let mut world = World::new();
+    world.deploy(&release("shop", "1", vec![("web", service("web"))]));
+    world.settle(60);
+    world.desired = Desired::empty(name("n1"));
+    assert_eq!(world.plan(), Plan::default());
+}
+
+#[test]
+fn memory_takes_notes() {
+    let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+    let mut memory = Memory::default();
+    memory.apply(Note::Try(a, 1), Duration::from_secs(5));
+    assert_eq!(memory.trial, Some(Trial { release: a, revision: 1, since: Duration::from_secs(5) }));
+    memory.apply(Note::Keep(a), Duration::ZERO);
+    assert_eq!((memory.good, &memory.trial), (Some(a), &None));
+    let fault = Fault::new(&crate::fault::node::TRIAL_DEADLINE);
+    memory.apply(Note::Try(b, 2), Duration::ZERO);
+    memory.apply(Note::Undo(b, 2, fault.clone()), Duration::ZERO);
+    assert_eq!((memory.good, &memory.trial, &memory.undone), (Some(a), &None, &Some(Undone { release: b, revision: 2, fault })));
+}

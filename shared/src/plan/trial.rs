@@ -1,0 +1,70 @@
+//! The trial of a release: it becomes the last good one when all its services are up, and is undone when
+//! one of them fails or the deadline passes. Decided on the node alone, so it works offline.
+
+use super::app::{AppView, Chosen};
+use super::services::{ServiceView, due, exit, services};
+use super::{Note, Plan};
+use crate::fault::{Fault, node};
+use crate::health::Health;
+use crate::state::Assignment;
+use crate::time::Uptime;
+
+/// Restarts in a row that fail a trial: a program that starts and dies three times will do so a fourth time.
+const CRASHES: u32 = 3;
+
+/// Adds what is to be remembered about the app's release.
+pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
+    let (Some(assignment), Some(active)) = (view.assignment, view.active()) else { return };
+    let proven = view.memory.is_some_and(|memory| memory.good == Some(active.id));
+    if active.id != assignment.release || proven || view.is_held() {
+        return;
+    }
+    let trial = view.memory.and_then(|memory| memory.trial.as_ref());
+    match trial.filter(|trial| trial.release == active.id && trial.revision == assignment.revision) {
+        None => plan.note(view.name, Note::Try(active.id, assignment.revision)),
+        Some(trial) => verdict(view, active, assignment, trial.since, now, plan),
+    }
+}
+
+fn verdict(view: &AppView<'_>, active: Chosen<'_>, assignment: &Assignment, since: Uptime, now: Uptime, plan: &mut Plan) {
+    let update = &active.release.manifest.spec.update;
+    let deadline = since + update.deadline.duration();
+    let services = services(view);
+    let mut all_up = true;
+    for service in services.values() {
+        if let Err(later) = service.up(update.settle.duration(), now) {
+            all_up = false;
+            later.into_iter().for_each(|at| plan.wake(at));
+        }
+    }
+    if all_up {
+        plan.note(view.name, Note::Keep(active.id));
+        return;
+    }
+    let late = || Fault::new(&node::TRIAL_DEADLINE).with("seconds", update.deadline.duration().as_secs());
+    let failure = services.values().find_map(failure).or_else(|| (now >= deadline).then(late));
+    let way_back = view.good().is_some_and(|good| good.id != active.id && view.is_ready(good));
+    match failure {
+        Some(fault) if way_back => plan.note(view.name, Note::Undo(active.id, assignment.revision, fault)),
+        Some(_) => {}
+        None => plan.wake(deadline),
+    }
+}
+
+/// Why a service can no longer come up by itself, if so.
+pub(crate) fn failure(service: &ServiceView<'_>) -> Option<Fault> {
+    let (_, instance) = service.current?;
+    let name = &service.spec.service;
+    if instance.task.is_running() && instance.health == Health::Unhealthy {
+        return Some(Fault::new(&node::SERVICE_UNHEALTHY).with("service", name));
+    }
+    let exit = exit(instance)?;
+    if service.is_finished {
+        return None;
+    }
+    let stays = due(service.spec.definition.restart, instance).is_none();
+    (stays || instance.restarts >= CRASHES).then(|| {
+        let text = if exit.oom { &node::SERVICE_OUT_OF_MEMORY } else { &node::SERVICE_EXITS };
+        Fault::new(text).with("service", name).with("code", exit.code).with("restarts", instance.restarts)
+    })
+}
