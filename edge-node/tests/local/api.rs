@@ -75,7 +75,7 @@ fn commands_reach_the_node_only_for_what_it_has() {
     for path in ["/v1/logs/nope/web", "/v1/logs/shop/nope"] {
         assert_eq!(ask(&daemon, "GET", path, b"").0, 404);
     }
-    for path in ["/v1/logs/shop/web?tail=x", "/v1/events?after=-1", "/v1/events?since=1"] {
+    for path in ["/v1/logs/shop/web?tail=x", "/v1/events?from=-1", "/v1/events?since=1"] {
         assert_eq!(ask(&daemon, "GET", path, b"").0, 400, "{path}");
     }
 }
