@@ -228,8 +228,7 @@ mod tests {
         use Resource::{
             ApiTokens, Blobs, Caller, Deployments, Events, Images, Logs, Metrics, Nodes, Publishers, Releases, Tokens,
         };
-        let all =
-            [Caller, Publishers, Blobs, Images, Releases, Deployments, Nodes, Logs, Tokens, ApiTokens, Events, Metrics];
+        let all = [Caller, Publishers, Blobs, Images, Releases, Deployments, Nodes, Logs, Tokens, ApiTokens, Events, Metrics];
         let may = |role, verb| all.into_iter().filter(|resource| is_allowed(role, verb, *resource)).collect::<Vec<_>>();
         assert_eq!(
             may(Role::Viewer, Verb::Read),

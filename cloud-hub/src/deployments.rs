@@ -125,7 +125,8 @@ impl Hub {
         }
         let (hub, hub_revision) = self.own_record().await?;
         let next = hub.revision.saturating_add(1);
-        let (record, mut changes, what) = match decide(current.as_ref().map(|(record, _)| record), request, next, by, self.now()) {
+        let (record, mut changes, what) = match decide(current.as_ref().map(|(record, _)| record), request, next, by, self.now())
+        {
             Decision::OtherApp(app) => return Err(DeployError::OtherApp { name: name.clone(), app }),
             Decision::Same => {
                 return current

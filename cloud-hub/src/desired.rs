@@ -192,11 +192,8 @@ impl Hub {
             }
             fresh.extend(self.fresh(node, apps).await?);
         }
-        let change = |fresh: &Fresh| Change {
-            key: key(DESIRED, &fresh.node),
-            expect: fresh.expect,
-            value: Some(fresh.record.encode()),
-        };
+        let change =
+            |fresh: &Fresh| Change { key: key(DESIRED, &fresh.node), expect: fresh.expect, value: Some(fresh.record.encode()) };
         self.store.commit(fresh.iter().map(change).collect(), Vec::new()).await?;
         for Fresh { node, record, changed, .. } in fresh {
             if let Some(life) = self.fleet().nodes.get_mut(&node) {

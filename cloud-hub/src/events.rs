@@ -115,7 +115,12 @@ impl Hub {
         let expect = found.map_or(Expect::Absent, |(_, revision)| Expect::Revision(revision));
         let change = Change { key, expect, value: Some(Journal { next: sorted.next }.encode()) };
         let gaps = sorted.gaps.iter().map(|(from, below)| {
-            self.event(Some(node), None, "", Fault::new(&hub::JOURNAL_GAP).with("node", node).with("from", from).with("below", below))
+            self.event(
+                Some(node),
+                None,
+                "",
+                Fault::new(&hub::JOURNAL_GAP).with("node", node).with("from", from).with("below", below),
+            )
         });
         let fresh = sorted.fresh.into_iter().map(|event| Append::next(EVENTS, from_node(self.now(), node, event).encode()));
         self.store.commit(vec![change], gaps.chain(fresh).collect()).await?;

@@ -139,7 +139,12 @@ impl Life {
     /// As it is stored.
     pub fn to_record(&self) -> records::Fleet {
         let report = self.report.as_deref().map(|report| v1::Up::Report(v1::Report::from(report)).encode());
-        records::Fleet { since: self.since, last_seen: self.last_seen, reported: self.reported, report: report.unwrap_or_default() }
+        records::Fleet {
+            since: self.since,
+            last_seen: self.last_seen,
+            reported: self.reported,
+            report: report.unwrap_or_default(),
+        }
     }
 
     /// As it was stored: a report that this build cannot read is as good as none.
@@ -256,7 +261,8 @@ pub(crate) mod tests {
         assert_eq!(again.report, life.report);
         assert_eq!(again.accepted, life.accepted);
 
-        let unreadable = Life::from_record(records::Fleet { report: vec![99], reported: Some(UnixMillis(1)), ..life.to_record() });
+        let unreadable =
+            Life::from_record(records::Fleet { report: vec![99], reported: Some(UnixMillis(1)), ..life.to_record() });
         assert!(unreadable.report.is_none() && unreadable.reported.is_none());
         assert_eq!(unreadable.last_seen, life.last_seen);
     }

@@ -25,7 +25,9 @@ const SCAN_MAX: usize = 20_000;
 
 /// Why a label is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{label:?} is not a label: use A-Z a-z 0-9 . _ / - in the key and also spaces and : + @ in the value, each up to {LABEL_MAX}")]
+#[error(
+    "{label:?} is not a label: use A-Z a-z 0-9 . _ / - in the key and also spaces and : + @ in the value, each up to {LABEL_MAX}"
+)]
 pub struct BadLabel {
     /// What was refused, cut to 120 characters.
     pub label: String,
@@ -207,12 +209,8 @@ impl Hub {
         let (_, revision) = self.node(name).await?;
         let what = Fault::new(&hub::NODE_REMOVED).with("node", name).with("by", by);
         let gone = |prefix: &str| Change::delete(key(prefix, name), Expect::Anything);
-        let changes = vec![
-            Change::delete(key(NODES, name), Expect::Revision(revision)),
-            gone(FLEET),
-            gone(JOURNALS),
-            gone(TOKENS),
-        ];
+        let changes =
+            vec![Change::delete(key(NODES, name), Expect::Revision(revision)), gone(FLEET), gone(JOURNALS), gone(TOKENS)];
         self.store.commit(changes, vec![self.event(Some(name), None, by, what)]).await?;
         self.fleet().nodes.remove(name);
         drop(changing);

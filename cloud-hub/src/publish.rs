@@ -13,7 +13,7 @@ use shared::fault::{Fault, Faulty, hub};
 use shared::id::{Digest, Name};
 use shared::oci::LAYERS_MAX;
 use shared::release::{Blob, RELEASE_MAX, Release};
-use shared::sign::{Envelope, Keyring, Purpose, PublicKey, SignError};
+use shared::sign::{Envelope, Keyring, PublicKey, Purpose, SignError};
 use shared::wire::WireError;
 
 use crate::blobs::BlobError;
@@ -21,8 +21,8 @@ use crate::catalog::{Entry, describe, is_version};
 use crate::hub::Hub;
 use crate::records::{self, ENVELOPES, PUBLISHERS, RELEASES, Stored, key, release_key, version_key};
 use crate::refusal::{Kind, Refusal};
-use crate::verify::VerifyError;
 use crate::store::{Change, Expect, StoreError};
+use crate::verify::VerifyError;
 
 /// Room for the signatures around a release.
 pub const ENVELOPE_MAX: usize = RELEASE_MAX + (16 << 10);

@@ -93,7 +93,8 @@ impl Hub {
     pub(crate) async fn drop_expired_tokens(&self) -> Result<(), StoreError> {
         let now = self.now();
         let expired = self.join_tokens().await?.into_iter().filter(|(_, token, _)| token.expires <= now);
-        let changes = expired.take(1000).map(|(node, _, revision)| Change::delete(key(TOKENS, &node), Expect::Revision(revision)));
+        let changes =
+            expired.take(1000).map(|(node, _, revision)| Change::delete(key(TOKENS, &node), Expect::Revision(revision)));
         match self.store.commit(changes.collect(), Vec::new()).await {
             Err(error) if !error.is_conflict() => Err(error),
             Ok(_) | Err(_) => Ok(()),

@@ -12,13 +12,8 @@ use crate::access::role_of;
 use crate::records;
 
 fn object(name: &Name, record: &records::ApiToken, revision: u64) -> ApiToken {
-    let metadata = Metadata {
-        name: name.to_string(),
-        revision,
-        created: record.created,
-        updated: record.created,
-        ..Metadata::default()
-    };
+    let metadata =
+        Metadata { name: name.to_string(), revision, created: record.created, updated: record.created, ..Metadata::default() };
     ApiToken { metadata, spec: ApiTokenSpec { role: role_of(record.role), expires: record.expires } }
 }
 

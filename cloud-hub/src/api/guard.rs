@@ -82,13 +82,9 @@ mod tests {
 
     #[test]
     fn a_bearer_is_read_as_rfc_6750_says() {
-        for (header, token) in [
-            ("Bearer abc", Some("abc")),
-            ("bearer  abc ", Some("abc")),
-            ("Basic abc", None),
-            ("Bearer", None),
-            ("", None),
-        ] {
+        for (header, token) in
+            [("Bearer abc", Some("abc")), ("bearer  abc ", Some("abc")), ("Basic abc", None), ("Bearer", None), ("", None)]
+        {
             assert_eq!(bearer(header), token, "{header:?}");
         }
     }

@@ -80,10 +80,12 @@ pub(super) async fn ingest(State(api): State<Api>, Json(asked): Json<IngestReque
         let _reader_may_be_gone = sender.send(last).await;
         drop(permit);
     });
-    let text = |line: IngestLine| serde_json::to_vec(&line).map(|mut line| {
-        line.push(b'\n');
-        Bytes::from(line)
-    });
+    let text = |line: IngestLine| {
+        serde_json::to_vec(&line).map(|mut line| {
+            line.push(b'\n');
+            Bytes::from(line)
+        })
+    };
     let body = Body::from_stream(ReceiverStream::new(lines).map(text));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }

@@ -91,11 +91,7 @@ pub(super) async fn label(
 /// Cuts a node off at once and for ever; its apps run on. Only a new join token brings it back.
 #[utoipa::path(post, path = "/api/v1/nodes/{name}/revoke", tag = "nodes", params(("name" = String, Path)),
     responses((status = 200, body = Node), (status = 404, body = Problem)))]
-pub(super) async fn revoke(
-    State(api): State<Api>,
-    By(by): By,
-    Named(name): Named<Name>,
-) -> Result<axum::Json<Node>, ApiError> {
+pub(super) async fn revoke(State(api): State<Api>, By(by): By, Named(name): Named<Name>) -> Result<axum::Json<Node>, ApiError> {
     let hub = api.hub.clone();
     let revoked = super::to_its_end(async move {
         let revoked = hub.revoke_node(&name, by.name.as_str()).await;

@@ -11,13 +11,8 @@ use super::types::{List, Metadata, NewPublisher, Problem, Publisher, PublisherSp
 use crate::records;
 
 pub(super) fn object(name: &Name, record: &records::Publisher, revision: u64) -> Publisher {
-    let metadata = Metadata {
-        name: name.to_string(),
-        revision,
-        created: record.created,
-        updated: record.created,
-        ..Metadata::default()
-    };
+    let metadata =
+        Metadata { name: name.to_string(), revision, created: record.created, updated: record.created, ..Metadata::default() };
     Publisher { metadata, spec: PublisherSpec { key: record.key, key_id: record.key.id() } }
 }
 

@@ -9,9 +9,7 @@ use shared::id::{Digest, Name};
 use super::Api;
 use super::extract::{By, Named, Octets, Params, limit};
 use super::problem::ApiError;
-use super::types::{
-    AppEntry, AppStatusEntry, List, Metadata, Problem, Release, ReleaseImage, ReleaseSpec, ReleaseStatus,
-};
+use super::types::{AppEntry, AppStatusEntry, List, Metadata, Problem, Release, ReleaseImage, ReleaseSpec, ReleaseStatus};
 use crate::catalog::{CatalogError, Entry};
 use crate::hub::Hub;
 use crate::publish::ENVELOPE_MAX;
@@ -52,7 +50,11 @@ impl Context {
             spec: ReleaseSpec {
                 app: record.app.clone(),
                 version: record.version.clone(),
-                images: record.images.iter().map(|(service, images)| (service.clone(), images.iter().map(image).collect())).collect(),
+                images: record
+                    .images
+                    .iter()
+                    .map(|(service, images)| (service.clone(), images.iter().map(image).collect()))
+                    .collect(),
                 manifest: None,
             },
             status: ReleaseStatus {

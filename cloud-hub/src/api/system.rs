@@ -20,9 +20,11 @@ pub(super) async fn healthz() -> &'static str {
 #[utoipa::path(get, path = "/readyz", tag = "system", security(()),
     responses((status = 200, description = "It is ready"), (status = 503, description = "It is not", body = Problem)))]
 pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, ApiError> {
-    api.hub.store.get(HUB).await.map_err(|error| {
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, shared::fault::Faulty::fault(&error))
-    })?;
+    api.hub
+        .store
+        .get(HUB)
+        .await
+        .map_err(|error| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, shared::fault::Faulty::fault(&error)))?;
     Ok("ok\n")
 }
 

@@ -71,7 +71,11 @@ impl Kind {
     params(Which, ("Last-Event-ID" = Option<u64>, Header, description = "As from")),
     responses((status = 200, description = "Server-sent events", body = WatchEvent, content_type = "text/event-stream"),
         (status = 429, description = "Too many watches", body = Problem)))]
-pub(super) async fn watch(State(api): State<Api>, Params(which): Params<Which>, headers: HeaderMap) -> Result<Response, ApiError> {
+pub(super) async fn watch(
+    State(api): State<Api>,
+    Params(which): Params<Which>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let kinds = kinds(which.kind.as_deref())?;
     let last_id = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
     let Ok(permit) = api.watches.clone().try_acquire_owned() else {
@@ -95,12 +99,14 @@ pub(super) async fn watch(State(api): State<Api>, Params(which): Params<Which>, 
 fn kinds(text: Option<&str>) -> Result<BTreeSet<Kind>, ApiError> {
     let Some(text) = text else { return Ok(Kind::ALL.into()) };
     let read = |part: &str| Kind::ALL.into_iter().find(|kind| kind.text() == part.trim());
-    text.split(',').map(|part| {
-        read(part).ok_or_else(|| {
-            let why = format!("kind: {:?}", part.chars().take(40).collect::<String>());
-            ApiError::bad_request(Fault::new(&hub::BAD_QUERY).with("why", why))
+    text.split(',')
+        .map(|part| {
+            read(part).ok_or_else(|| {
+                let why = format!("kind: {:?}", part.chars().take(40).collect::<String>());
+                ApiError::bad_request(Fault::new(&hub::BAD_QUERY).with("why", why))
+            })
         })
-    }).collect()
+        .collect()
 }
 
 fn sse(event: &WatchEvent) -> Event {

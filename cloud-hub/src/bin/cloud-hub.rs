@@ -113,7 +113,8 @@ fn language() -> Lang {
         _ if arg == "--lang" => args.get(at + 1).cloned(),
         _ => None,
     });
-    let locale = || ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()));
+    let locale =
+        || ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()));
     Lang::from_locale(&given.or_else(locale).unwrap_or_default())
 }
 

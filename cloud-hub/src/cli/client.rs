@@ -368,10 +368,9 @@ impl Stream<'_> {
     pub(super) async fn next(&mut self) -> Result<Option<bytes::Bytes>, ClientError> {
         let next = self.response.chunk();
         let piece = match self.idle {
-            Some(idle) => tokio::time::timeout(idle, next).await.map_err(|_| ClientError::NoAnswer {
-                server: self.client.server.clone(),
-                seconds: idle.as_secs(),
-            })?,
+            Some(idle) => tokio::time::timeout(idle, next)
+                .await
+                .map_err(|_| ClientError::NoAnswer { server: self.client.server.clone(), seconds: idle.as_secs() })?,
             None => next.await,
         };
         piece.map_err(|error| self.client.failed(&error))

@@ -94,9 +94,13 @@ impl CliError {
             Self::Timeout(_) => Exit::Timeout,
             // Whoever read the output has seen enough.
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-            Self::File(_) | Self::Key(_) | Self::Manifest(_) | Self::Image(_) | Self::Unfit(_) | Self::Output(_) | Self::Start(_) => {
-                Exit::Error
-            }
+            Self::File(_)
+            | Self::Key(_)
+            | Self::Manifest(_)
+            | Self::Image(_)
+            | Self::Unfit(_)
+            | Self::Output(_)
+            | Self::Start(_) => Exit::Error,
         }
     }
 

@@ -65,9 +65,13 @@ mod tests {
 
     #[test]
     fn only_what_the_documents_say_is_taken() {
-        let sample = samples::image("linux/amd64", &[(Compression::Gzip, samples::tar(&[("a", b"1")])), (Compression::None, samples::tar(&[("b", b"2")]))]);
+        let sample = samples::image(
+            "linux/amd64",
+            &[(Compression::Gzip, samples::tar(&[("a", b"1")])), (Compression::None, samples::tar(&[("b", b"2")]))],
+        );
         let image = sample.expected();
-        let documents = || BTreeMap::from([(image.manifest.digest, sample.manifest()), (image.config.digest, sample.config.clone())]);
+        let documents =
+            || BTreeMap::from([(image.manifest.digest, sample.manifest()), (image.config.digest, sample.config.clone())]);
         assert_eq!(check_documents(&image, documents()), Ok(()));
 
         let changed = |change: &dyn Fn(&mut Image)| {

@@ -9,8 +9,7 @@ use super::args::Cli;
 use super::help_zh::{self, ZH};
 
 /// Exit codes, below the top-level help.
-const FOOTER: &str =
-    "Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 denied, 5 conflict, 6 timeout, 7 hub unreachable";
+const FOOTER: &str = "Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 denied, 5 conflict, 6 timeout, 7 hub unreachable";
 
 /// What reading the command line gave.
 #[derive(Debug)]
@@ -57,11 +56,17 @@ fn localized(command: Command, path: &str, lang: Lang) -> Command {
         Lang::Zh => ("命令", "参数", "选项"),
     };
     command = command.subcommand_help_heading(commands).subcommand_value_name("COMMAND");
+    let mut place = 0;
     command = command.mut_args(|arg| {
-        let heading = if arg.is_positional() { arguments } else { options };
-        let arg = arg.help_heading(heading);
+        let arg = if arg.is_positional() {
+            place += 1;
+            // Below a heading of its own clap would sort them by name.
+            arg.help_heading(arguments).display_order(place)
+        } else {
+            arg.help_heading(options)
+        };
         match zh(path, Some(arg.get_id().as_str())).filter(|_| lang == Lang::Zh) {
-            Some(text) => arg.help(text).hide_possible_values(true).hide_default_value(true),
+            Some(text) => arg.help(text),
             None => arg,
         }
     });

@@ -61,9 +61,7 @@ impl Shape {
                 Ok(session.out.write(&self.sheet.lines(&[row]))?)
             }
             Format::Name => Ok(session.out.line(format_args!("{kind}/{name}"))?),
-            Format::Json | Format::Yaml => {
-                self.next(session, &serde_json::json!({"deleted": true, "metadata": {"name": name}}))
-            }
+            Format::Json | Format::Yaml => self.next(session, &serde_json::json!({"deleted": true, "metadata": {"name": name}})),
         }
     }
 

@@ -127,11 +127,8 @@ impl Refusal for DeployError {
 /// Whether `release` has for each of its services an image for each of these machines.
 pub(super) fn platforms_fit(release: &Release, machines: &BTreeMap<&Name, &Platform>) -> Result<(), DeployError> {
     let runs_on = |machine: &Platform| release.images.keys().all(|service| release.image(service, machine).is_some());
-    let unfit: Vec<String> = machines
-        .iter()
-        .filter(|(_, machine)| !runs_on(machine))
-        .map(|(node, machine)| format!("{node} ({machine})"))
-        .collect();
+    let unfit: Vec<String> =
+        machines.iter().filter(|(_, machine)| !runs_on(machine)).map(|(node, machine)| format!("{node} ({machine})")).collect();
     if unfit.is_empty() {
         return Ok(());
     }

@@ -96,9 +96,9 @@ fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) 
     let app = life.report.as_deref().and_then(|report| report.apps.iter().find(|app| app.app == *asked.app));
     let about_this = app.filter(|app| app.wanted == asked.release);
     let transfers = life.report.as_deref().map_or(&[][..], |report| &report.transfers);
-    let bytes = transfers.iter().fold((0, 0), |(done, total): (u64, u64), t| {
-        (done.saturating_add(t.done), total.saturating_add(t.total))
-    });
+    let bytes = transfers
+        .iter()
+        .fold((0, 0), |(done, total): (u64, u64), t| (done.saturating_add(t.done), total.saturating_add(t.total)));
     DeploymentNode {
         node: node.clone(),
         ready: about_this.is_some_and(|app| is_ready(app, asked)),
@@ -191,8 +191,7 @@ mod tests {
     fn life(assigned: Option<Assigned>, said: Option<AppReport>) -> Life {
         let apps = assigned.into_iter().map(|a| (name("web"), a)).collect();
         let stamp = shared::state::Stamp { epoch: 1, generation: 3 };
-        let mut life =
-            Life { wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps })), ..Life::default() };
+        let mut life = Life { wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps })), ..Life::default() };
         if let Some(said) = said {
             life.reported(Report { apps: vec![said], ..report(1, 3) }, UnixMillis(1000));
         }

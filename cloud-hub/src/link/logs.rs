@@ -168,8 +168,7 @@ impl Hub {
             return Err(not_connected());
         }
         let (request, pieces) = lock(&self.link.streams).begin(node)?;
-        let mut reader =
-            LogReader { hub: self.clone(), node: node.clone(), request, first: None, pieces, ended: false };
+        let mut reader = LogReader { hub: self.clone(), node: node.clone(), request, first: None, pieces, ended: false };
         let (app, service) = (app.to_string(), service.map(Name::to_string));
         let wanted = Down::LogWanted(LogWanted { request, app, service, tail: tail.min(TAIL_MAX), follow });
         if !self.link.tell(node, &wanted) {

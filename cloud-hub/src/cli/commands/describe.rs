@@ -44,7 +44,8 @@ pub(super) async fn run(session: &mut Session, args: &Describe) -> Result<(), Cl
         Kind::Apps => {
             row(&mut page, kind, &object, session, &client)?;
             let all: List<Value> = client.get(Kind::Releases.list()).await?;
-            let releases = all.items.iter().filter(|item| kinds::text_at(item, "/spec/app") == *name).cloned().collect::<Vec<_>>();
+            let releases =
+                all.items.iter().filter(|item| kinds::text_at(item, "/spec/app") == *name).cloned().collect::<Vec<_>>();
             page.section("Releases", "发布");
             table(&mut page, Kind::Releases, &releases, session, &client)?;
             events(&mut page, session, &client, "app", name).await?;

@@ -90,9 +90,8 @@ fn manifest(session: &mut Session, args: &Publish) -> Result<App, CliError> {
     let dir = path.parent().unwrap_or(Path::new("")).to_owned();
     let files = |below: &str| {
         // Relative to the manifest, as in Compose.
-        files::read(&dir.join(below), CONFIG_MAX as u64, Privacy::Open).map_err(|error| {
-            shared::fault::Faulty::fault(&error).params.remove("cause").unwrap_or_else(|| error.to_string())
-        })
+        files::read(&dir.join(below), CONFIG_MAX as u64, Privacy::Open)
+            .map_err(|error| shared::fault::Faulty::fault(&error).params.remove("cause").unwrap_or_else(|| error.to_string()))
     };
     let shown = if from_stdin { "<stdin>".to_owned() } else { path.display().to_string() };
     let Manifest { app, notices } = read(&shown, &text, &Outside { naming, variables, files: &files })?;

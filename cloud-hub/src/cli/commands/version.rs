@@ -24,7 +24,9 @@ pub(super) async fn run(session: &mut Session, args: &Version) -> Result<(), Cli
     };
     match hub {
         hub if machine => document(session, args.output.format, &json!({"client": {"version": OWN}, "hub": hub})),
-        Some(hub) => Ok(session.out.line(format_args!("hub     {} ({}, API {}, epoch {})", hub.version, hub.hub, hub.api, hub.epoch))?),
+        Some(hub) => {
+            Ok(session.out.line(format_args!("hub     {} ({}, API {}, epoch {})", hub.version, hub.hub, hub.api, hub.epoch))?)
+        }
         None => Ok(()),
     }
 }

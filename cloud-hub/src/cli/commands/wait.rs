@@ -184,9 +184,7 @@ fn state(status: &DeploymentStatus, all: u64, view: View) -> String {
 
 /// Bytes on their way to the nodes of a phase.
 fn transfers(status: &DeploymentStatus, phase: &str) -> (u64, u64) {
-    let of_phase = |node: &&crate::api::types::DeploymentNode| {
-        phase == "fetching" && node.phase == Some(Phase::Fetching)
-    };
+    let of_phase = |node: &&crate::api::types::DeploymentNode| phase == "fetching" && node.phase == Some(Phase::Fetching);
     let bytes = status.detail.iter().filter(of_phase).filter_map(|node| node.transfer);
     bytes.fold((0, 0), |(done, total): (u64, u64), (d, t)| (done.saturating_add(d), total.saturating_add(t)))
 }
@@ -251,7 +249,11 @@ mod tests {
                 Condition::Ready,
                 Verdict::Hopeless("a".into(), "It fell over. [node-x]".into()),
             ),
-            (json!({"nodes": 1, "ready": 1, "accepted": 1, "phases": {"running": 1}}), Condition::Deleted, not("1 of 1 nodes ready (1 running)")),
+            (
+                json!({"nodes": 1, "ready": 1, "accepted": 1, "phases": {"running": 1}}),
+                Condition::Deleted,
+                not("1 of 1 nodes ready (1 running)"),
+            ),
         ] {
             assert_eq!(judge(&deployment(status.clone()), condition, VIEW), verdict, "{status}");
         }

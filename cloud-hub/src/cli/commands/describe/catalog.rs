@@ -19,9 +19,7 @@ pub(super) fn release(page: &mut Page, release: &Release, _view: View) {
     page.field("Deployments", "部署", names(&release.status.deployments));
     page.section("Images", "镜像");
     let rows = release.spec.images.iter().flat_map(|(service, images)| {
-        images.iter().map(|image| {
-            vec![service.to_string(), image.platform.clone(), bytes(image.size), image.digest.to_string()]
-        })
+        images.iter().map(|image| vec![service.to_string(), image.platform.clone(), bytes(image.size), image.digest.to_string()])
     });
     page.table(&IMAGES, &rows.collect::<Vec<_>>());
     if let Some(manifest) = &release.spec.manifest {

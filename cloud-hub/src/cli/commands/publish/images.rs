@@ -35,12 +35,7 @@ pub(super) struct Wish {
 }
 
 /// Brings the images of a source to the hub.
-pub(super) async fn bring(
-    session: &mut Session,
-    client: &Client,
-    source: &Source,
-    wish: &Wish,
-) -> Result<Vec<Image>, CliError> {
+pub(super) async fn bring(session: &mut Session, client: &Client, source: &Source, wish: &Wish) -> Result<Vec<Image>, CliError> {
     match source {
         Source::Registry(reference) => ingest(session, client, reference, wish).await,
         Source::Archive { .. } => {
@@ -125,7 +120,12 @@ async fn ingest(session: &mut Session, client: &Client, reference: &str, wish: &
     Ok(images)
 }
 
-async fn ingested(session: &mut Session, client: &Client, reference: &str, body: serde_json::Value) -> Result<Vec<Image>, CliError> {
+async fn ingested(
+    session: &mut Session,
+    client: &Client,
+    reference: &str,
+    body: serde_json::Value,
+) -> Result<Vec<Image>, CliError> {
     let mut stream = client.stream(Method::POST, Target::new(&["images:ingest"]), Some(body), Some(INGEST_IDLE)).await?;
     let mut progress = Progress::new(session);
     let mut lines = Lines::default();
