@@ -1,4 +1,5 @@
 //! Every manifest of the repository is read, checked, and the same after a round through its normal form.
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panic")]
 
 use std::path::{Path, PathBuf};
 

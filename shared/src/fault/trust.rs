@@ -22,6 +22,24 @@ super::texts! {
     TOO_FAR = "trust-too-far",
         "State {offered} is too far ahead of {held} to be an honest next step. Check the hub; a new epoch resets the count",
         "状态 {offered} 远超 {held}，不像正常的下一步。请检查中心；新的纪元会重置计数";
+    NOT_OUR_HUB = "trust-not-our-hub",
+        "The desired state is not signed by this node's hub: {cause}. If the hub was replaced, join the node again",
+        "期望状态不是由本节点所属的中心签名：{cause}。如果中心已更换，请让节点重新加入";
+    UNREADABLE_STATE = "trust-unreadable-state",
+        "The desired state cannot be read: {cause}. Hub and node may be of different versions: update the node",
+        "无法读取期望状态：{cause}。中心与节点版本可能不同：请升级节点";
+    RELEASE_REFUSED = "trust-release-refused",
+        "Release {release} of app {app} is refused, so the whole state is: {cause}",
+        "应用 {app} 的版本 {release} 被拒绝，因此整个状态不予接受：{cause}";
+    UNREADABLE_RELEASE = "trust-unreadable-release",
+        "The release cannot be read: {cause}. It may be made for a newer node: update the node, or publish it again",
+        "无法读取该版本：{cause}。它可能面向更新的节点：请升级节点或重新发布";
+    OTHER_RELEASE = "trust-other-release",
+        "The bytes that came are those of another release ({got}). Check the hub's storage",
+        "收到的是另一个版本（{got}）的内容。请检查中心的存储";
+    STATE_INTERRUPTED = "trust-state-interrupted",
+        "The link to the hub went down while a release was on its way. The hub offers it again by itself",
+        "版本传输途中与中心的连接中断。中心会自动重新下发";
     TOKEN_NOT_ONE = "trust-token-not-one",
         "This is not a join token: it must begin with cwj1. Copy the whole line that this printed at the hub: hubctl token create NODE",
         "这不是接入令牌：应以 cwj1. 开头。请完整复制在中心执行 hubctl token create NODE 时打印的那一行";
@@ -49,4 +67,37 @@ super::texts! {
     IDENTITY_NONE = "trust-identity-none",
         "The certificate names no node and no client of this hub ({why}). Use the one the hub issued, or enrol again: edge-node join TOKEN",
         "证书没有指明本中心的任何节点或客户端（{why}）。请使用中心签发的证书，或重新接入：edge-node join TOKEN";
+    NOT_JOINED = "trust-not-joined",
+        "This node belongs to no hub ({path} is not there). Make a token at the hub (hubctl token create NODE), then here: edge-node join TOKEN",
+        "本节点尚未接入任何中心（{path} 不存在）。请在中心新建令牌（hubctl token create NODE），然后在本机执行：edge-node join TOKEN";
+    ALREADY_JOINED = "trust-already-joined",
+        "This node already is {node} of {hub}. To join anew and give that up: edge-node join TOKEN --again",
+        "本节点已经以 {node} 的身份接入 {hub}。若要放弃该身份重新接入：edge-node join TOKEN --again";
+    NODE_IDENTITY_DAMAGED = "trust-node-identity-damaged",
+        "{path} is damaged ({why}). Apps go on; to reach the hub again, join anew: edge-node join TOKEN --again",
+        "{path} 已损坏（{why}）。应用不受影响；若要重新连接中心，请重新接入：edge-node join TOKEN --again";
+    JOIN_UNREACHABLE = "trust-join-unreachable",
+        "{hub} does not answer ({cause}). Check the network and the hub's address, then run the same command again: the token is still good",
+        "{hub} 没有应答（{cause}）。请检查网络和中心地址，然后再次执行同一命令：令牌仍然有效";
+    JOIN_TIMEOUT = "trust-join-timeout",
+        "{hub} did not answer within {seconds} s ({doing}). Run the same command again; if the token was used up meanwhile, make a new one: hubctl token create NODE",
+        "{hub} 在 {seconds} 秒内没有应答（{doing}）。请再次执行同一命令；如果令牌已被用掉，请新建一个：hubctl token create NODE";
+    JOIN_IMPOSTOR = "trust-join-impostor",
+        "Whoever answers at {hub} is not the hub that made the token ({cause}). Nothing was sent. Check the address and who is in between; if the hub's CA was replaced, make a new token",
+        "在 {hub} 应答的并不是签发该令牌的中心（{cause}）。没有发送任何内容。请检查地址以及中间设备；如果中心更换过 CA，请新建令牌";
+    JOIN_REFUSED = "trust-join-refused",
+        "The hub refused ({status}): {reason}. Make a new token there: hubctl token create {node}",
+        "中心拒绝接入（{status}）：{reason}。请在中心新建令牌：hubctl token create {node}";
+    JOIN_BAD_ANSWER = "trust-join-bad-answer",
+        "{hub} answered what a hub does not answer ({why}). Nothing was changed here. Check that the address is the hub's and that its version fits",
+        "{hub} 的应答不是中心应有的内容（{why}）。本机没有任何改动。请检查地址是否为中心地址以及版本是否匹配";
+    JOIN_NO_KEY = "trust-join-no-key",
+        "No key could be made for this node: {cause}. Check that the system has a random generator (/dev/urandom)",
+        "无法为本节点生成密钥：{cause}。请检查系统的随机数生成器（/dev/urandom）";
+    TLS_UNUSABLE = "trust-tls-unusable",
+        "The node's certificate and key cannot be used: {cause}. Join anew: edge-node join TOKEN --again",
+        "节点的证书和密钥无法使用：{cause}。请重新接入：edge-node join TOKEN --again";
+    KEYS_TOO_MANY = "trust-keys-too-many",
+        "A node trusts at most {max} publisher keys. Join anew to begin with those of the hub: edge-node join TOKEN --again",
+        "节点最多信任 {max} 个发布者密钥。可重新接入，从中心的密钥重新开始：edge-node join TOKEN --again";
 }

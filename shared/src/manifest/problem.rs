@@ -88,12 +88,22 @@ impl<'a> Problems<'a> {
 
     /// Adds `fault`, found at `mark`.
     pub(super) fn add(&mut self, mark: Mark, fault: Fault) {
-        if self.list.len() < KEPT_MAX {
+        if self.is_full() {
+            self.skip();
+        } else {
             let place = format!("{}:{}:{}", self.file, mark.line, mark.column);
             self.list.push(Problem { mark: Some(mark), fault: fault.with("place", place) });
-        } else {
-            self.more += 1;
         }
+    }
+
+    /// Whether further problems are only counted.
+    pub(super) const fn is_full(&self) -> bool {
+        self.list.len() >= KEPT_MAX
+    }
+
+    /// Counts a problem that nobody will read.
+    pub(super) const fn skip(&mut self) {
+        self.more += 1;
     }
 
     pub(super) const fn is_empty(&self) -> bool {

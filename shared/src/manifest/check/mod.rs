@@ -83,14 +83,14 @@ impl App {
     }
 }
 
-/// Everything that is wrong with `app`.
+/// Everything that is wrong with `app`. Of more services than an app may have, the first ones are looked at.
 pub(super) fn findings(app: &App) -> Vec<Finding> {
     let mut findings = Findings::default();
     let f = &mut findings;
     head(f, app);
     shared(f, &app.spec);
     update(f, &app.spec.update);
-    for (name, one) in &app.spec.services {
+    for (name, one) in app.spec.services.iter().take(SERVICES_MAX) {
         service(f, &format!("spec.services.{name}"), one, app);
     }
     graph::depends_on(f, &app.spec.services);

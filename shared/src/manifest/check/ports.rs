@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::super::bounds::GRANTS_MAX;
+use super::super::bounds::{GRANTS_MAX, SERVICES_MAX};
 use super::super::{NetworkMode, Port, Protocol, Service};
 use super::Findings;
 use crate::fault::{Fault, manifest as m};
@@ -27,7 +27,7 @@ pub(super) fn ports(f: &mut Findings, path: &str, service: &Service) {
 /// Two ports of the app that cannot both be opened. The later one is told, with the service that has the first.
 pub(super) fn conflicts(f: &mut Findings, services: &BTreeMap<Name, Service>) {
     let mut taken: BTreeMap<(u16, Protocol), Vec<(&Name, &Port)>> = BTreeMap::new();
-    for (name, service) in services {
+    for (name, service) in services.iter().take(SERVICES_MAX) {
         for (n, port) in service.ports.iter().take(GRANTS_MAX).enumerate() {
             let others = taken.entry((port.published, port.protocol)).or_default();
             if let Some((other, _)) = others.iter().find(|(_, other)| overlap(other.host_ip, port.host_ip)) {

@@ -131,7 +131,7 @@ fn long(r: &mut Reader<'_>, at: &At<'_>, kind: Kind) -> Option<FileGrant> {
     let source = match fields.get("source") {
         Some(at) => r.text_or_number(at).and_then(|text| r.name(at.node.mark, &at.path, text)),
         None => {
-            r.refuse(at, Fault::new(&m::MISSING).with("key", "source"));
+            r.missing(at.node.mark, at, "source");
             None
         }
     };

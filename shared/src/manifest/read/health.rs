@@ -16,7 +16,7 @@ pub(super) fn healthcheck(r: &mut Reader<'_>, at: &At<'_>) -> Option<HealthCheck
         Some(at) => test(r, at),
         None if disabled => None,
         None => {
-            r.refuse(at, Fault::new(&m::MISSING).with("key", "test"));
+            r.missing(at.node.mark, at, "test");
             None
         }
     };

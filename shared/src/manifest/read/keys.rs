@@ -16,9 +16,14 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Why `key` is refused; `None` when it is read, or is an extension (`x-…`), which Compose ignores by definition.
+    /// Whether `key` is read, or is an extension (`x-…`), which Compose ignores by definition.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.supported.contains(&key) || key.starts_with("x-")
+    }
+
+    /// Why `key` is refused; `None` when it is not.
     pub(super) fn refuse(&self, key: &str) -> Option<Fault> {
-        if self.supported.contains(&key) || key.starts_with("x-") {
+        if self.knows(key) {
             return None;
         }
         if let Some((_, text)) = self.refused.iter().find(|(refused, _)| *refused == key) {

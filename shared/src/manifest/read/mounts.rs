@@ -88,7 +88,7 @@ fn long(r: &mut Reader<'_>, at: &At<'_>) -> Option<Mount> {
     let kind = match at.node.get("type").map(|node| At { node, path: format!("{}.type", at.path) }) {
         Some(kind) => r.text(&kind).map(|text| (kind, text)),
         None => {
-            r.refuse(at, Fault::new(&m::MISSING).with("key", "type"));
+            r.missing(at.node.mark, at, "type");
             None
         }
     };
@@ -136,7 +136,7 @@ fn needed(r: &mut Reader<'_>, at: &At<'_>, fields: &Fields<'_>, key: &'static st
     match fields.get(key) {
         Some(at) => r.text(at).map(str::to_owned),
         None => {
-            r.refuse(at, Fault::new(&m::MISSING).with("key", key));
+            r.missing(at.node.mark, at, key);
             None
         }
     }

@@ -85,7 +85,7 @@ fn long(r: &mut Reader<'_>, at: &At<'_>) -> Option<Port> {
     let target = match fields.get("target") {
         Some(at) => number(r, at),
         None => {
-            r.refuse(at, Fault::new(&m::MISSING).with("key", "target"));
+            r.missing(at.node.mark, at, "target");
             None
         }
     };

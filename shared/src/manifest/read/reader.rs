@@ -41,11 +41,13 @@ pub(super) struct Reader<'a> {
     places: BTreeMap<String, Mark>,
     /// Paths with a problem: what follows from it is not told as well.
     tainted: BTreeSet<String>,
+    /// Keys that an author meant, by the map that lacks them: another problem has told it.
+    meant: BTreeSet<(Mark, String)>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(outside: &'a Outside<'a>, problems: Problems<'a>) -> Self {
-        Self { outside, problems, places: BTreeMap::new(), tainted: BTreeSet::new() }
+        Self { outside, problems, places: BTreeMap::new(), tainted: BTreeSet::new(), meant: BTreeSet::new() }
     }
 
     /// Remembers where `path` of the normal form was written.
@@ -65,9 +67,17 @@ impl<'a> Reader<'a> {
         self.problems.add(mark, fault);
     }
 
-    /// `path` follows from a problem that was told elsewhere.
-    pub(super) fn taint(&mut self, path: &str) {
-        self.tainted.insert(path.to_owned());
+    /// `key` of the map at `at` was meant by something that is refused already: it is not missing as well.
+    pub(super) fn meant(&mut self, at: &At<'_>, key: &str) {
+        self.meant.insert((at.node.mark, key.to_owned()));
+        self.tainted.insert(below(&at.path, key));
+    }
+
+    /// `key` is needed at `at`, and there is none; told at `mark`.
+    pub(super) fn missing(&mut self, mark: Mark, at: &At<'_>, key: &'static str) {
+        if !self.meant.contains(&(at.node.mark, key.to_owned())) {
+            self.refuse_at(mark, &below(&at.path, key), Fault::new(&m::MISSING).with("key", key));
+        }
     }
 
     /// A problem that shows the refused scalar as `{value}`.
@@ -79,8 +89,18 @@ impl<'a> Reader<'a> {
     pub(super) fn fields<'n>(&mut self, at: &At<'n>, keys: &Keys) -> Option<Fields<'n>> {
         let mut entries = BTreeMap::new();
         for Entry { mark, key, node } in self.map(at)? {
+            if self.problems.is_full() && !keys.knows(key) {
+                // Nobody reads so many answers: finding out what was meant would be time for nothing.
+                self.problems.skip();
+                continue;
+            }
             match keys.refuse(key) {
-                Some(fault) => self.refuse_at(*mark, &below(&at.path, key), fault),
+                Some(fault) => {
+                    if let Some(near) = fault.params.get("near") {
+                        self.meant(at, near);
+                    }
+                    self.refuse_at(*mark, &below(&at.path, key), fault);
+                }
                 None => {
                     entries.insert(key.as_str(), self.at(node, below(&at.path, key)));
                 }
@@ -191,7 +211,14 @@ impl<'a> Reader<'a> {
 
     /// Whether a problem is already known at `path`, above it or below it.
     fn follows(&self, path: &str) -> bool {
-        self.tainted.iter().any(|tainted| is_below(path, tainted) || is_below(tainted, path))
+        let above =
+            |(at, c): (usize, char)| matches!(c, '.' | '[') && path.get(..at).is_some_and(|above| self.tainted.contains(above));
+        self.tainted.contains(path)
+            || path.char_indices().any(above)
+            || ['.', '['].into_iter().any(|separator| {
+                let below = format!("{path}{separator}");
+                self.tainted.range(below.clone()..).next().is_some_and(|first| first.starts_with(&below))
+            })
     }
 }
 
@@ -221,11 +248,6 @@ fn place_of(places: &BTreeMap<String, Mark>, path: &str) -> Mark {
             None => return Mark::START,
         }
     }
-}
-
-/// Whether `path` is `above` or lies below it.
-fn is_below(path: &str, above: &str) -> bool {
-    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn scalar(node: &Node) -> Option<&Scalar> {

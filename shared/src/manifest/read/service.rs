@@ -38,19 +38,15 @@ pub(super) fn service(r: &mut Reader<'_>, mark: Mark, at: &At<'_>) -> Option<Ser
 }
 
 fn image(r: &mut Reader<'_>, mark: Mark, at: &At<'_>, fields: &Fields<'_>) -> String {
-    let path = format!("{}.image", at.path);
-    match fields.get("image") {
-        Some(at) => r.text(at).unwrap_or_default().to_owned(),
-        // `build` alone has told its own problem, which is the same one.
-        None if at.node.get("build").is_some() => {
-            r.taint(&path);
-            String::new()
-        }
-        None => {
-            r.refuse_at(mark, &path, Fault::new(&m::MISSING).with("key", "image"));
-            String::new()
-        }
+    if let Some(at) = fields.get("image") {
+        return r.text(at).unwrap_or_default().to_owned();
     }
+    if at.node.get("build").is_some() {
+        // `build` has told its own problem, which is the same one.
+        r.meant(at, "image");
+    }
+    r.missing(mark, at, "image");
+    String::new()
 }
 
 /// A command line: a list of words, or one text that is split. `null` keeps the image's own.

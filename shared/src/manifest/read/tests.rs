@@ -35,11 +35,20 @@ fn show(read: Result<Manifest, Refused>) -> String {
         }
         Err(refused) => {
             let line = |p: &Problem| {
+                assert_filled(&p.fault);
                 let mark = p.mark.expect("mark");
                 format!("{}:{} {}", mark.line, mark.column, p.fault.code.trim_start_matches("manifest-"))
             };
             refused.problems.iter().map(line).collect::<Vec<_>>().join("; ")
         }
+    }
+}
+
+/// Every placeholder of the text has its value.
+fn assert_filled(fault: &Fault) {
+    let text = manifest::ALL.iter().find(|text| text.code == fault.code).expect("a text");
+    for key in text.en.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(key, _)| key) {
+        assert!(fault.params.contains_key(key), "{} without {key}", fault.code);
     }
 }
 
@@ -228,6 +237,8 @@ fn every_refusal_has_its_place() {
         ("depends_on: [web]", "4:18 cycle"),
         ("depends_on: [nope]", "4:18 unknown-dependency"),
         ("depends_on: {web: {condition: maybe}}", "4:35 bad-condition"),
+        ("ports: [{published: 1}, {published: 2}]", "4:13 missing; 4:29 missing"),
+        ("ports: [{targt: 1, published: 2}]", "4:14 unknown-key"),
         ("image: x", "4:5 duplicate-key"),
     ] {
         let shown = show(web(lines));

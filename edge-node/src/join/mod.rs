@@ -1,0 +1,178 @@
+//! `edge-node join TOKEN`: from one line of text to an identity.
+//!
+//! ```text
+//! token ─► hub's address, CA fingerprint ─► TLS to exactly that CA ─► CSR + token ─► certificate ─► checked ─► written
+//! ```
+//!
+//! Nothing is sent before the other side has proven to be the hub that made the token, the private key never leaves the
+//! node, and the identity is written whole or not at all. A token works once: when the answer got lost on its way, a
+//! new one is needed.
+
+mod http;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use serde::{Deserialize, Serialize};
+use shared::fault::{Fault, Faulty, trust};
+use shared::id::{Digest, Name};
+use shared::join::{BadToken, JoinToken};
+use shared::sign::PublicKey;
+
+use crate::identity::{Identity, IdentityError, PUBLISHERS_MAX, certificates_of, refuse_second};
+use crate::tls::Unusable;
+
+/// Why the node did not join.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The text is no token.
+    #[error(transparent)]
+    Token(#[from] BadToken),
+    /// The node has an identity, or it could not be written.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] Unusable),
+    /// No key could be made.
+    #[error("no key could be made: {0}")]
+    NoKey(String),
+    /// The hub does not answer.
+    #[error("{hub} cannot be reached: {cause}")]
+    Unreachable {
+        /// Its address.
+        hub: String,
+        /// Why.
+        cause: String,
+    },
+    /// It took too long.
+    #[error("{hub}: {doing} took more than {seconds} s")]
+    Timeout {
+        /// Its address.
+        hub: String,
+        /// What took too long.
+        doing: &'static str,
+        /// The limit.
+        seconds: u64,
+    },
+    /// Who answers is not the hub of the token.
+    #[error("{hub} is somebody else: {cause}")]
+    Impostor {
+        /// The address.
+        hub: String,
+        /// What is wrong with its certificate.
+        cause: String,
+    },
+    /// The hub said no.
+    #[error("the hub refused with status {status}: {reason}")]
+    Refused {
+        /// For whom the token was.
+        node: Name,
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        reason: Fault,
+    },
+    /// The hub's answer makes no sense.
+    #[error("{hub}: {why}")]
+    BadAnswer {
+        /// Its address.
+        hub: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Faulty for JoinError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Token(error) => error.fault(),
+            Self::Identity(error) => error.fault(),
+            Self::Tls(error) => error.fault(),
+            Self::NoKey(cause) => Fault::new(&trust::JOIN_NO_KEY).with("cause", cause),
+            Self::Unreachable { hub, cause } => Fault::new(&trust::JOIN_UNREACHABLE).with("hub", hub).with("cause", cause),
+            Self::Timeout { hub, doing, seconds } => {
+                Fault::new(&trust::JOIN_TIMEOUT).with("hub", hub).with("doing", doing).with("seconds", seconds)
+            }
+            Self::Impostor { hub, cause } => Fault::new(&trust::JOIN_IMPOSTOR).with("hub", hub).with("cause", cause),
+            Self::Refused { node, status, reason } => {
+                Fault::new(&trust::JOIN_REFUSED).with("node", node).with("status", status).with("reason", reason)
+            }
+            Self::BadAnswer { hub, why } => Fault::new(&trust::JOIN_BAD_ANSWER).with("hub", hub).with("why", why),
+        }
+    }
+}
+
+/// What the node asks.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    token: &'a str,
+    node: &'a Name,
+    csr: String,
+}
+
+/// What the hub answers. Fields this build does not know are a newer hub's business.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    certificate: String,
+    ca: String,
+    hub_key: PublicKey,
+    publishers: Vec<PublicKey>,
+    mqtt: String,
+    epoch: u64,
+}
+
+/// Joins the hub of the token `text` and writes the identity to `dir`; an existing one is given up only if `again`.
+pub async fn join(text: &str, dir: &Path, again: bool) -> Result<Identity, JoinError> {
+    let token: JoinToken = text.parse()?;
+    if !again {
+        refuse_second(dir)?;
+    }
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(no_key)?;
+    let request = Request { token: text.trim(), node: token.node(), csr: csr(&key, token.node())? };
+    let answer = http::post(token.hub(), token.ca(), "/api/v1/enroll", &request, token.node()).await?;
+    let identity = identity(&token, &key, answer).map_err(|why| JoinError::BadAnswer { hub: token.hub().into(), why })?;
+    identity.store(dir, again)?;
+    Ok(identity)
+}
+
+/// A PKCS#10 request in PEM. The hub uses only the key in it; the name is for people.
+fn csr(key: &KeyPair, node: &Name) -> Result<String, JoinError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, node.as_str());
+    params.serialize_request(key).and_then(|request| request.pem()).map_err(no_key)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form map_err wants")]
+fn no_key(error: rcgen::Error) -> JoinError {
+    JoinError::NoKey(error.to_string())
+}
+
+/// Makes an identity of the answer, if all of it fits together and to the token.
+fn identity(token: &JoinToken, key: &KeyPair, answer: Answer) -> Result<Identity, String> {
+    let [ca] = <[_; 1]>::try_from(certificates_of(answer.ca.as_bytes())?).map_err(|_| "more than one CA")?;
+    if Digest::of(&ca) != token.ca() {
+        return Err("another CA than the token's".into());
+    }
+    if answer.publishers.len() > PUBLISHERS_MAX {
+        return Err(format!("more than {PUBLISHERS_MAX} publisher keys"));
+    }
+    let identity = Identity {
+        node: token.node().clone(),
+        epoch: answer.epoch,
+        api: token.hub().into(),
+        mqtt: answer.mqtt.parse().map_err(|error| format!("{error}"))?,
+        hub_key: answer.hub_key,
+        publishers: answer.publishers,
+        chain: certificates_of(answer.certificate.as_bytes())?,
+        ca,
+        key: PrivatePkcs8KeyDer::from(key.serialize_der()),
+    };
+    identity.check().map_err(|mismatch| mismatch.to_string())?;
+    Ok(identity)
+}

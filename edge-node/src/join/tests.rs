@@ -1,0 +1,168 @@
+//! Joining against a small hub of our own, an impostor, and servers that say nonsense.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateSigningRequestDer;
+use rustls::pki_types::pem::PemObject;
+use shared::sign::SecretKey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::identity::pem;
+use crate::testing::Authority;
+use crate::tls;
+
+/// What the small hub does with a request.
+#[derive(Clone, Copy)]
+enum Hub {
+    /// Signs.
+    Honest,
+    /// Signs for another node.
+    OtherNode,
+    /// Signs with another CA.
+    OtherCa,
+    /// Returns a certificate over a key of its own.
+    OtherKey,
+    /// Says no.
+    Refuses,
+    /// Answers no JSON.
+    Nonsense,
+    /// Answers without end.
+    Endless,
+    /// Closes the connection.
+    Silent,
+}
+
+/// Starts a hub whose certificate is signed by `shown` and which signs with `ca`; returns its URL.
+async fn hub(shown: &Authority, ca: Arc<Authority>, manner: Hub) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let (leaf, key) = shown.server("localhost");
+    let config = ServerConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf, shown.der()], key.into())
+        .expect("certificate");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let url = format!("https://localhost:{}/center/", listener.local_addr().expect("address").port());
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(tcp).await else { continue };
+            let mut request = Vec::new();
+            let body = loop {
+                let mut part = [0; 4096];
+                let got = stream.read(&mut part).await.unwrap_or(0);
+                request.extend_from_slice(&part[..got]);
+                let text = String::from_utf8_lossy(&request).into_owned();
+                assert!(got > 0 && text.starts_with("POST /center/api/v1/enroll "), "{text}");
+                if let Some((_, body)) = text.split_once("\r\n\r\n").filter(|(_, body)| body.ends_with('}')) {
+                    break body.to_owned();
+                }
+            };
+            answer(&mut stream, &ca, manner, &body).await;
+        }
+    });
+    url
+}
+
+async fn answer(stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStream>, ca: &Authority, manner: Hub, body: &str) {
+    let body: serde_json::Value = serde_json::from_str(body).expect("json");
+    let csr = CertificateSigningRequestDer::from_pem_slice(body["csr"].as_str().expect("csr").as_bytes()).expect("pem");
+    let csr = rcgen::CertificateSigningRequestParams::from_der(&csr).expect("csr");
+    let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("key");
+    let (status, text) = match manner {
+        Hub::Honest => ("200 OK", enrolled(&ca.client("crane-7", &csr.public_key), ca)),
+        Hub::OtherNode => ("200 OK", enrolled(&ca.client("crane-8", &csr.public_key), ca)),
+        Hub::OtherKey => ("200 OK", enrolled(&ca.client("crane-7", &other), ca)),
+        Hub::OtherCa => {
+            let other = Authority::new();
+            ("200 OK", enrolled(&other.client("crane-7", &csr.public_key), &other))
+        }
+        Hub::Refuses => ("403 Forbidden", r#"{"code":"hub-join-refused","params":{"node":"crane-7"},"message_en":"no"}"#.into()),
+        Hub::Nonsense => ("200 OK", "<html>welcome</html>".into()),
+        Hub::Endless => ("200 OK", "x".repeat(1 << 20)),
+        Hub::Silent => return,
+    };
+    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", text.len());
+    // A client that has read enough may be gone.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(text.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}
+
+fn enrolled(leaf: &rustls::pki_types::CertificateDer<'_>, ca: &Authority) -> String {
+    serde_json::json!({
+        "certificate": pem("CERTIFICATE", leaf),
+        "ca": pem("CERTIFICATE", &ca.der()),
+        "hubKey": SecretKey::from_seed(&[1; 32]).public(),
+        "publishers": [SecretKey::from_seed(&[2; 32]).public()],
+        "mqtt": "localhost:8883",
+        "epoch": 3,
+        "somethingNewer": true,
+    })
+    .to_string()
+}
+
+fn token(url: &str, ca: Digest) -> String {
+    JoinToken::new(url, Name::new("crane-7").expect("name"), [7; 16], ca).expect("token").to_string()
+}
+
+#[tokio::test]
+async fn a_node_joins_once_and_again_only_when_told() {
+    let ca = Arc::new(Authority::new());
+    let url = hub(&ca, ca.clone(), Hub::Honest).await;
+    let state = tempfile::tempdir().expect("dir");
+    let dir = state.path().join("identity");
+    let text = token(&url, ca.digest());
+
+    let made = join(&text, &dir, false).await.expect("joined");
+    let read = Identity::load(&dir).expect("read");
+    assert_eq!((read.node.as_str(), read.epoch, read.mqtt.to_string().as_str()), ("crane-7", 3, "localhost:8883"));
+    assert_eq!(read.key.secret_pkcs8_der(), made.key.secret_pkcs8_der());
+
+    let error = join(&text, &dir, false).await.expect_err("second time");
+    assert!(matches!(error, JoinError::Identity(IdentityError::Present { .. })), "{error}");
+    let again = join(&text, &dir, true).await.expect("again");
+    assert_ne!(again.key.secret_pkcs8_der(), made.key.secret_pkcs8_der(), "a new key every time");
+}
+
+#[tokio::test]
+async fn an_impostor_learns_nothing_and_changes_nothing() {
+    let (ours, theirs) = (Authority::new(), Arc::new(Authority::new()));
+    // It would panic at the first byte that is no enrolment, and never sees one.
+    let url = hub(&theirs, theirs.clone(), Hub::Honest).await;
+    let state = tempfile::tempdir().expect("dir");
+    let dir = state.path().join("identity");
+    let error = join(&token(&url, ours.digest()), &dir, false).await.expect_err("impostor");
+    assert!(matches!(error, JoinError::Impostor { .. }), "{error}");
+    assert!(!dir.exists());
+}
+
+#[tokio::test]
+async fn every_wrong_answer_is_named_and_leaves_nothing() {
+    let ca = Arc::new(Authority::new());
+    let state = tempfile::tempdir().expect("dir");
+    let dir = state.path().join("identity");
+    for (manner, code) in [
+        (Hub::OtherNode, "trust-join-bad-answer"),
+        (Hub::OtherCa, "trust-join-bad-answer"),
+        (Hub::OtherKey, "trust-join-bad-answer"),
+        (Hub::Nonsense, "trust-join-bad-answer"),
+        (Hub::Endless, "trust-join-bad-answer"),
+        (Hub::Refuses, "trust-join-refused"),
+        (Hub::Silent, "trust-join-unreachable"),
+    ] {
+        let url = hub(&ca, ca.clone(), manner).await;
+        let error = join(&token(&url, ca.digest()), &dir, false).await.expect_err(code);
+        assert_eq!(error.fault().code, code, "{error}");
+        assert!(!error.fault().text(shared::fault::Lang::Zh).contains('{'));
+        assert!(!dir.exists() && !dir.with_added_extension("new").exists());
+    }
+    let error = join(&token("https://localhost:1", ca.digest()), &dir, false).await.expect_err("nobody");
+    assert!(matches!(error, JoinError::Unreachable { .. }), "{error}");
+    let error = join("hunter2", &dir, false).await.expect_err("no token");
+    assert!(matches!(error, JoinError::Token(_)), "{error}");
+}
