@@ -87,7 +87,7 @@ mod tests {
         assert!(changed(&|image| image.layers[0].tar.digest = other).is_err(), "a diff_id");
         assert!(changed(&|image| image.layers[1].compression = Compression::Zstd).is_err(), "a compression");
         assert!(changed(&|image| image.layers.reverse()).is_err(), "the order");
-        assert!(changed(&|image| drop(image.layers.pop())).is_err(), "a layer less");
+        assert!(changed(&|image| image.layers.truncate(1)).is_err(), "a layer less");
 
         let mut lied = documents();
         lied.insert(image.config.digest, b"{}".to_vec());

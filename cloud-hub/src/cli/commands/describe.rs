@@ -43,11 +43,9 @@ pub(super) async fn run(session: &mut Session, args: &Describe) -> Result<(), Cl
         Kind::Releases => catalog::release(&mut page, &Deserialize::deserialize(&object).map_err(bad)?, view),
         Kind::Apps => {
             row(&mut page, kind, &object, session, &client)?;
-            let all: List<Value> = client.get(Kind::Releases.list()).await?;
-            let releases =
-                all.items.iter().filter(|item| kinds::text_at(item, "/spec/app") == *name).cloned().collect::<Vec<_>>();
+            let all: List<Value> = client.get(Kind::Releases.list().with("app", name)).await?;
             page.section("Releases", "发布");
-            table(&mut page, Kind::Releases, &releases, session, &client)?;
+            table(&mut page, Kind::Releases, &all.items, session, &client)?;
             events(&mut page, session, &client, "app", name).await?;
         }
         Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => row(&mut page, kind, &object, session, &client)?,

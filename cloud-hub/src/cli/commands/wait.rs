@@ -22,6 +22,8 @@ use crate::api::types::{Deployment, DeploymentStatus, Node};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// So many looks in a row must be hopeless: right after a deployment, reports still speak of what was before it.
+const LOOKS: u32 = 6;
 
 /// What can be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,14 +104,18 @@ pub(super) async fn until(
     let mut progress = Progress::new(session);
     let end = Instant::now() + timeout;
     let mut said = String::new();
+    let mut hopeless = 0;
     loop {
-        let state = match look(client, kind, name, condition, session.view()).await {
+        let looked = look(client, kind, name, condition, session.view()).await;
+        hopeless = if matches!(looked, Ok(Verdict::Hopeless(..))) { hopeless + 1 } else { 0 };
+        let state = match looked {
             Ok(Verdict::Met) => {
                 progress.finish();
                 let condition = word(session.lang(), condition.text());
                 return Ok(session.out.say(&Fault::new(&cli::CONDITION_MET).with("what", what).with("condition", condition))?);
             }
             Ok(Verdict::Not(state)) => state,
+            Ok(Verdict::Hopeless(node, why)) if hopeless < LOOKS => format!("{node}: {why}"),
             Ok(Verdict::Hopeless(node, why)) => {
                 progress.finish();
                 let fault = Fault::new(&cli::WAIT_HOPELESS).with("what", what).with("condition", condition.text());
@@ -159,7 +165,7 @@ fn judge(deployment: &Deployment, condition: Condition, view: View) -> Verdict {
     if all > 0 && reached == all && condition != Condition::Deleted {
         return Verdict::Met;
     }
-    let undone = status.detail.iter().find(|node| node.phase == Some(Phase::Undone));
+    let undone = status.detail.iter().find(|node| node.phase == Some(Phase::Undone) && node.connected);
     match undone.filter(|_| condition == Condition::Ready) {
         Some(node) => {
             let why = node.fault.as_ref().map(|fault| rows::problem(fault, view.lang)).unwrap_or_default();
