@@ -23,6 +23,7 @@ pub(super) enum Read {
 }
 
 /// Reads the command line; `args` begins with the program's name.
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's kinds of errors are open")]
 pub(super) fn read(args: &[String], lang: Lang) -> Read {
     match command(lang).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Read::Command(Box::new(cli)),
@@ -107,6 +108,7 @@ fn where_to_read(args: &[String]) -> String {
 }
 
 /// clap's error as a fault of ours.
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's kinds of errors are open")]
 fn fault(error: &clap::Error, args: &[String]) -> Fault {
     let context = |kind| error.get(kind).map(shown).filter(|text| !text.is_empty());
     let argument = || context(ContextKind::InvalidArg).unwrap_or_default();
@@ -142,6 +144,7 @@ fn fault(error: &clap::Error, args: &[String]) -> Fault {
     fault.with("help", where_to_read(args))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's kinds of values are open")]
 fn shown(value: &ContextValue) -> String {
     match value {
         ContextValue::String(text) => text.clone(),

@@ -32,7 +32,7 @@ pub(super) async fn publisher(session: &mut Session, command: &PublisherCommand)
 pub(super) async fn token(session: &mut Session, command: &TokenCommand) -> Result<(), CliError> {
     match command {
         TokenCommand::Create { node, ttl, label, output } => {
-            let ttl_seconds = ttl.as_deref().map(|text| seconds(text)).transpose()?;
+            let ttl_seconds = ttl.as_deref().map(seconds).transpose()?;
             let labels = label.iter().map(|text| pair(text, "KEY=VALUE").map(|(key, value)| (key.to_owned(), value.to_owned())));
             let labels: BTreeMap<String, String> = labels.collect::<Result<_, _>>()?;
             let new = NewToken { node: name(node)?, ttl_seconds, labels };
@@ -63,7 +63,7 @@ fn show_token(session: &mut Session, made: &IssuedToken, format: Format) -> Resu
 pub(super) async fn api_token(session: &mut Session, command: &ApiTokenCommand) -> Result<(), CliError> {
     match command {
         ApiTokenCommand::Create { name, role, ttl } => {
-            let ttl_seconds = ttl.as_deref().map(|text| seconds(text)).transpose()?;
+            let ttl_seconds = ttl.as_deref().map(seconds).transpose()?;
             let new = NewApiToken { name: self::name(name)?, role: self::role(role), ttl_seconds };
             let target = Target::new(&["api-tokens"]);
             let (made, _): (IssuedApiToken, _) = session.client()?.change(Method::POST, target, None, &new).await?;

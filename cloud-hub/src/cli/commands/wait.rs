@@ -149,7 +149,10 @@ async fn look(client: &Client, kind: Kind, name: &str, condition: Condition, vie
     let bad = |error: serde_json::Error| client.bad_answer(error);
     match kind {
         Kind::Nodes => Ok(judge_node(&serde_json::from_value(object).map_err(bad)?, condition, view)),
-        _ => Ok(judge(&serde_json::from_value(object).map_err(bad)?, condition, view)),
+        // The command line lets nothing else be waited for.
+        Kind::Deployments | Kind::Apps | Kind::Releases | Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => {
+            Ok(judge(&serde_json::from_value(object).map_err(bad)?, condition, view))
+        }
     }
 }
 
@@ -180,7 +183,7 @@ fn state(status: &DeploymentStatus, all: u64, view: View) -> String {
     let mut phases: Vec<String> = Vec::new();
     for (phase, nodes) in &status.phases {
         let (done, total) = transfers(status, phase);
-        let part = if total == 0 { String::new() } else { format!(" {}%", done.saturating_mul(100) / total) };
+        let part = done.saturating_mul(100).checked_div(total).map(|percent| format!(" {percent}%")).unwrap_or_default();
         phases.push(format!("{nodes} {}{part}", word(view.lang, phase)));
     }
     phases.extend(status.absent.iter().map(|node| format!("{node}: {}", word(view.lang, "never"))));

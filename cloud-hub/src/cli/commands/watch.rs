@@ -38,9 +38,10 @@ pub(super) async fn run(
     let mut contact = Instant::now();
     loop {
         let before = (state.revision, state.cursor.clone());
-        let ended = match query.kind {
-            Kind::Events => poll(session, client, query, shape, &mut state).await,
-            _ => follow(session, client, query, shape, &mut state).await,
+        let ended = if query.kind == Kind::Events {
+            poll(session, client, query, shape, &mut state).await
+        } else {
+            follow(session, client, query, shape, &mut state).await
         };
         let error = match ended {
             Ok(()) => None,
