@@ -1,0 +1,1 @@
+//! The sample settings in `cross/` show every key with its default.
