@@ -3,7 +3,9 @@
 //! A node is a loop *observe → plan → apply → report* over a desired state that lies on its own disk; the
 //! link to the hub is only one of the things that can wake that loop.
 
+pub mod api;
 pub mod clock;
+pub mod config;
 pub mod held;
 pub mod identity;
 pub mod images;
@@ -12,6 +14,7 @@ pub mod join;
 pub mod journal;
 pub mod link;
 pub mod logs;
+pub mod node;
 pub mod private_file;
 pub mod reconciler;
 pub mod reporter;

@@ -3,4 +3,6 @@
 
 pub mod busybox;
 pub mod containerd;
+pub mod demo;
 pub mod image;
+pub mod swarm;

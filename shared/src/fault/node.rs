@@ -184,4 +184,7 @@ super::texts! {
     NO_LOG = "node-no-log",
         "There is no log of {app}/{service} on this node. It appears when the service is started for the first time",
         "本节点上没有 {app}/{service} 的日志。服务首次启动后才会出现";
+    STOPPING = "node-stopping",
+        "The node daemon is stopping. Try again when it is up: edge-node status",
+        "节点守护进程正在停止。请在其恢复后重试：edge-node status";
 }

@@ -210,6 +210,8 @@ async fn a_node_that_takes_nothing_does_not_stop_what_it_sends() {
 #[tokio::test]
 async fn strangers_on_either_side_are_named() {
     let broker = Broker::start();
+    let (mut known, _known_trigger, _task) = broker.node("known");
+    becomes(&mut known, true).await;
     let other = Authority::new();
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("key");
     let mut foreign_node = other.identity("n1", &format!("localhost:{}", broker.port));
