@@ -4,8 +4,10 @@
 //! link to the hub is only one of the things that can wake that loop.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod held;
 pub mod identity;
 pub mod images;

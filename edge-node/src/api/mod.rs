@@ -12,8 +12,6 @@ pub mod port;
 pub mod problem;
 mod secrets;
 mod status;
-#[cfg(test)]
-mod tests;
 mod trust;
 
 use std::io;
@@ -138,4 +136,26 @@ async fn openapi() -> impl IntoResponse {
 
 async fn nothing(method: Method, uri: Uri) -> Problem {
     Problem::not_found(Fault::new(&node::API_NO_ROUTE).with("method", method).with("path", uri.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_description_has_every_route_and_no_other() {
+        let document: serde_json::Value = serde_json::from_str(include_str!("openapi.json")).expect("json");
+        let paths = document["paths"].as_object().expect("paths");
+        let described: BTreeSet<_> = paths
+            .iter()
+            .flat_map(|(path, methods)| methods.as_object().expect("methods").keys().map(move |m| (m.as_str(), path.as_str())))
+            .collect();
+        assert_eq!(described, ROUTES.iter().copied().collect());
+        let text = document.to_string();
+        for part in text.split("#/components/schemas/").skip(1) {
+            let name = part.split('"').next().expect("name");
+            assert!(document["components"]["schemas"][name].is_object(), "{name} is not described");
+        }
+    }
 }

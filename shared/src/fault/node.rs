@@ -187,4 +187,7 @@ super::texts! {
     STOPPING = "node-stopping",
         "The node daemon is stopping. Try again when it is up: edge-node status",
         "节点守护进程正在停止。请在其恢复后重试：edge-node status";
+    TASK_ENDED = "node-task-ended",
+        "The daemon's {task} ended by itself: {cause}. It is restarted by systemd; containers are not touched",
+        "守护进程的 {task} 自行退出：{cause}。systemd 会重新启动它，容器不受影响";
 }
