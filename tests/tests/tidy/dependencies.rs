@@ -144,7 +144,8 @@ fn licences_bans_and_sources_are_as_deny_toml_says() {
 #[test]
 fn every_dependency_is_used() {
     let workspace = table("Cargo.toml");
-    let mut declared: BTreeSet<String> = workspace["workspace"]["dependencies"].as_table().expect("a table").keys().cloned().collect();
+    let mut declared: BTreeSet<String> =
+        workspace["workspace"]["dependencies"].as_table().expect("a table").keys().cloned().collect();
     let files = rust();
     for member in workspace["workspace"]["members"].as_array().expect("a list") {
         let member = member.as_str().expect("a path");

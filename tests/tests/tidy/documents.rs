@@ -98,8 +98,25 @@ fn both_readmes_say_the_same() {
     let shape = |file: &File| -> Vec<String> {
         let is_shape = |line: &&str| line.starts_with('#') || line.starts_with('|');
         let lines = file.text.lines().filter(is_shape);
-        lines.map(|line| if line.starts_with('#') { line.split(' ').next().unwrap_or_default().into() } else { "|".repeat(line.matches('|').count()) }).collect()
+        lines
+            .map(|line| {
+                if line.starts_with('#') {
+                    line.split(' ').next().unwrap_or_default().into()
+                } else {
+                    "|".repeat(line.matches('|').count())
+                }
+            })
+            .collect()
     };
     assert_eq!(shape(&en), shape(&zh), "headings and tables");
     assert_eq!(blocks(&en.text), blocks(&zh.text), "commands");
+}
+
+#[test]
+fn the_manifest_of_the_readme_can_be_published() {
+    let readme = File::open("README.md");
+    let manifest = readme.text.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a manifest");
+    let read = shared::manifest::read("README.md", manifest, &shared::manifest::Outside::default());
+    let manifest = read.unwrap_or_else(|refused| panic!("{refused}"));
+    assert!(manifest.notices.is_empty(), "{:?}", manifest.notices);
 }

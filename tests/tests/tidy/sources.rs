@@ -90,7 +90,9 @@ fn foreign_types_stop_at_their_own_files() {
         let code: Vec<&str> = file.shipped().lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for (name, places) in CONFINED.iter().filter(|(_, places)| !places.iter().any(|place| file.path.starts_with(place))) {
             let path = format!("{name}::");
-            let use_of = code.iter().find(|line| line.split_whitespace().any(|word| word.trim_start_matches(['(', '<', '&']).starts_with(&path)));
+            let use_of = code
+                .iter()
+                .find(|line| line.split_whitespace().any(|word| word.trim_start_matches(['(', '<', '&']).starts_with(&path)));
             assert!(use_of.is_none(), "{}: {use_of:?}: types of {name} stay in {places:?}", file.path);
         }
     }
