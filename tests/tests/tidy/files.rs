@@ -43,6 +43,11 @@ pub fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
+/// Fails with everything that was found, not only the first.
+pub fn nothing(found: &[String]) {
+    assert!(found.is_empty(), "{} found:\n  {}", found.len(), found.join("\n  "));
+}
+
 /// Every text file of the workspace, in order; what is built or belongs to git is left out.
 pub fn all() -> Vec<File> {
     let (root, mut files) = (root(), Vec::new());

@@ -9,7 +9,7 @@ use crate::files::File;
 /// The text with every default in force.
 fn in_force(text: &str) -> String {
     let uncomment = |line: &str| match line.strip_prefix('#') {
-        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase()) => setting.to_owned(),
+        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => setting.to_owned(),
         _ => line.to_owned(),
     };
     text.lines().map(uncomment).collect::<Vec<_>>().join("\n")
@@ -20,7 +20,7 @@ fn keys(text: &str) -> BTreeSet<String> {
     let mut table = String::new();
     let mut keys = BTreeSet::new();
     for line in text.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+        if let Some(name) = line.trim_start_matches('#').strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             table = format!("{name}.");
         } else if let Some((key, _)) = line.trim_start_matches(['#', ' ']).split_once(" = ") {
             keys.insert(format!("{table}{key}"));
