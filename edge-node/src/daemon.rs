@@ -173,7 +173,12 @@ mod tests {
         let first = tokio::spawn(run(config.clone(), shutdown.clone()));
         let second = loop {
             tokio::task::yield_now().await;
-            match run(config.clone(), { let (_now, asked) = crate::shutdown::shutdown(); asked }).await {
+            match run(config.clone(), {
+                let (_now, asked) = crate::shutdown::shutdown();
+                asked
+            })
+            .await
+            {
                 Ok(()) => continue,
                 Err(error) => break error,
             }

@@ -71,10 +71,8 @@ fn names(dir: &FilePath) -> Answer<Vec<Name>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed("reading", dir, &error)),
     };
-    let mut list: Vec<Name> = entries
-        .take(4 * SECRETS_MAX)
-        .filter_map(|entry| Name::new(entry.ok()?.file_name().to_str()?).ok())
-        .collect();
+    let mut list: Vec<Name> =
+        entries.take(4 * SECRETS_MAX).filter_map(|entry| Name::new(entry.ok()?.file_name().to_str()?).ok()).collect();
     list.sort();
     Ok(list)
 }

@@ -41,10 +41,8 @@ pub fn completion(shell: clap_complete::Shell, out: &mut Out) -> Result<(), Ende
 fn spoken(command: Command, path: &str, lang: Lang) -> Command {
     let say = |en, zh| if lang == Lang::Zh { zh } else { en };
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help).help(say("Show help", "显示帮助"));
-    let template = say(
-        "{about}\n\nUsage: {usage}\n\n{all-args}{after-help}\n",
-        "{about}\n\n用法：{usage}\n\n{all-args}{after-help}\n",
-    );
+    let template =
+        say("{about}\n\nUsage: {usage}\n\n{all-args}{after-help}\n", "{about}\n\n用法：{usage}\n\n{all-args}{after-help}\n");
     let about = chinese(path).filter(|_| lang == Lang::Zh).map(str::to_owned);
     let about = about.or_else(|| command.get_about().map(ToString::to_string)).unwrap_or_default();
     let command = command.disable_help_flag(true).arg(help).about(about).help_template(template);
@@ -52,7 +50,9 @@ fn spoken(command: Command, path: &str, lang: Lang) -> Command {
     let command = command.mut_args(|arg| {
         let heading = if arg.is_positional() { say("Arguments", "参数") } else { say("Options", "选项") };
         let text = chinese(&format!("{path}.{}", arg.get_id())).filter(|_| lang == Lang::Zh);
-        let arg = arg.help_heading(heading).hide_possible_values(true).hide_default_value(true).hide_env(true);
+        let takes_values = arg.get_action().takes_values();
+        let arg =
+            arg.help_heading(heading).hide_possible_values(takes_values).hide_default_value(takes_values).hide_env(takes_values);
         match text {
             Some(text) => arg.help(text),
             None => arg,

@@ -97,9 +97,8 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, Ended> {
-        let take = |kind| {
-            signal(kind).map_err(|error| Ended::failed(Exit::Error, Fault::new(&cli::NO_RUNTIME).with("cause", error)))
-        };
+        let take =
+            |kind| signal(kind).map_err(|error| Ended::failed(Exit::Error, Fault::new(&cli::NO_RUNTIME).with("cause", error)));
         Ok(Self { terminate: take(SignalKind::terminate())?, interrupt: take(SignalKind::interrupt())? })
     }
 

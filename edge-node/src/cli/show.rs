@@ -71,7 +71,11 @@ pub fn bytes(count: u64) -> String {
     let power = (0..4).take_while(|power| count >> (10 * (power + 1)) != 0).count();
     let unit = UNITS.get(power).copied().unwrap_or_default();
     let tenths = u128::from(count) * 10 >> (10 * power);
-    if power == 0 || tenths >= 1000 { format!("{} {unit}", tenths / 10) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+    if power == 0 || tenths >= 1000 {
+        format!("{} {unit}", tenths / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
 }
 
 /// A point in time as RFC 3339 in UTC with seconds. The days are counted from a first of March, so that a leap day

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn widths_are_those_of_a_terminal() {
-        for (text, wide) in [("", 0), ("web", 3), ("运行中", 6), ("（a）", 5), ("é", 1), ("e\u{301}", 1), ("…", 1), ("🚢", 2), ("한글", 4)] {
+        for (text, wide) in
+            [("", 0), ("web", 3), ("运行中", 6), ("（a）", 5), ("é", 1), ("e\u{301}", 1), ("…", 1), ("🚢", 2), ("한글", 4)]
+        {
             assert_eq!(width(text), wide, "{text}");
         }
     }
@@ -89,7 +91,7 @@ mod tests {
         let expected = "应用         状态    VERSION\n\
                         shop         运行中  1.0\n\
                         a-long-name  ok\n\
-                        evil\u{FFFD}[2J\u{FFFD}   x       y\n";
+                        evil\u{FFFD}[2J\u{FFFD}    x       y\n";
         assert_eq!(table.render(), expected);
         assert_eq!(Table::plain().render(), "");
     }

@@ -66,7 +66,8 @@ fn identity(config: &Config) -> Finding {
 /// Whether we may write to the directory, or make it below the nearest one that is there.
 fn writable(dir: &Path) -> Result<(), Fault> {
     let there = dir.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
-    let refused = |cause: &dyn std::fmt::Display| Fault::new(&node::CHECK_NOT_WRITABLE).with("path", dir.display()).with("cause", cause);
+    let refused =
+        |cause: &dyn std::fmt::Display| Fault::new(&node::CHECK_NOT_WRITABLE).with("path", dir.display()).with("cause", cause);
     if !there.is_dir() {
         return Err(refused(&format!("{} is not a directory", there.display())));
     }
@@ -74,7 +75,8 @@ fn writable(dir: &Path) -> Result<(), Fault> {
 }
 
 fn listens(socket: &Path) -> Result<(), Fault> {
-    let refused = |cause: &dyn std::fmt::Display| Fault::new(&node::CHECK_NO_SOCKET).with("path", socket.display()).with("cause", cause);
+    let refused =
+        |cause: &dyn std::fmt::Display| Fault::new(&node::CHECK_NO_SOCKET).with("path", socket.display()).with("cause", cause);
     let meta = fs::metadata(socket).map_err(|error| refused(&error))?;
     if !meta.file_type().is_socket() {
         return Err(refused(&"not a socket"));

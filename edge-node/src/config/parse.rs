@@ -116,7 +116,7 @@ impl Place<'_> {
 
     fn unknown(&self, key: &Key) -> ConfigError {
         let line = self.line(key.span.start);
-        ConfigError::UnknownKey { file: self.file.into(), line, key: key.path.clone(), near: nearest(&key.path).into() }
+        ConfigError::UnknownKey { file: self.file.into(), line, key: key.path.clone(), near: nearest(key).into() }
     }
 
     fn bad_type(&self, error: &toml::de::Error, found: &[Key]) -> ConfigError {
@@ -157,7 +157,11 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
         }
     };
     must(config.bind_roots.iter().all(|root| root != Path::new("/")), "bind_roots", "/ would allow everything");
-    must(config.devices.iter().all(|device| device.starts_with("/dev/") && device.len() > 5), "devices", "begins with /dev/ and more");
+    must(
+        config.devices.iter().all(|device| device.starts_with("/dev/") && device.len() > 5),
+        "devices",
+        "begins with /dev/ and more",
+    );
     must(config.capabilities.iter().all(|name| is_capability(name)), "capabilities", "names without CAP_, in capitals: NET_RAW");
     must(Name::new(&config.runtime.namespace).is_ok(), "runtime.namespace", "1 to 63 of a-z, 0-9 and '-'");
     must(Name::new(&config.runtime.snapshotter).is_ok(), "runtime.snapshotter", "1 to 63 of a-z, 0-9 and '-'");
@@ -187,10 +191,19 @@ fn is_subnet(text: &str) -> bool {
     }
 }
 
-/// The setting with the fewest letters to change; the last part counts, because tables are forgotten first.
-fn nearest(key: &str) -> &'static str {
-    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().replace('-', "_");
-    KEYS.iter().copied().min_by_key(|known| distance(&last(key), &last(known)) * 100 + distance(key, known)).unwrap_or_default()
+/// The setting, or the table, with the fewest letters to change; the last part counts most, because tables are
+/// forgotten first. Something cut short is nearer than anything misspelt.
+fn nearest(key: &Key) -> &'static str {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().replace('-', "_");
+    let far = |known: &str| {
+        let (ours, theirs) = (last(&key.path), last(known));
+        let letters = if theirs.starts_with(&ours) { 1 } else { distance(&ours, &theirs) };
+        letters * 100 + distance(&key.path, known)
+    };
+    let tables = KEYS.iter().filter_map(|known| known.split_once('.')).map(|(table, _)| table);
+    let near =
+        if key.is_table { tables.min_by_key(|known| far(known)) } else { KEYS.iter().copied().min_by_key(|known| far(known)) };
+    near.unwrap_or_default()
 }
 
 /// Letters to insert, delete or replace (Levenshtein); only the first 64 count.
@@ -247,7 +260,7 @@ mod tests {
         for (text, expected) in [
             ("state_dirr = \"/x\"", "node.toml:1: state_dirr is not a setting. Nearest setting: state_dir"),
             ("\n[runtime]\nsocet = \"/x\"", "node.toml:3: runtime.socet is not a setting. Nearest setting: runtime.socket"),
-            ("[net]\nsubnet = \"10.0.0.0/8\"", "node.toml:1: net is not a setting. Nearest setting: devices"),
+            ("[net]\nsubnet = \"10.0.0.0/8\"", "node.toml:1: net is not a setting. Nearest setting: network"),
             ("memory = \"64m\"", "node.toml:1: memory is not a setting. Nearest setting: limits.memory"),
             ("log-level = \"info\"", "Nearest setting: log.level"),
             ("runtime = 3", "node.toml:1: runtime is not a setting"),

@@ -167,7 +167,8 @@ impl Identity {
         private_file::check_dir(dir)?;
         let record = record(dir)?;
         let path = dir.join("node.json");
-        let key = PrivatePkcs8KeyDer::from_pem_slice(&file(dir, "node.key")?).map_err(|_| damaged(&dir.join("node.key"), "no key"))?;
+        let key =
+            PrivatePkcs8KeyDer::from_pem_slice(&file(dir, "node.key")?).map_err(|_| damaged(&dir.join("node.key"), "no key"))?;
         let chain = certificates_of(&file(dir, "node.pem")?).map_err(|why| damaged(&dir.join("node.pem"), why))?;
         let [ca] = <[_; 1]>::try_from(certificates_of(&file(dir, "ca.pem")?).map_err(|why| damaged(&dir.join("ca.pem"), why))?)
             .map_err(|_| damaged(&dir.join("ca.pem"), "not exactly one certificate"))?;

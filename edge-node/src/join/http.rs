@@ -120,7 +120,9 @@ fn reason(status: StatusCode, body: &[u8]) -> Fault {
 }
 
 async fn within<T>(hub: &str, doing: &'static str, seconds: u64, work: impl Future<Output = T>) -> Result<T, JoinError> {
-    tokio::time::timeout(Duration::from_secs(seconds), work)
-        .await
-        .map_err(|_| JoinError::Timeout { hub: hub.into(), doing, seconds })
+    tokio::time::timeout(Duration::from_secs(seconds), work).await.map_err(|_| JoinError::Timeout {
+        hub: hub.into(),
+        doing,
+        seconds,
+    })
 }

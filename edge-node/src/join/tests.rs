@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::tls;
 use crate::identity::pem;
 use crate::testing::Authority;
+use crate::tls;
 
 /// What the small hub does with a request.
 #[derive(Clone, Copy)]

@@ -25,7 +25,10 @@ mod tests {
             let range = Duration::from_secs(1)..=Duration::from_secs(ceiling);
             assert_eq!(delay(failures, 0), *range.start());
             assert_eq!(delay(failures, (ceiling - 1) * 1000), *range.end(), "{failures}");
-            assert!((0..10_000_u64).all(|n| range.contains(&delay(failures, u64::wrapping_mul(n, 0x9E37_79B9_7F4A_7C15)))), "{failures}");
+            assert!(
+                (0..10_000_u64).all(|n| range.contains(&delay(failures, u64::wrapping_mul(n, 0x9E37_79B9_7F4A_7C15)))),
+                "{failures}"
+            );
         }
     }
 }

@@ -32,11 +32,17 @@ fn tables_and_json_in_both_languages() {
     let (code, out, _) = run(&socket, &["ps"]);
     assert_eq!(code, 0);
     let lines: Vec<&str> = out.lines().collect();
-    assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["APP", "VERSION", "STATE", "SERVICE", "STATE", "HEALTH", "RESTARTS", "UP"]);
+    assert_eq!(
+        lines[0].split_whitespace().collect::<Vec<_>>(),
+        ["APP", "VERSION", "STATE", "SERVICE", "STATE", "HEALTH", "RESTARTS", "UP"]
+    );
     assert!(lines[1].starts_with("idle") && lines[1].contains("pending"), "{out}");
     assert!(lines[2].contains("failed (137 OOM)"), "{out}");
     assert!(lines[3].contains("running") && lines[3].ends_with("1 min"), "{out}");
-    assert!(lines[4].starts_with("! shop: Service db ended with code 137") && lines[4].ends_with("[node-service-exits]"), "{out}");
+    assert!(
+        lines[4].starts_with("! shop: Service db ended with code 137") && lines[4].ends_with("[node-service-exits]"),
+        "{out}"
+    );
 
     let (code, out, _) = run(&socket, &["status"]);
     assert_eq!(code, 0);
@@ -65,11 +71,8 @@ fn commands_do_what_they_say() {
     assert_eq!(run(&socket, &["stop", "shop"]).0, 0);
     assert_eq!(run(&socket, &["start", "shop", "web"]).0, 0);
     assert_eq!(run(&socket, &["restart", "shop"]).0, 0);
-    let expected = [
-        port::Command::Stop(target(None)),
-        port::Command::Start(target(Some("web"))),
-        port::Command::Restart(target(None)),
-    ];
+    let expected =
+        [port::Command::Stop(target(None)), port::Command::Start(target(Some("web"))), port::Command::Restart(target(None))];
     assert_eq!(daemon.told(), expected);
 
     let mut set = program(&["secret", "set", "shop", "pin"]);
@@ -156,7 +159,8 @@ fn check_says_what_would_be_used_and_what_is_wrong() {
     let dir = tempfile::tempdir().expect("dir");
     let file = dir.path().join("node.toml");
     let state = dir.path().join("state");
-    std::fs::write(&file, format!("state_dir = {state:?}\nrun_dir = {state:?}\n[runtime]\nkind = \"memory\"\n")).expect("written");
+    std::fs::write(&file, format!("state_dir = {state:?}\nrun_dir = {state:?}\n[runtime]\nkind = \"memory\"\n"))
+        .expect("written");
     let file = file.to_str().expect("utf-8");
     let (code, out, err) = run(dir.path(), &["run", "--check", "--config", file]);
     assert!(code == 1 && out.contains("runtime.kind") && err.contains("trust-not-joined"), "{code}\n{out}\n{err}");

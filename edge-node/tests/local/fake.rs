@@ -62,7 +62,7 @@ fn report() -> Report {
         facts: Facts {
             version: "0.1.0".into(),
             runtime: "1.6\"20".into(),
-            platform: Platform { os: "linux".into(), architecture: "amd64".into(), variant: None },
+            platform: Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() },
             boot: "b".into(),
             cpus: 2,
             memory: 1 << 30,

@@ -161,12 +161,7 @@ async fn session(
 }
 
 /// Moves what the node sends into the client; returns when the node is done.
-async fn feed(
-    client: &AsyncClient,
-    node: &Name,
-    from_node: &mut mpsc::Receiver<(Channel, Bytes)>,
-    online: &watch::Sender<bool>,
-) {
+async fn feed(client: &AsyncClient, node: &Name, from_node: &mut mpsc::Receiver<(Channel, Bytes)>, online: &watch::Sender<bool>) {
     while let Some((channel, message)) = from_node.recv().await {
         if !*online.borrow() {
             continue;
