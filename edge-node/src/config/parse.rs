@@ -85,10 +85,7 @@ impl Key {
 fn flatten(prefix: &str, table: &DeTable<'_>, out: &mut Vec<Key>) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
-        let inner = match value.get_ref() {
-            DeValue::Table(inner) => Some(inner),
-            _ => None,
-        };
+        let inner = if let DeValue::Table(inner) = value.get_ref() { Some(inner) } else { None };
         let known_table = Key { path: path.clone(), span: key.span(), value: value.span(), is_table: inner.is_some() };
         let known = known_table.is_known();
         out.push(known_table);
