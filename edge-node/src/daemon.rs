@@ -1,7 +1,8 @@
 //! The daemon: what surrounds the loop.
 //!
 //! ```text
-//! lock ─► identity ─► link (own task) ─► READY=1 ─► … until shutdown … ─► DISCONNECT, STOPPING=1
+//! lock ─► identity ─► store, blobs, runtime ─► link, local API (own tasks) ─► node (the loop) ─► READY=1
+//!      … until shutdown … ─► STOPPING=1, DISCONNECT
 //! ```
 //!
 //! One daemon per run directory. Ending it ends no container.
@@ -10,6 +11,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
@@ -17,11 +19,21 @@ use sd_notify::NotifyState;
 use shared::fault::{Fault, Faulty, node};
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::api::{self, Listener, port};
+use crate::clock::Clock;
+use crate::config::{Config, RuntimeKind};
 use crate::identity::{Identity, IdentityError};
+use crate::images::blobs::{BlobError, Blobs};
 use crate::link::mqtt::{self, MqttConfig};
 use crate::link::transport::{NodeEnds, transport};
+use crate::logs::LogFiles;
+use crate::node::{Node, Setup};
+use crate::reporter::Machine;
+use crate::runtime::containerd::Containerd;
+use crate::runtime::memory::Memory;
+use crate::runtime::{Runtime, RuntimeError};
 use crate::shutdown::Shutdown;
+use crate::store::{Store, StoreError};
 use crate::tls::Unusable;
 
 /// Messages that may wait between the link and its transport, each way.
@@ -52,6 +64,15 @@ pub enum DaemonError {
     /// The identity is of no use for TLS.
     #[error(transparent)]
     Tls(#[from] Unusable),
+    /// Its memory cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The directory of image bytes cannot be opened.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The container runtime cannot be set up.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// A part of it ended although nobody asked.
     #[error("{task} ended: {cause}")]
     TaskEnded {
@@ -71,51 +92,115 @@ impl Faulty for DaemonError {
             }
             Self::Identity(error) => error.fault(),
             Self::Tls(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Blobs(error) => error.fault(),
+            Self::Runtime(error) => error.fault(),
             Self::TaskEnded { task, cause } => Fault::new(&node::TASK_ENDED).with("task", task).with("cause", cause),
         }
     }
 }
 
 /// Runs the daemon until shutdown.
-pub async fn run(config: Config, mut shutdown: Shutdown) -> Result<(), DaemonError> {
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> {
     let _lock = Lock::take(&config)?;
     let identity = Identity::load(&config.identity_dir())?;
-    let (_ends, mut transport) = connect(&identity, shutdown.clone())?;
+    let clock = Clock::system();
+    let machine = Machine::this(config.state_dir.clone());
+    let blobs = Blobs::open(&config.state_dir.join("blobs"), &machine.boot)?;
+    match config.runtime.kind {
+        RuntimeKind::Containerd => {
+            let runtime = Containerd::new(config.containerd(own_path()?), blobs.clone())?;
+            serve(&config, &identity, runtime, blobs, clock, machine, shutdown).await
+        }
+        RuntimeKind::Memory => serve(&config, &identity, Memory::new(clock), blobs, clock, machine, shutdown).await,
+    }
+}
+
+/// Runs the node around `runtime`.
+async fn serve<R: Runtime>(
+    config: &Config,
+    identity: &Identity,
+    runtime: R,
+    blobs: Blobs,
+    clock: Clock,
+    machine: Machine,
+    mut shutdown: Shutdown,
+) -> Result<(), DaemonError> {
+    let (store, repaired) = Store::open(&config.state_dir.join("store"))?;
+    let (ends, mut transport) = connect(identity, shutdown.clone())?;
+    let node = Node::assemble(Setup {
+        trust: trust(identity),
+        runtime: Arc::new(runtime),
+        store: Arc::new(store),
+        blobs,
+        logs: LogFiles::new(config.state_dir.join("logs")),
+        clock,
+        machine,
+        faults: repaired.into_iter().collect(),
+        ends,
+    });
+    let listener = Listener::bind(&config.socket()).map_err(failed("listening on", &config.socket()))?;
+    let mut api = Box::pin(api::serve(listener, node.view(), config, shutdown.clone()));
+    let mut node = tokio::spawn(Box::pin(node.run(shutdown.clone())));
     tracing::info!(node = %identity.node, hub = %identity.mqtt, state = %config.state_dir.display(), "running");
     notify(NotifyState::Ready);
     tokio::spawn(heartbeat());
     tokio::select! {
         () = shutdown.wait() => {}
         ended = &mut transport => return Err(ended_early("link", &ended)),
+        ended = &mut node => return Err(ended_early("loop", &ended)),
+        ended = &mut api => return Err(ended_early("local API", &Ok(ended.is_ok()))),
     }
     notify(NotifyState::Stopping);
     // Whoever cannot be told in time notices by the closed connection.
-    drop(tokio::time::timeout(LAST_WORDS, transport).await);
+    drop(tokio::time::timeout(LAST_WORDS, async { tokio::join!(transport, node, api) }).await);
     Ok(())
 }
 
+/// What the node believes, for people and for the inbox.
+fn trust(identity: &Identity) -> port::Trust {
+    port::Trust {
+        node: identity.node.clone(),
+        hub: identity.api.clone(),
+        mqtt: identity.mqtt.to_string(),
+        ca: identity.ca_digest(),
+        hub_key: identity.hub_key,
+        publishers: identity.publishers.clone(),
+    }
+}
+
+/// The program that is running, as the log sink of containers. Its path must outlive an upgrade.
+fn own_path() -> Result<PathBuf, DaemonError> {
+    std::env::current_exe().map_err(failed("finding", Path::new("/proc/self/exe")))
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> DaemonError + use<> {
+    let path = path.display().to_string();
+    move |cause| DaemonError::File { doing, path: path.clone(), cause }
+}
+
 /// Starts the session with the hub in a task of its own.
-pub fn connect(identity: &Identity, shutdown: Shutdown) -> Result<(NodeEnds, JoinHandle<()>), DaemonError> {
+fn connect(identity: &Identity, shutdown: Shutdown) -> Result<(NodeEnds, JoinHandle<()>), DaemonError> {
     let config = MqttConfig::of(identity)?;
     let (ends, node_ends) = transport(LINK_QUEUE);
     Ok((node_ends, tokio::spawn(Box::pin(mqtt::run(config, ends, shutdown)))))
 }
 
 /// A task ended although nobody asked it to.
-pub fn ended_early<T>(task: &'static str, ended: &Result<T, tokio::task::JoinError>) -> DaemonError {
+fn ended_early<T>(task: &'static str, ended: &Result<T, tokio::task::JoinError>) -> DaemonError {
     let cause = ended.as_ref().err().map_or_else(|| "it returned".to_owned(), ToString::to_string);
     DaemonError::TaskEnded { task, cause }
 }
 
 /// Tells systemd; without it, nobody.
-pub fn notify(state: NotifyState<'_>) {
+fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::debug!(%error, "systemd was not told");
     }
 }
 
 /// Tells systemd's watchdog twice per period that the runtime of this thread still turns.
-pub async fn heartbeat() {
+async fn heartbeat() {
     let Some(period) = sd_notify::watchdog_enabled() else { return };
     let mut ticks = tokio::time::interval(period / 2);
     loop {
@@ -134,8 +219,8 @@ impl Lock {
         make_dir(&config.run_dir, 0o755)?;
         make_dir(&config.state_dir, 0o711)?;
         let path = config.run_dir.join("node.lock");
-        let failed = |cause| DaemonError::File { doing: "locking", path: path.display().to_string(), cause };
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+        let failed = failed("locking", &path);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(&failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(DaemonError::AlreadyRuns(config.run_dir.clone())),
@@ -148,8 +233,7 @@ impl Lock {
 
 /// Makes a directory and those above it; an existing one keeps its mode.
 fn make_dir(path: &Path, mode: u32) -> Result<(), DaemonError> {
-    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
-    made.map_err(|cause| DaemonError::File { doing: "creating", path: path.display().to_string(), cause })
+    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed("creating", path))
 }
 
 #[cfg(test)]

@@ -5,15 +5,26 @@
 
 pub mod api;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod held;
 pub mod identity;
 pub mod images;
+pub mod inbox;
 pub mod join;
+pub mod journal;
 pub mod link;
+pub mod logs;
+pub mod node;
 pub mod private_file;
+pub mod reconciler;
+pub mod reporter;
 pub mod runtime;
+pub mod session;
 pub mod shutdown;
+pub mod store;
+mod sys;
 #[cfg(test)]
 mod testing;
 pub mod tls;

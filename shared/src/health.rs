@@ -48,19 +48,31 @@ impl Checks {
         if ok {
             return Self { health: Health::Healthy, failures: 0, last, ..self };
         }
-        let excused = self.health == Health::Starting && at.saturating_sub(self.started) < check.start_period.duration();
+        let excused = self.health == Health::Starting && at.saturating_sub(self.started) < grace(check);
         let failures = if excused { self.failures } else { self.failures.saturating_add(1) };
         let health = if failures >= check.retries.max(1) { Health::Unhealthy } else { self.health };
         Self { health, failures, last, ..self }
     }
 
-    /// When the next check is due.
+    /// When the next check is due: soon and often while starting, because a success is never too early.
     pub fn due(&self, check: &HealthCheck) -> Uptime {
-        let from = self.last.unwrap_or(self.started);
-        let starting = self.health == Health::Starting && from.saturating_sub(self.started) < check.start_period.duration();
-        let interval = if starting { check.start_interval } else { check.interval };
-        from + interval.duration().max(Duration::from_secs(1))
+        let starting = self.health == Health::Starting;
+        let often = check.start_interval.duration().min(check.interval.duration());
+        let (from, wait) = match self.last {
+            None => (self.started, often.min(SOON)),
+            Some(last) if starting && last.saturating_sub(self.started) < grace(check) => (last, often),
+            Some(last) => (last, check.interval.duration()),
+        };
+        from + wait.max(SOON)
     }
+}
+
+/// The first check comes this long after start, and two checks are at least this far apart.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Failures this long after start do not count: Compose's first check comes after one interval, ours sooner.
+fn grace(check: &HealthCheck) -> Duration {
+    check.start_period.duration().max(check.interval.duration())
 }
 
 #[cfg(test)]
@@ -103,7 +115,7 @@ mod tests {
 
     #[test]
     fn checks_come_more_often_while_starting() {
-        assert_eq!(run(&[]).due(&check()), s(105));
+        assert_eq!(run(&[]).due(&check()), s(101));
         assert_eq!(run(&[(105, false)]).due(&check()), s(110));
         assert_eq!(run(&[(105, true)]).due(&check()), s(135));
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::{self, Fault, Faulty};
 use crate::id::{Digest, Name};
 use crate::manifest::{App, Mount, Service};
-use crate::oci::Platform;
+use crate::oci::{LAYERS_MAX, Platform};
 use crate::wire;
 
 /// Largest encoded release, in bytes: what a node accepts into memory.
@@ -108,6 +109,23 @@ impl Release {
     /// Reads canonical bytes; the caller has checked the signature over them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, wire::WireError> {
         wire::v1::Release::decode(bytes)?.try_into()
+    }
+
+    /// Checks what a signature does not say: a valid manifest, and for every service at least one image of bounded shape.
+    pub fn check(&self) -> Result<(), Fault> {
+        self.manifest.check().map_err(|refused| refused.fault())?;
+        for service in self.manifest.spec.services.keys() {
+            let images = self.images.get(service).filter(|images| !images.is_empty());
+            let images = images.ok_or_else(|| Fault::new(&fault::image::SERVICE_WITHOUT_IMAGE).with("service", service))?;
+            if let Some(large) = images.iter().find(|image| image.layers.len() > LAYERS_MAX) {
+                let layers = large.layers.len();
+                return Err(Fault::new(&fault::image::TOO_MANY_LAYERS)
+                    .with("image", large.id().short())
+                    .with("layers", layers)
+                    .with("limit", LAYERS_MAX));
+            }
+        }
+        Ok(())
     }
 
     /// The image of `service` for `machine`: the best match, `None` when the release was not published for it.

@@ -116,12 +116,10 @@ fn hosts_of(names: &[GeneralName<'_>]) -> Vec<Host> {
 }
 
 fn host_of(name: &GeneralName<'_>) -> Option<Host> {
-    match name {
-        GeneralName::DNSName(name) => Some(Host::Name((*name).to_owned())),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|bytes| Host::Address(bytes.into())),
-            _ => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| Host::Address(bytes.into())),
-        },
-        _ => None,
+    if let GeneralName::DNSName(name) = name {
+        return Some(Host::Name((*name).to_owned()));
     }
+    let GeneralName::IPAddress(bytes) = name else { return None };
+    let v4 = <[u8; 4]>::try_from(*bytes).map(|bytes| Host::Address(bytes.into()));
+    v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(|bytes| Host::Address(bytes.into()))).ok()
 }

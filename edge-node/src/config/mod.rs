@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use shared::fault::{Fault, Faulty, node};
 use shared::manifest::ByteSize;
 
+use crate::runtime::containerd;
+
 /// Where the settings are looked for when no file is named; they need not be there.
 pub const FILE: &str = "/etc/causeway/node.toml";
 /// Largest file of settings, in bytes.
@@ -130,39 +132,16 @@ pub enum LogLevel {
     Trace,
 }
 
-/// Serial lines, cameras, buses, GPUs and sound: what edge apps ask for. Disks, memory and `/dev/net/tun` are not here.
-const DEVICES: &[&str] = &[
-    "/dev/ttyUSB",
-    "/dev/ttyACM",
-    "/dev/ttyS",
-    "/dev/ttyAMA",
-    "/dev/video",
-    "/dev/media",
-    "/dev/i2c-",
-    "/dev/spidev",
-    "/dev/gpiochip",
-    "/dev/bus/usb/",
-    "/dev/input/",
-    "/dev/snd/",
-    "/dev/dri/",
-    "/dev/nvidia",
-    "/dev/watchdog",
-    "/dev/rtc",
-];
-
-/// What cannot leave a container with its own namespaces, device rules and seccomp filter.
-const CAPABILITIES: &[&str] = &["AUDIT_WRITE", "IPC_LOCK", "MKNOD", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "SYS_NICE"];
-
 impl Default for Config {
     fn default() -> Self {
-        let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+        let containerd::Config { state, run, bind_roots, devices, capabilities, .. } = containerd::Config::default();
         Self {
-            state_dir: "/var/lib/causeway".into(),
-            run_dir: "/run/causeway".into(),
+            state_dir: state,
+            run_dir: run,
             socket: None,
-            bind_roots: vec!["/srv".into(), "/mnt".into(), "/media".into()],
-            devices: strings(DEVICES),
-            capabilities: strings(CAPABILITIES),
+            bind_roots,
+            devices,
+            capabilities,
             runtime: RuntimeConfig::default(),
             network: NetworkConfig::default(),
             limits: LimitsConfig::default(),
@@ -205,6 +184,27 @@ impl Config {
     /// Where the local API listens.
     pub fn socket(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(|| self.run_dir.join("node.sock"))
+    }
+
+    /// What the containerd runtime needs; `log_sink` is the program that writes logs.
+    pub fn containerd(&self, log_sink: PathBuf) -> containerd::Config {
+        containerd::Config {
+            socket: self.runtime.socket.clone(),
+            namespace: self.runtime.namespace.clone(),
+            state: self.state_dir.clone(),
+            run: self.run_dir.clone(),
+            snapshotter: self.runtime.snapshotter.clone(),
+            log_sink,
+            cni_dirs: self.network.cni_dirs.clone(),
+            bridge: self.network.bridge.clone(),
+            subnet: self.network.subnet.clone(),
+            bind_roots: self.bind_roots.clone(),
+            devices: self.devices.clone(),
+            capabilities: self.capabilities.clone(),
+            memory: self.limits.memory.0,
+            pids: self.limits.pids,
+            log_bytes: self.limits.log_size.0,
+        }
     }
 
     /// Where the identity lies.

@@ -1,1 +1,67 @@
-//! Images: bytes from wherever they are to verified blobs on disk.
+//! Images: bytes from wherever they are to verified blobs on disk, and from there to a file tree.
+//!
+//! ```text
+//! ChunkSource ──frames──▶ fetch ──in order──▶ blobs (<state>/blobs) ──▶ extract ──▶ a directory
+//! (hub, peer, memory)    window, retries      resume, sha256            tar rules   (overlayfs upper dir)
+//! ```
+//!
+//! The node pulls: it asks for frames of at most [`FRAME_MAX`] bytes and keeps a few requests under way.
+//! Nothing a source answers is believed: a blob counts only after its sha256 fits, a layer only after the
+//! sha256 and the size of its tar fit the signed release. What is on disk survives a cut link, a killed
+//! daemon and a power cut; [`blobs`] says how much of it.
+//!
+//! Not here: what containerd needs to know about an image. That is `runtime::containerd::image`.
+
+pub mod blobs;
+pub mod claims;
+pub mod extract;
+pub mod fetch;
+pub mod memory;
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use shared::fault::Fault;
+use shared::id::Digest;
+pub use shared::wire::FRAME_MAX;
+
+/// How often a source without a better way to know is asked whether it is back.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Where the bytes of blobs come from: the hub over the link, a peer of the same site, memory.
+pub trait ChunkSource: Send + Sync {
+    /// `length` bytes of `blob` from byte `offset` on; `length` is at most [`FRAME_MAX`] and never reaches
+    /// beyond the blob's signed size. An answer of any other length counts as a failure.
+    ///
+    /// Called several times at once; the order of answers does not matter.
+    fn read(&self, blob: Digest, offset: u64, length: u32) -> impl Future<Output = Result<Bytes, SourceError>> + Send;
+
+    /// Returns when it makes sense to ask again after [`SourceError::Away`].
+    fn back(&self) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(ASK_AGAIN)
+    }
+}
+
+/// Why a source did not answer with bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The link is down. Not a failure: [`ChunkSource::back`] says when to go on.
+    #[error("the source is away")]
+    Away,
+    /// The source is there and will not send this blob.
+    #[error("{0}")]
+    NotThere(Fault),
+    /// The source gave up waiting for this frame.
+    #[error("no answer in time")]
+    Timeout,
+}
+
+/// How far an image is, in bytes of its blobs as they travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Bytes on disk.
+    pub done: u64,
+    /// Bytes in all, without what the runtime has already.
+    pub total: u64,
+}

@@ -1,6 +1,7 @@
 //! The runtime port: what runs containers. Two implementations ship: [`containerd`] and `memory`.
 
 pub mod containerd;
+pub mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

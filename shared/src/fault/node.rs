@@ -22,6 +22,102 @@ super::texts! {
     NO_IMAGE_FOR_PLATFORM = "node-no-image-for-platform",
         "The release has no image of service {service} for this machine ({platform}). Publish it for that platform too",
         "该版本没有适用于本机（{platform}）的服务 {service} 镜像。请同时发布该平台的镜像";
+    STATE_DISK_FULL = "node-state-disk-full",
+        "No space left for the node's state ({path}). Running apps go on, new desired states wait. Free some disk space",
+        "节点状态（{path}）所在磁盘已满。正在运行的应用不受影响，新的期望状态将等待。请清理磁盘空间";
+    STATE_FAILED = "node-state-failed",
+        "The node's state cannot be written: {cause}. Running apps go on. Check the disk",
+        "无法写入节点状态：{cause}。正在运行的应用不受影响。请检查磁盘";
+    STATE_REPAIRED = "node-state-repaired",
+        "The node's state file was damaged ({cause}) and was made anew from its second copy with {records} records. The damaged file lies beside it. Check the disk",
+        "节点状态文件已损坏（{cause}），已用第二份副本重建，共 {records} 条记录。损坏的文件保留在旁边。请检查磁盘";
+    NO_SUCH_APP = "node-no-such-app",
+        "This node has no app {app} with service {service}. List them: edge-node ps",
+        "本节点没有应用 {app} 的服务 {service}。请查看列表：edge-node ps";
+    OPERATOR_STOP = "node-operator-stop",
+        "Stopped on site: {service}. It stays stopped until somebody starts it here",
+        "现场停止：{service}。在现场重新启动之前保持停止";
+    OPERATOR_START = "node-operator-start",
+        "Started on site: {service}",
+        "现场启动：{service}";
+    EVENT_ACCEPTED = "node-accepted",
+        "Accepted the desired state {stamp}",
+        "已接受期望状态 {stamp}";
+    EVENT_TRY = "node-release-tried",
+        "Release {release} is complete on disk and proves itself now",
+        "版本 {release} 已完整落盘，正在验证";
+    EVENT_KEEP = "node-release-kept",
+        "Release {release} proved itself",
+        "版本 {release} 验证通过";
+    EVENT_UNDO = "node-release-undone",
+        "Release {release} was undone, the last good one comes back: {cause}",
+        "版本 {release} 已撤销，恢复上一个正常版本：{cause}";
+    EVENT_FINISH = "node-service-finished",
+        "Service {service} ended well and is not started again",
+        "服务 {service} 正常结束，不再启动";
+    EVENT_GONE = "node-app-gone",
+        "The app was removed; its volumes are kept",
+        "应用已移除；数据卷保留";
+    EVENT_EXIT = "node-service-ended",
+        "Service {service} ended with code {code}",
+        "服务 {service} 以代码 {code} 结束";
+    EVENT_OUT_OF_MEMORY = "node-service-ended-out-of-memory",
+        "Service {service} was killed for want of memory (code {code}). Raise deploy.resources.limits.memory",
+        "服务 {service} 因内存不足被终止（代码 {code}）。请提高 deploy.resources.limits.memory";
+    EVENT_IMAGE_READY = "node-image-ready",
+        "Image {image} is unpacked, verified and synced",
+        "镜像 {image} 已解包、校验并落盘";
+    EVENT_STARTED = "node-started",
+        "The node daemon {version} started",
+        "节点守护进程 {version} 已启动";
+    SECRET_MISSING = "node-secret-missing",
+        "The secret {name} of app {app} is not on this node. Put it there: edge-node secret set {app} {name}",
+        "本节点上没有应用 {app} 的密钥 {name}。请在节点上设置：edge-node secret set {app} {name}";
+    PORT_TAKEN = "node-port-taken",
+        "Port {port} of the node already leads to service {service} of app {app}. Publish another port, or remove that app from this node",
+        "节点端口 {port} 已被应用 {app} 的服务 {service} 占用。请改用其他端口，或从本节点移除该应用";
+    PORT_UNUSABLE = "node-port-unusable",
+        "Port {port} cannot be used on this node ({cause}). Publish another port, or end the program that holds it: ss -lntup",
+        "节点端口 {port} 无法使用（{cause}）。请改用其他端口，或结束占用它的程序：ss -lntup";
+    BIND_OUTSIDE = "node-bind-outside",
+        "{source} must not be mounted: this node allows directories below {allowed}. Move the data there, or let the site allow it: bind_roots in node.toml",
+        "不允许挂载 {source}：本节点只允许 {allowed} 之下的目录。请把数据移到那里，或由现场在 node.toml 的 bind_roots 中放行";
+    BIND_MISSING = "node-bind-missing",
+        "{source} cannot be mounted: {cause}. Create it on the node, or use a named volume",
+        "无法挂载 {source}：{cause}。请先在节点上创建它，或使用命名卷";
+    BIND_PROTECTED = "node-bind-protected",
+        "{source} must never be mounted: it leads to the node's own files or to containerd. Use a named volume or another directory",
+        "禁止挂载 {source}：它会暴露节点自身的文件或 containerd。请使用命名卷或其他目录";
+    DEVICE_REFUSED = "node-device-refused",
+        "Device {device} must not be given to an app: this node allows {allowed}. Let the site allow it: devices in node.toml",
+        "不允许把设备 {device} 交给应用：本节点只允许 {allowed}。可由现场在 node.toml 的 devices 中放行";
+    DEVICE_MISSING = "node-device-missing",
+        "Device {device} is not there: {cause}. Connect it, or correct its path",
+        "设备 {device} 不存在：{cause}。请接入设备，或改正路径";
+    CAPABILITY_REFUSED = "node-capability-refused",
+        "Capability {capability} must not be given to an app: this node allows {allowed}. Remove it from cap_add, or let the site allow it: capabilities in node.toml",
+        "不允许授予应用能力 {capability}：本节点只允许 {allowed}。请从 cap_add 中去掉，或由现场在 node.toml 的 capabilities 中放行";
+    USER_UNKNOWN = "node-user-unknown",
+        "The image has no user or group {user}. Use a number, or a name from the image's own /etc/passwd and /etc/group",
+        "镜像中没有用户或用户组 {user}。请使用数字，或镜像自身 /etc/passwd、/etc/group 中的名称";
+    USER_RANGE = "node-user-range",
+        "User or group number {user} is refused: it must be at most 2147483647",
+        "用户或用户组编号 {user} 被拒绝：不得大于 2147483647";
+    COMMAND_MISSING = "node-command-missing",
+        "Service {service} has no program to run: neither it nor its image names one. Set command in the manifest",
+        "服务 {service} 没有可运行的程序：清单和镜像都未指定。请在清单中设置 command";
+    TEXT_REFUSED = "node-text-refused",
+        "{what} of service {service} has a character that no program can be given (NUL). Remove it from the manifest or the image",
+        "服务 {service} 的 {what} 含有程序无法接收的字符（NUL）。请从清单或镜像中去掉";
+    PATH_REFUSED = "node-path-refused",
+        "{path} cannot be {what} of service {service}: use an absolute path without '..', outside /proc and /sys, and not / or /dev itself",
+        "{path} 不能用作服务 {service} 的 {what}：请使用不含“..”的绝对路径，不得位于 /proc 或 /sys 之下，也不能是 / 或 /dev 本身";
+    SIGNAL_UNKNOWN = "node-signal-unknown",
+        "{signal} is not a signal. Use a name such as SIGTERM or SIGINT, or a number from 1 to 64",
+        "{signal} 不是信号。请使用 SIGTERM、SIGINT 等名称，或 1 到 64 的数字";
+    CNI_MISSING = "node-cni-missing",
+        "The network plugin {plugin} is not in {searched}. Install it: apt-get install containernetworking-plugins iptables",
+        "在 {searched} 中找不到网络插件 {plugin}。请安装：apt-get install containernetworking-plugins iptables";
     CONFIG_UNREADABLE = "node-config-unreadable",
         "{file} cannot be read: {cause}. Check its path and owner, or start without --config to use the defaults",
         "无法读取 {file}：{cause}。请检查路径和属主，或不带 --config 启动以使用默认值";
@@ -82,6 +178,15 @@ super::texts! {
     API_TIMEOUT = "node-api-timeout",
         "The daemon did not do it within {seconds} s; it may still come. See: edge-node status",
         "守护进程在 {seconds} 秒内没有完成，之后仍可能完成。请查看：edge-node status";
+    TOO_MANY_LOGS = "node-too-many-logs",
+        "This node already sends {limit} logs at once. Close one of them first",
+        "本节点已在同时发送 {limit} 份日志。请先关闭其中一份";
+    NO_LOG = "node-no-log",
+        "There is no log of {app}/{service} on this node. It appears when the service is started for the first time",
+        "本节点上没有 {app}/{service} 的日志。服务首次启动后才会出现";
+    STOPPING = "node-stopping",
+        "The node daemon is stopping. Try again when it is up: edge-node status",
+        "节点守护进程正在停止。请在其恢复后重试：edge-node status";
     TASK_ENDED = "node-task-ended",
         "The daemon's {task} ended by itself: {cause}. It is restarted by systemd; containers are not touched",
         "守护进程的 {task} 自行退出：{cause}。systemd 会重新启动它，容器不受影响";

@@ -22,6 +22,24 @@ super::texts! {
     TOO_FAR = "trust-too-far",
         "State {offered} is too far ahead of {held} to be an honest next step. Check the hub; a new epoch resets the count",
         "状态 {offered} 远超 {held}，不像正常的下一步。请检查中心；新的纪元会重置计数";
+    NOT_OUR_HUB = "trust-not-our-hub",
+        "The desired state is not signed by this node's hub: {cause}. If the hub was replaced, join the node again",
+        "期望状态不是由本节点所属的中心签名：{cause}。如果中心已更换，请让节点重新加入";
+    UNREADABLE_STATE = "trust-unreadable-state",
+        "The desired state cannot be read: {cause}. Hub and node may be of different versions: update the node",
+        "无法读取期望状态：{cause}。中心与节点版本可能不同：请升级节点";
+    RELEASE_REFUSED = "trust-release-refused",
+        "Release {release} of app {app} is refused, so the whole state is: {cause}",
+        "应用 {app} 的版本 {release} 被拒绝，因此整个状态不予接受：{cause}";
+    UNREADABLE_RELEASE = "trust-unreadable-release",
+        "The release cannot be read: {cause}. It may be made for a newer node: update the node, or publish it again",
+        "无法读取该版本：{cause}。它可能面向更新的节点：请升级节点或重新发布";
+    OTHER_RELEASE = "trust-other-release",
+        "The bytes that came are those of another release ({got}). Check the hub's storage",
+        "收到的是另一个版本（{got}）的内容。请检查中心的存储";
+    STATE_INTERRUPTED = "trust-state-interrupted",
+        "The link to the hub went down while a release was on its way. The hub offers it again by itself",
+        "版本传输途中与中心的连接中断。中心会自动重新下发";
     TOKEN_NOT_ONE = "trust-token-not-one",
         "This is not a join token: it must begin with cwj1. Copy the whole line that this printed at the hub: hubctl token create NODE",
         "这不是接入令牌：应以 cwj1. 开头。请完整复制在中心执行 hubctl token create NODE 时打印的那一行";

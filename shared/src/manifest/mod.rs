@@ -1,8 +1,9 @@
 //! The App manifest: what a person writes, with the names and meanings of the Compose Specification.
 //!
-//! `read` turns a YAML text (an App document or a plain `compose.yaml`) into an [`App`]; whatever is not
+//! [`read`] turns a YAML text (an App document or a plain `compose.yaml`) into an [`App`]; whatever is not
 //! supported is refused with file, line, column and the nearest supported thing, never dropped. The types
-//! here are the normal form: every short syntax is written out, and this form is what a release carries.
+//! here are the normal form: every short syntax is written out, and this form is what a release carries;
+//! [`App::check`] checks it again wherever a release arrives.
 //!
 //! ```yaml
 //! apiVersion: causeway/v1
@@ -12,24 +13,38 @@
 //!   services:
 //!     web: {image: "registry.example/counter:1.0.0", ports: ["8080:80"], restart: unless-stopped}
 //! ```
+//!
+//! ```
+//! use shared::manifest::{Outside, read};
+//! let text = "apiVersion: causeway/v1\nkind: App\nmetadata: {name: counter, version: 1.0.0}\nspec:\n  services:\n    web: {imgae: x}\n";
+//! let refused = read("app.yaml", text, &Outside::default()).unwrap_err();
+//! assert!(refused.to_string().starts_with("app.yaml:6:11: imgae is not supported. Nearest supported key: image"));
+//! ```
 
+pub mod bounds;
+mod check;
+mod problem;
+mod read;
+mod schema;
 mod units;
+mod write;
+mod yaml;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use bounds::{SERVICES_MAX, TEXT_MAX};
+pub use problem::{Mark, Problem, Refused};
+pub use read::{Manifest, Naming, Outside, read};
+pub use schema::{SCHEMA_ID, schema};
 pub use units::{BadUnit, ByteSize, Period};
 
 use crate::id::Name;
 
 /// The one `apiVersion` this build reads.
 pub const API_VERSION: &str = "causeway/v1";
-/// Largest manifest text, in bytes.
-pub const TEXT_MAX: usize = 1 << 20;
-/// Most services of one app.
-pub const SERVICES_MAX: usize = 64;
 
 /// A named application with everything its services need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,12 +67,14 @@ pub struct Metadata {
     /// The app's name.
     pub name: Name,
     /// The release's version, 1 to 64 of `A-Z a-z 0-9 . _ + -`; shown, never compared.
+    #[schemars(with = "schema::TextOrNumber")]
     pub version: String,
     /// One line for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// For selectors and people; keys and values up to 253 bytes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "schema::Labels")]
     pub labels: BTreeMap<String, String>,
 }
 
@@ -69,12 +86,15 @@ pub struct Spec {
     pub services: BTreeMap<Name, Service>,
     /// Named volumes, kept when the app changes or goes, until somebody purges them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "schema::Volumes")]
     pub volumes: BTreeMap<Name, Volume>,
     /// Files that are part of the release.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "schema::Configs")]
     pub configs: BTreeMap<Name, Config>,
     /// Files that live on the node only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "schema::Secrets")]
     pub secrets: BTreeMap<Name, Secret>,
     /// How a new release proves itself on the node.
     #[serde(default)]
@@ -86,8 +106,10 @@ pub struct Spec {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Update {
     /// All services must be up (healthy where they have a health check) within this time of the switch.
+    #[schemars(with = "schema::PeriodForm")]
     pub deadline: Period,
     /// A service without a health check counts as up after running this long without exit.
+    #[schemars(with = "schema::PeriodForm")]
     pub settle: Period,
 }
 
@@ -100,41 +122,53 @@ impl Default for Update {
 /// One container definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::service_synonyms)]
 pub struct Service {
     /// Reference as written; the release pins it to digests.
     pub image: String,
     /// Replaces the image's `Cmd`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::Words")]
     pub command: Option<Vec<String>>,
     /// Replaces the image's `Entrypoint`, and drops its `Cmd`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::Words")]
     pub entrypoint: Option<Vec<String>>,
     /// Added to the image's environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "schema::Environment")]
     pub environment: BTreeMap<String, String>,
     /// Ports of the node that lead to this service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "schema::Ports")]
     pub ports: Vec<Port>,
     /// Volumes, binds and tmpfs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "schema::Mounts")]
     pub volumes: Vec<Mount>,
     /// Devices of the node, as explicit grants.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "schema::Devices")]
     pub devices: Vec<Device>,
     /// How the node finds out whether the service works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::Healthcheck")]
     pub healthcheck: Option<HealthCheck>,
     /// What must hold in other services before this one starts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "schema::DependsOn")]
     pub depends_on: BTreeMap<Name, Condition>,
     /// What happens when the process ends by itself.
     #[serde(default, skip_serializing_if = "Restart::is_default")]
+    #[schemars(with = "schema::RestartForm")]
     pub restart: Restart,
     /// From SIGTERM to SIGKILL; default 10 s.
     #[serde(default = "default_grace", skip_serializing_if = "is_default_grace")]
+    #[schemars(with = "schema::PeriodForm")]
     pub stop_grace_period: Period,
     /// Signal that asks the process to end, for example `SIGINT`; default the image's, else SIGTERM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::TextOrNumber")]
     pub stop_signal: Option<String>,
     /// Limits; the node sets its own defaults where none is given.
     #[serde(default, skip_serializing_if = "Deploy::is_default")]
@@ -150,6 +184,7 @@ pub struct Service {
     pub read_only: bool,
     /// `user`, `uid`, `user:group` or `uid:gid`; names are looked up in the image's own passwd and group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::TextOrNumber")]
     pub user: Option<String>,
     /// Working directory inside the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,12 +194,15 @@ pub struct Service {
     pub network_mode: NetworkMode,
     /// For people and reports; never handed to containerd.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "schema::Labels")]
     pub labels: BTreeMap<String, String>,
     /// Configs of the app seen as files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "schema::Grants")]
     pub configs: Vec<FileGrant>,
     /// Secrets of the app seen as files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "schema::Grants")]
     pub secrets: Vec<FileGrant>,
 }
 
@@ -468,13 +506,15 @@ pub struct Resources {
 pub struct Limits {
     /// Processors in thousandths (`cpus: "1.5"` is 1500); no limit when absent.
     #[serde(default, rename = "cpus", with = "units::cpus", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "schema::Cpus")]
     pub milli_cpus: Option<u32>,
     /// Memory; the node's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::Size")]
     pub memory: Option<ByteSize>,
     /// Processes and threads; the node's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "schema::Count")]
     pub pids: Option<u32>,
 }
 
@@ -532,6 +572,8 @@ pub struct FileGrant {
     /// Group; default 0.
     #[serde(default)]
     pub gid: u32,
-    /// Permission bits; default 0444 for configs, 0400 for secrets.
+    /// Permission bits in octal, such as `"0440"`; default 0444 for configs, 0400 for secrets.
+    #[serde(with = "units::mode")]
+    #[schemars(with = "String")]
     pub mode: u32,
 }

@@ -21,7 +21,7 @@ fn bad(text: &str, expected: &'static str) -> BadUnit {
     BadUnit { text: text.chars().take(80).collect(), expected }
 }
 
-/// A span of time as Compose writes it: numbers with `us`, `ms`, `s`, `m`, `h`, largest first.
+/// A span of time as Compose writes it: numbers with `us`, `ms`, `s`, `m`, `h`, added up (`1m30s`, `2.5s`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -50,7 +50,7 @@ impl FromStr for Period {
         let mut rest = text;
         let mut total = Duration::ZERO;
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(|| bad(text, PERIOD))?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(|| bad(text, PERIOD))?;
             let (number, tail) = rest.split_at(digits);
             let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(unit);
@@ -62,13 +62,23 @@ impl FromStr for Period {
                 "h" => 3_600_000_000,
                 _ => return Err(bad(text, PERIOD)),
             };
-            let number: u64 = number.parse().map_err(|_| bad(text, PERIOD))?;
-            let part = number.checked_mul(micros).ok_or_else(|| bad(text, PERIOD))?;
+            let part = times(number, micros).ok_or_else(|| bad(text, PERIOD))?;
             total = total.checked_add(Duration::from_micros(part)).ok_or_else(|| bad(text, PERIOD))?;
             rest = tail;
         }
         if text.is_empty() || Self(total) > Self::MAX { Err(bad(text, PERIOD)) } else { Ok(Self(total)) }
     }
+}
+
+/// `number`, which may have a fraction of at most nine digits, times `unit`, rounded down.
+fn times(number: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    if fraction.is_empty() || fraction.len() > 9 {
+        return None;
+    }
+    let scale = 10u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let part = u128::from(fraction.parse::<u64>().ok()?) * u128::from(unit) / u128::from(scale);
+    whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(u64::try_from(part).ok()?)
 }
 
 impl fmt::Display for Period {
@@ -187,6 +197,33 @@ pub(super) mod cpus {
     }
 }
 
+/// `mode: "0440"` as permission bits.
+pub(super) mod mode {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::{BadUnit, bad};
+
+    /// Reads octal digits after a zero: `0440` or `0o440`. Without the zero nobody can tell octal from decimal.
+    pub(in crate::manifest) fn parse(text: &str) -> Result<u32, BadUnit> {
+        const MODE: &str = "permission bits in octal such as 0440";
+        let digits = text.strip_prefix("0o").or_else(|| text.strip_prefix('0')).unwrap_or_default();
+        let octal = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+        if !octal {
+            return Err(bad(text, MODE));
+        }
+        u32::from_str_radix(digits, 8).map_err(|_| bad(text, MODE))
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `with` takes a reference to the field")]
+    pub(in crate::manifest) fn serialize<S: Serializer>(mode: &u32, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{mode:04o}"))
+    }
+
+    pub(in crate::manifest) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+        parse(&String::deserialize(d)?).map_err(de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,7 +237,12 @@ mod tests {
             assert_eq!(period.duration(), Duration::from_micros(micros));
             assert_eq!(period.to_string(), text);
         }
-        for text in ["", "10", "s", "-1s", "1.5s", "1d", "99999999999999h", "9601h", "1s ", "１s"] {
+        for (text, micros) in [("2.5s", 2_500_000), ("0.5h", 1_800_000_000), ("1.0000015s", 1_000_001), ("1m0.5s", 60_500_000)] {
+            assert_eq!(text.parse::<Period>().map(|period| period.duration().as_micros()), Ok(micros), "{text}");
+        }
+        for text in
+            ["", "10", "s", "-1s", ".5s", "1.s", "1.2.3s", "1.0000000001s", "1d", "99999999999999h", "9601h", "1s ", "１s"]
+        {
             assert!(text.parse::<Period>().is_err(), "{text:?}");
         }
     }
@@ -214,6 +256,16 @@ mod tests {
         assert_eq!("64MB".parse(), Ok(ByteSize(64 << 20)));
         for text in ["", "m", "1.5g", "-1", "1t", "99999999999999999999", "99999999999g"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        for (text, bits) in [("0440", 0o440), ("0o600", 0o600), ("00", 0), ("0777", 0o777)] {
+            assert_eq!(mode::parse(text), Ok(bits), "{text}");
+        }
+        for text in ["", "0", "440", "0888", "0x1ff", "-0440", "0000000440"] {
+            assert!(mode::parse(text).is_err(), "{text:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Version 1, frozen. A change of any type here is a new version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ macro_rules! coded {
         }
     )*};
 }
-coded!(Up, Down, Envelope, Release, Desired, Memory, Event, Join);
+coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Event, Join);
 
 fn malformed(what: &'static str, why: impl ToString) -> WireError {
     WireError::Malformed { what, why: why.to_string() }
@@ -423,6 +423,26 @@ impl Memory {
             }),
             finished,
         })
+    }
+}
+
+/// [`state::Override`]s as the node stores them: app, and service unless all are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overrides(pub Vec<(String, Option<String>)>);
+
+impl From<&BTreeSet<state::Override>> for Overrides {
+    fn from(overrides: &BTreeSet<state::Override>) -> Self {
+        Self(overrides.iter().map(|over| (over.app.to_string(), over.service.as_ref().map(Name::to_string))).collect())
+    }
+}
+
+impl TryFrom<Overrides> for BTreeSet<state::Override> {
+    type Error = WireError;
+    fn try_from(overrides: Overrides) -> Result<Self, WireError> {
+        let over = |(app, service): (String, Option<String>)| {
+            Ok(state::Override { app: name(&app)?, service: service.as_deref().map(name).transpose()? })
+        };
+        overrides.0.into_iter().map(over).collect()
     }
 }
 

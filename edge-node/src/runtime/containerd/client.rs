@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use containerd_client::tonic::metadata::{Ascii, MetadataValue};
-use containerd_client::tonic::transport::Channel;
+use containerd_client::tonic::transport::{Channel, Endpoint};
 use containerd_client::tonic::{Code, Request, Status};
 
 use crate::runtime::RuntimeError;
@@ -21,9 +21,21 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects lazily: a containerd that is not there yet is found by the first call.
+    /// Connects now, and fails when nobody answers.
     pub async fn connect(socket: &Path, namespace: &str) -> Result<Self, RuntimeError> {
         let channel = containerd_client::connect(socket).await.map_err(|error| RuntimeError::Unreachable(chain(&error)))?;
+        Ok(Self { channel, namespace: header(namespace)?, lease: None })
+    }
+
+    /// Connects with the first call: for the daemon, which may be up before containerd is.
+    pub fn lazy(socket: &Path, namespace: &str) -> Result<Self, RuntimeError> {
+        let socket = socket.to_owned();
+        let connector = tower::service_fn(move |_| {
+            let socket = socket.clone();
+            async move { Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(tokio::net::UnixStream::connect(socket).await?)) }
+        });
+        // The address is for HTTP's Host header only.
+        let channel = Endpoint::from_static("http://containerd").connect_with_connector_lazy(connector);
         Ok(Self { channel, namespace: header(namespace)?, lease: None })
     }
 

@@ -1,0 +1,322 @@
+//! Content by digest: the layers, configs and manifests the hub gives to its nodes.
+//!
+//! ```text
+//! <state>/blobs/sha256/ab/ab12…   whole, verified, never changed
+//! <state>/blobs/parts/cd34…       on its way; the name is the digest it must get, the length is where to go on
+//! ```
+//!
+//! A blob is visible when and only when all its bytes are on disk and fit digest and size: it is written as a part,
+//! hashed, synced, renamed, and its directory synced. A part survives a restart of the hub, so that an upload or a pull
+//! goes on where it was cut.
+
+mod error;
+mod part;
+mod reader;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use shared::id::Digest;
+use shared::release::Blob;
+use tokio::task::spawn_blocking;
+
+pub use self::error::BlobError;
+pub use self::part::Part;
+use self::reader::OpenFiles;
+
+/// Most bytes of one [`Blobs::read`].
+pub const READ_MAX: u32 = 1 << 20;
+/// Most parts on disk at the same time.
+pub const PARTS_MAX: usize = 64;
+/// A part nobody went on with for so long is removed at the next start.
+const PART_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Bytes of a stream that are written and hashed together.
+const STEP: usize = 256 << 10;
+/// Bytes that must stay free on the disk, so that the store can still commit.
+const RESERVE: u64 = 64 << 20;
+
+/// The directory of all blobs. Cheap to clone; all clones are the same directory.
+#[derive(Debug, Clone)]
+pub struct Blobs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    /// Largest blob, in bytes.
+    max: u64,
+    open: OpenFiles,
+    /// Parts that somebody is writing.
+    busy: Mutex<BTreeSet<Digest>>,
+}
+
+/// What [`Blobs::begin`] found.
+#[derive(Debug)]
+pub enum Begin {
+    /// The blob is there; nothing to do.
+    Have,
+    /// Write from [`Part::offset`] on.
+    Write(Part),
+}
+
+/// How far an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upload {
+    /// All there and verified.
+    Done,
+    /// Go on at this byte.
+    Partial(u64),
+}
+
+impl Blobs {
+    /// Opens `<state>/blobs` under `state`, makes it if needed, and removes parts that are old or no parts at all.
+    /// `max` is the largest blob in bytes. Blocks.
+    pub fn open(state: &Path, max: u64) -> Result<Self, BlobError> {
+        let root = state.join("blobs");
+        for dir in ["sha256", "parts"] {
+            fs::create_dir_all(root.join(dir)).map_err(|error| BlobError::io("making the blob directory", error))?;
+        }
+        clean_parts(&root.join("parts"), SystemTime::now())?;
+        Ok(Self(Arc::new(Inner { root, max, open: OpenFiles::default(), busy: Mutex::default() })))
+    }
+
+    /// The size of a blob that is there.
+    pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
+        if let Some(found) = self.0.open.cached(digest) {
+            return Ok(Some(found.size));
+        }
+        let (this, digest) = (self.clone(), *digest);
+        blocking(move || this.size_blocking(&digest)).await
+    }
+
+    /// Whether a blob is there.
+    pub async fn has(&self, digest: &Digest) -> Result<bool, BlobError> {
+        Ok(self.size(digest).await?.is_some())
+    }
+
+    /// At most `length` bytes from `offset` on, less at the end of the blob; at most [`READ_MAX`].
+    pub async fn read(&self, digest: &Digest, offset: u64, length: u32) -> Result<Bytes, BlobError> {
+        let (this, digest, length) = (self.clone(), *digest, length.min(READ_MAX));
+        blocking(move || this.0.open.get(&digest, &this.path(&digest))?.read(offset, length)).await
+    }
+
+    /// The whole of a small blob: a manifest or config of at most `max` bytes.
+    pub async fn read_all(&self, digest: &Digest, max: u64) -> Result<Vec<u8>, BlobError> {
+        let (this, digest) = (self.clone(), *digest);
+        blocking(move || {
+            let (size, reader) = this.reader(&digest)?.ok_or(BlobError::Missing { digest })?;
+            if size > max {
+                return Err(BlobError::TooLarge { digest, size, max });
+            }
+            let mut bytes = Vec::new();
+            reader.take(max).read_to_end(&mut bytes).map_err(|error| BlobError::io("reading a blob", error))?;
+            Ok(bytes)
+        })
+        .await
+    }
+
+    /// A reader from the first byte on, with the size. Blocks.
+    pub fn reader(&self, digest: &Digest) -> Result<Option<(u64, impl Read + Send + use<>)>, BlobError> {
+        match fs::File::open(self.path(digest)) {
+            Ok(file) => {
+                let size = file.metadata().map_err(|error| BlobError::io("opening a blob", error))?.len();
+                Ok(Some((size, file)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(BlobError::io("opening a blob", error)),
+        }
+    }
+
+    /// Begins or goes on to write `want`. Only one writer per blob at a time. Blocks while an earlier part is hashed.
+    pub fn begin_blocking(&self, want: Blob) -> Result<Begin, BlobError> {
+        if want.size > self.0.max {
+            return Err(BlobError::TooLarge { digest: want.digest, size: want.size, max: self.0.max });
+        }
+        if self.size_blocking(&want.digest)?.is_some() {
+            return Ok(Begin::Have);
+        }
+        let claim = part::Claim::new(self, want.digest)?;
+        self.check_space(want)?;
+        Part::open(claim, want).map(Begin::Write)
+    }
+
+    /// [`begin_blocking`](Self::begin_blocking) off the async threads.
+    pub async fn begin(&self, want: Blob) -> Result<Begin, BlobError> {
+        let this = self.clone();
+        blocking(move || this.begin_blocking(want)).await
+    }
+
+    /// Writes a whole blob from memory: a manifest or config.
+    pub async fn put_bytes(&self, bytes: Vec<u8>) -> Result<Blob, BlobError> {
+        let blob = Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 };
+        let this = self.clone();
+        blocking(move || this.put_blocking(blob, &mut bytes.as_slice())).await?;
+        Ok(blob)
+    }
+
+    /// Writes a whole blob from a reader at its first byte. Blocks.
+    pub fn put_blocking(&self, want: Blob, reader: &mut dyn Read) -> Result<(), BlobError> {
+        let Begin::Write(mut part) = self.begin_blocking(want)? else { return Ok(()) };
+        part.restart()?;
+        let mut buffer = vec![0; STEP];
+        loop {
+            let read = reader.read(&mut buffer).map_err(|error| BlobError::io("reading the source of a blob", error))?;
+            match buffer.get(..read) {
+                Some(bytes) if !bytes.is_empty() => part.append(bytes)?,
+                Some(_) | None => return part.finish(),
+            }
+        }
+    }
+
+    /// Writes a stream that begins at byte `offset` of the blob. A stream that ends or fails early leaves a part:
+    /// go on at the offset that [`upload_offset`](Self::upload_offset) says.
+    pub async fn upload<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        &self,
+        want: Blob,
+        offset: u64,
+        stream: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<Upload, BlobError> {
+        let Begin::Write(part) = self.begin(want).await? else { return Ok(Upload::Done) };
+        if part.offset() != offset {
+            return Err(BlobError::Offset { digest: want.digest, have: part.offset() });
+        }
+        let part = write_stream(part, stream).await?;
+        let have = part.offset();
+        if have < want.size {
+            return Ok(Upload::Partial(have));
+        }
+        blocking(move || part.finish()).await?;
+        Ok(Upload::Done)
+    }
+
+    /// Where an upload of this blob goes on.
+    pub async fn upload_offset(&self, digest: &Digest) -> Result<Upload, BlobError> {
+        let (this, digest) = (self.clone(), *digest);
+        blocking(move || {
+            if this.size_blocking(&digest)?.is_some() {
+                return Ok(Upload::Done);
+            }
+            Ok(Upload::Partial(fs::metadata(this.part_path(&digest)).map_or(0, |meta| meta.len())))
+        })
+        .await
+    }
+
+    /// Every blob, in no particular order.
+    pub async fn list(&self) -> Result<Vec<Blob>, BlobError> {
+        let root = self.0.root.join("sha256");
+        blocking(move || list(&root).map_err(|error| BlobError::io("listing blobs", error))).await
+    }
+
+    /// Removes a blob; one that is not there is removed already. The caller knows that no release needs it.
+    pub async fn delete(&self, digest: &Digest) -> Result<(), BlobError> {
+        let (this, digest) = (self.clone(), *digest);
+        blocking(move || {
+            this.0.open.forget(&digest);
+            match fs::remove_file(this.path(&digest)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BlobError::io("removing a blob", error)),
+                Ok(()) | Err(_) => Ok(()),
+            }
+        })
+        .await
+    }
+
+    fn size_blocking(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
+        match fs::metadata(self.path(digest)) {
+            Ok(meta) => Ok(Some(meta.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(BlobError::io("looking for a blob", error)),
+        }
+    }
+
+    /// Whether the disk can take the rest of `want` and keeps [`RESERVE`] bytes.
+    fn check_space(&self, want: Blob) -> Result<(), BlobError> {
+        let stat = rustix::fs::statvfs(&self.0.root).map_err(|error| BlobError::io("asking for free space", error.into()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let have = fs::metadata(self.part_path(&want.digest)).map_or(0, |meta| meta.len());
+        let need = want.size.saturating_sub(have).saturating_add(RESERVE);
+        if free < need { Err(BlobError::NoSpace { need, free }) } else { Ok(()) }
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        let two = hex.get(..2).unwrap_or_default();
+        self.0.root.join("sha256").join(two).join(&hex)
+    }
+
+    fn part_path(&self, digest: &Digest) -> PathBuf {
+        self.0.root.join("parts").join(digest.hex())
+    }
+
+    fn busy(&self) -> std::sync::MutexGuard<'_, BTreeSet<Digest>> {
+        self.0.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Appends a stream to `part` in steps; an error of the stream ends it like its end, because the part can go on later.
+pub(crate) async fn write_stream<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    mut part: Part,
+    stream: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<Part, BlobError> {
+    let mut stream = std::pin::pin!(stream);
+    let mut step = Vec::with_capacity(STEP);
+    loop {
+        let next = stream.next().await;
+        let last = !matches!(next, Some(Ok(_)));
+        if let Some(Ok(bytes)) = next {
+            step.extend_from_slice(&bytes);
+        }
+        if step.len() >= STEP || (last && !step.is_empty()) {
+            let bytes = std::mem::replace(&mut step, Vec::with_capacity(STEP));
+            part = blocking(move || part.append(&bytes).map(|()| part)).await?;
+        }
+        if last {
+            return Ok(part);
+        }
+    }
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(BlobError::io("working on blobs", io::Error::other(error))))
+}
+
+/// Removes what is no part, or was not touched for [`PART_AGE_MAX`].
+fn clean_parts(dir: &Path, now: SystemTime) -> Result<(), BlobError> {
+    let clean = || -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let is_part = entry.file_name().to_str().and_then(digest_of_name).is_some();
+            let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+            if !is_part || age > PART_AGE_MAX {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    };
+    clean().map_err(|error| BlobError::io("removing old parts", error))
+}
+
+fn digest_of_name(name: &str) -> Option<Digest> {
+    format!("sha256:{name}").parse().ok()
+}
+
+fn list(root: &Path) -> io::Result<Vec<Blob>> {
+    let mut blobs = Vec::new();
+    for two in fs::read_dir(root)? {
+        for entry in fs::read_dir(two?.path())? {
+            let entry = entry?;
+            if let Some(digest) = entry.file_name().to_str().and_then(digest_of_name) {
+                blobs.push(Blob { digest, size: entry.metadata()?.len() });
+            }
+        }
+    }
+    Ok(blobs)
+}
+
+#[cfg(test)]
+mod tests;

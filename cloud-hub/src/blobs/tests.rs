@@ -1,0 +1,138 @@
+use std::convert::Infallible;
+use std::io::Write;
+
+use super::*;
+
+fn blob(bytes: &[u8]) -> Blob {
+    Blob { digest: Digest::of(bytes), size: bytes.len() as u64 }
+}
+
+fn pieces(bytes: &[u8]) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let pieces: Vec<_> = bytes.chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    futures_util::stream::iter(pieces)
+}
+
+fn content(length: usize) -> Vec<u8> {
+    (0..length).map(|n| (n * 31 % 251) as u8).collect()
+}
+
+struct World {
+    dir: tempfile::TempDir,
+    blobs: Blobs,
+}
+
+fn world() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path(), 2 << 20).unwrap();
+    World { dir, blobs }
+}
+
+impl World {
+    fn parts(&self) -> usize {
+        fs::read_dir(self.dir.path().join("blobs/parts")).unwrap().count()
+    }
+}
+
+#[tokio::test]
+async fn what_was_put_is_read_in_ranges() {
+    let world = world();
+    let bytes = content(600_000);
+    let blob = blob(&bytes);
+    assert_eq!(world.blobs.size(&blob.digest).await.unwrap(), None);
+    assert_eq!(world.blobs.upload(blob, 0, pieces(&bytes)).await.unwrap(), Upload::Done);
+    assert_eq!(world.blobs.size(&blob.digest).await.unwrap(), Some(600_000));
+    for (offset, length, expected) in [(0, 10, 0..10), (599_990, 100, 599_990..600_000), (600_000, 9, 600_000..600_000)] {
+        assert_eq!(world.blobs.read(&blob.digest, offset, length).await.unwrap(), &bytes[expected]);
+    }
+    assert!(matches!(world.blobs.read(&blob.digest, 600_001, 1).await, Err(BlobError::Offset { have: 600_000, .. })));
+    assert_eq!(world.blobs.list().await.unwrap(), [blob]);
+    assert_eq!(world.parts(), 0);
+
+    world.blobs.delete(&blob.digest).await.unwrap();
+    world.blobs.delete(&blob.digest).await.unwrap();
+    assert!(matches!(world.blobs.read(&blob.digest, 0, 1).await, Err(BlobError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_it_was_cut_even_after_a_restart() {
+    let world = world();
+    let bytes = content(700_000);
+    let blob = blob(&bytes);
+    let cut = world.blobs.upload(blob, 0, pieces(&bytes[..300_000])).await.unwrap();
+    assert_eq!(cut, Upload::Partial(300_000));
+    assert!(matches!(world.blobs.upload(blob, 0, pieces(&bytes)).await, Err(BlobError::Offset { have: 300_000, .. })));
+
+    let again = Blobs::open(world.dir.path(), 1 << 20).unwrap();
+    assert_eq!(again.upload_offset(&blob.digest).await.unwrap(), Upload::Partial(300_000));
+    assert_eq!(again.upload(blob, 300_000, pieces(&bytes[300_000..])).await.unwrap(), Upload::Done);
+    assert_eq!(again.upload_offset(&blob.digest).await.unwrap(), Upload::Done);
+    assert_eq!(again.upload(blob, 0, pieces(&bytes)).await.unwrap(), Upload::Done, "again is no error");
+}
+
+#[tokio::test]
+async fn wrong_bytes_never_become_a_blob() {
+    let world = world();
+    let bytes = content(5000);
+    let good = blob(&bytes);
+    let mut flipped = bytes.clone();
+    flipped[2500] ^= 1;
+    let longer = content(5001);
+    for (sent, name) in [(&flipped, "WrongDigest"), (&longer, "WrongSize")] {
+        let error = world.blobs.upload(good, 0, pieces(sent)).await.unwrap_err();
+        assert!(format!("{error:?}").starts_with(name), "{error:?}");
+        assert_eq!(world.parts(), 0, "nothing of it is kept");
+        assert!(!world.blobs.has(&good.digest).await.unwrap());
+    }
+    let huge = Blob { size: (2 << 20) + 1, ..good };
+    assert!(matches!(world.blobs.upload(huge, 0, pieces(&bytes)).await, Err(BlobError::TooLarge { .. })));
+    world.blobs.upload(good, 0, pieces(&bytes)).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_writer_per_blob_and_a_bound_on_parts() {
+    let world = world();
+    let bytes = content(10);
+    let Begin::Write(part) = world.blobs.begin(blob(&bytes)).await.unwrap() else { panic!("new") };
+    assert!(matches!(world.blobs.begin(blob(&bytes)).await, Err(BlobError::Busy { .. })));
+    drop(part);
+    for n in 0..PARTS_MAX - 1 {
+        world.blobs.begin(blob(format!("{n}").as_bytes())).await.unwrap();
+    }
+    assert!(matches!(world.blobs.begin(blob(b"one more")).await, Err(BlobError::TooManyParts)));
+    world.blobs.put_blocking(blob(&bytes), &mut bytes.as_slice()).unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_blob_is_a_blob() {
+    let world = world();
+    let blob = world.blobs.put_bytes(vec![]).await.unwrap();
+    assert_eq!(world.blobs.read(&blob.digest, 0, 9).await.unwrap(), "");
+    assert_eq!(world.blobs.read_all(&blob.digest, 0).await.unwrap(), b"");
+}
+
+#[test]
+fn old_parts_and_foreign_files_go_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| fs::File::create(dir.path().join(name)).unwrap().write_all(b"x").unwrap();
+    let part = Digest::of(b"x").hex();
+    file(&part);
+    file("left.tmp");
+    clean_parts(dir.path(), SystemTime::now()).unwrap();
+    assert!(dir.path().join(&part).exists() && !dir.path().join("left.tmp").exists());
+    clean_parts(dir.path(), SystemTime::now() + PART_AGE_MAX + Duration::from_secs(60)).unwrap();
+    assert!(!dir.path().join(&part).exists());
+}
+
+/// A real full disk: a small tmpfs. Needs root.
+#[tokio::test]
+async fn a_full_disk_has_a_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = rustix::mount::MountFlags::empty();
+    if rustix::mount::mount("none", dir.path(), "tmpfs", flags, Some(c"size=1m")).is_err() {
+        return;
+    }
+    let blobs = Blobs::open(dir.path(), 1 << 30).unwrap();
+    let result = blobs.put_bytes(content(10_000)).await;
+    rustix::mount::unmount(dir.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+    assert!(matches!(result, Err(BlobError::NoSpace { .. })), "{result:?}");
+}

@@ -1,0 +1,327 @@
+//! From deployments to signed desired states, level-triggered: somebody says *look at these nodes again*, and one
+//! task compares what each shall run with what is signed for it.
+//!
+//! ```text
+//! ask(Scope) ──▶ deployments × labels ──▶ shared::assign ──▶ differs? generation + 1, sign, commit ──▶ link
+//! ```
+//!
+//! Equal state keeps its generation and its bytes. The task starts by looking at every node, so that a crash between
+//! a deployment's commit and its nodes' loses nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::assign::{Assigned, Labels, Rule, assign};
+use shared::id::{Digest, Name};
+use shared::sign::{Envelope, Purpose, SecretKey};
+use shared::state::{Assignment, Desired, Stamp};
+use shared::time::{UnixMillis, backoff};
+use shared::wire::v1;
+use tokio::sync::{Notify, watch};
+
+use crate::fleet::Wanted;
+use crate::hub::Hub;
+use crate::records::{self, DESIRED, NODES, Stored, key, name_of};
+use crate::stop::{Stop, stopped};
+use crate::store::{Change, Expect, StoreError};
+
+/// Most nodes of one commit, and of one page that is read.
+const BATCH: usize = 256;
+/// Beyond so many named nodes, all are looked at.
+const NAMED_MAX: usize = 1024;
+
+/// Which nodes to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// One.
+    Node(Name),
+    /// All.
+    All,
+}
+
+/// What was asked and not done yet.
+#[derive(Debug, Default)]
+struct Pending {
+    asked: u64,
+    nodes: BTreeSet<Name>,
+    all: bool,
+}
+
+impl Pending {
+    fn add(&mut self, scope: Scope) {
+        match scope {
+            Scope::Node(name) => drop(self.nodes.insert(name)),
+            Scope::All => self.all = true,
+        }
+        if self.nodes.len() > NAMED_MAX {
+            self.all = true;
+        }
+        if self.all {
+            self.nodes.clear();
+        }
+    }
+}
+
+/// The door to the task that signs.
+#[derive(Debug)]
+pub struct Assigner {
+    pending: Mutex<Pending>,
+    wake: Notify,
+    done: watch::Sender<u64>,
+}
+
+impl Default for Assigner {
+    fn default() -> Self {
+        Self { pending: Mutex::default(), wake: Notify::new(), done: watch::Sender::new(0) }
+    }
+}
+
+impl Assigner {
+    /// Asks to look at `scope`; the answer is a number for [`settled`](Self::settled).
+    pub fn ask(&self, scope: Scope) -> u64 {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.add(scope);
+        pending.asked += 1;
+        self.wake.notify_one();
+        pending.asked
+    }
+
+    /// Waits until what was asked is committed; `false` when that takes longer than `limit`, for example because the
+    /// disk is full. It will be done later in any case.
+    pub async fn settled(&self, asked: u64, limit: Duration) -> bool {
+        let mut done = self.done.subscribe();
+        matches!(tokio::time::timeout(limit, done.wait_for(|done| *done >= asked)).await, Ok(Ok(_)))
+    }
+
+    fn take(&self) -> Pending {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = pending.asked;
+        let taken = std::mem::take(&mut *pending);
+        pending.asked = asked;
+        taken
+    }
+
+    fn give_back(&self, taken: Pending) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.all {
+            pending.add(Scope::All);
+        }
+        taken.nodes.into_iter().for_each(|name| pending.add(Scope::Node(name)));
+    }
+}
+
+/// A desired state to be written.
+#[derive(Debug)]
+struct Fresh {
+    node: Name,
+    record: records::Desired,
+    expect: Expect,
+    /// The node must be told.
+    changed: bool,
+}
+
+impl Hub {
+    /// Looks at every node, and then whenever it is asked to.
+    pub async fn assign_forever(&self, mut stop: Stop) {
+        let mut failures = 0;
+        self.assigner.ask(Scope::All);
+        loop {
+            tokio::select! {
+                () = self.assigner.wake.notified() => {}
+                () = stopped(&mut stop) => return,
+            }
+            let taken = self.assigner.take();
+            match self.assign_pass(&taken).await {
+                Ok(()) => {
+                    failures = 0;
+                    self.assigner.done.send_replace(taken.asked);
+                }
+                Err(error) => {
+                    failures += 1;
+                    tracing::error!(%error, failures, "desired states were not written; trying again");
+                    self.assigner.give_back(taken);
+                    tokio::select! {
+                        () = tokio::time::sleep(backoff(failures)) => self.assigner.wake.notify_one(),
+                        () = stopped(&mut stop) => return,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn assign_pass(&self, taken: &Pending) -> Result<(), StoreError> {
+        let rules = self.rules().await?;
+        if taken.all {
+            return self.assign_all(&rules).await;
+        }
+        let named: Vec<Name> = taken.nodes.iter().cloned().collect();
+        for names in named.chunks(BATCH) {
+            let mut nodes = Vec::with_capacity(names.len());
+            for name in names {
+                if let Some((node, _)) = self.record::<records::Node>(&key(NODES, name)).await? {
+                    nodes.push((name.clone(), node.labels));
+                }
+            }
+            self.assign_batch(&rules, nodes).await?;
+        }
+        Ok(())
+    }
+
+    async fn assign_all(&self, rules: &BTreeMap<Name, Rule>) -> Result<(), StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.list(NODES, after.as_deref(), BATCH).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let mut nodes = Vec::with_capacity(page.len());
+            for (key, record) in page {
+                nodes.push((name_of(NODES, &key)?, records::Node::decode(&key, &record.value)?.labels));
+            }
+            self.assign_batch(rules, nodes).await?;
+        }
+    }
+
+    async fn rules(&self) -> Result<BTreeMap<Name, Rule>, StoreError> {
+        let deployments = self.all_deployments().await?;
+        Ok(deployments.into_iter().map(|(name, deployment, _)| (name, rule(deployment))).collect())
+    }
+
+    async fn assign_batch(&self, rules: &BTreeMap<Name, Rule>, nodes: Vec<(Name, Labels)>) -> Result<(), StoreError> {
+        let mut fresh = Vec::new();
+        for (node, labels) in nodes {
+            let apps = assign(&node, &labels, rules);
+            let held = self.fleet().nodes.get(&node).and_then(|life| life.wanted.clone());
+            if held.is_some_and(|held| held.apps == apps && held.stamp.epoch == self.epoch) {
+                continue;
+            }
+            fresh.extend(self.fresh(node, apps).await?);
+        }
+        let change =
+            |fresh: &Fresh| Change { key: key(DESIRED, &fresh.node), expect: fresh.expect, value: Some(fresh.record.encode()) };
+        self.store.commit(fresh.iter().map(change).collect(), Vec::new()).await?;
+        for Fresh { node, record, changed, .. } in fresh {
+            if let Some(life) = self.fleet().nodes.get_mut(&node) {
+                life.wanted = Some(Arc::new(Wanted::from(&record)));
+            }
+            if changed {
+                tracing::info!(%node, stamp = %Stamp { epoch: record.epoch, generation: record.generation }, "desired state signed");
+                self.send_desired(&node, &record);
+            }
+        }
+        Ok(())
+    }
+
+    /// The state after the one that is stored; `None` when that one says the same.
+    async fn fresh(&self, node: Name, apps: BTreeMap<Name, Assigned>) -> Result<Option<Fresh>, StoreError> {
+        let key = key(DESIRED, &node);
+        let stored = match self.store.get(&key).await? {
+            Some(record) => Some(records::Desired::read(&key, record)?),
+            None => None,
+        };
+        let expect = stored.as_ref().map_or(Expect::Absent, |(_, revision)| Expect::Revision(*revision));
+        let stored = stored.map(|(desired, _)| desired);
+        let next = next(&self.key, self.epoch, &node, stored.as_ref(), apps, self.now());
+        let (record, changed) = match next {
+            Next::Same => (stored, false),
+            Next::OtherReasons(record) => (Some(record), false),
+            Next::Changed(record) => (Some(record), true),
+        };
+        Ok(record.map(|record| Fresh { node, record, expect, changed }))
+    }
+}
+
+fn rule(deployment: records::Deployment) -> Rule {
+    let records::Deployment { app, release, revision, run, target, .. } = deployment;
+    Rule { app, assignment: Assignment { release, revision, run }, target }
+}
+
+/// What follows on a stored state.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// It says the same.
+    Same,
+    /// It says the same for other reasons: same bytes, same generation.
+    OtherReasons(records::Desired),
+    /// It says something else, or another life of the hub says it.
+    Changed(records::Desired),
+}
+
+fn next(
+    key: &SecretKey,
+    epoch: u64,
+    node: &Name,
+    stored: Option<&records::Desired>,
+    apps: BTreeMap<Name, Assigned>,
+    now: UnixMillis,
+) -> Next {
+    if let Some(stored) = stored.filter(|stored| stored.epoch == epoch && says_the_same(&stored.apps, &apps)) {
+        return if stored.apps == apps { Next::Same } else { Next::OtherReasons(records::Desired { apps, ..stored.clone() }) };
+    }
+    let generation = stored.map_or(0, |stored| stored.generation).saturating_add(1);
+    let assignments = apps.iter().map(|(app, assigned)| (app.clone(), assigned.assignment.clone())).collect();
+    let desired = Desired { node: node.clone(), stamp: Stamp { epoch, generation }, as_of: now, apps: assignments };
+    let payload = v1::Desired::from(&desired).encode();
+    let hash = Digest::of(&payload);
+    let envelope = Envelope::sign(Purpose::Desired, payload, &[key]).to_bytes();
+    Next::Changed(records::Desired { epoch, generation, hash, envelope, apps })
+}
+
+fn says_the_same(a: &BTreeMap<Name, Assigned>, b: &BTreeMap<Name, Assigned>) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| x == y && a.assignment == b.assignment)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::sign::Keyring;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("name")
+    }
+
+    fn apps(revision: u64, overruled: &[&str]) -> BTreeMap<Name, Assigned> {
+        let assignment = Assignment { release: Digest::of(b"r"), revision, run: true };
+        let overruled = overruled.iter().map(|n| (name(n), 1)).collect();
+        [(name("web"), Assigned { assignment, deployment: name("d"), overruled })].into()
+    }
+
+    #[test]
+    fn a_generation_is_a_real_change_and_nothing_else() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let step = |epoch, stored: Option<&records::Desired>, apps| next(&key, epoch, &name("n1"), stored, apps, UnixMillis(9));
+        let Next::Changed(first) = step(1, None, apps(5, &[])) else { panic!("the first is a change") };
+        assert_eq!((first.epoch, first.generation), (1, 1));
+        assert_eq!(step(1, Some(&first), apps(5, &[])), Next::Same);
+
+        let Next::OtherReasons(reasons) = step(1, Some(&first), apps(5, &["old"])) else { panic!("only the reasons differ") };
+        assert_eq!((reasons.generation, &reasons.envelope), (1, &first.envelope));
+
+        for (epoch, apps, stamp) in [(1, apps(6, &[]), (1, 2)), (1, BTreeMap::new(), (1, 2)), (2, apps(5, &[]), (2, 2))] {
+            let Next::Changed(second) = step(epoch, Some(&first), apps) else { panic!("a change") };
+            assert_eq!((second.epoch, second.generation), stamp);
+        }
+    }
+
+    #[test]
+    fn what_is_signed_is_what_is_stored() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let Next::Changed(record) = next(&key, 1, &name("n1"), None, apps(5, &[]), UnixMillis(9)) else { panic!("a change") };
+        let envelope = Envelope::from_bytes(&record.envelope).expect("envelope");
+        let payload = envelope.verify(Purpose::Desired, &Keyring::new([key.public()], 1)).expect("signed by the hub");
+        assert_eq!(Digest::of(payload), record.hash);
+        let desired: Desired = v1::Desired::decode(payload).expect("desired").try_into().expect("desired");
+        assert_eq!(desired.apps[&name("web")].revision, 5);
+        assert_eq!((desired.node, desired.as_of), (name("n1"), UnixMillis(9)));
+    }
+
+    #[test]
+    fn many_named_nodes_become_all() {
+        let mut pending = Pending::default();
+        for n in 0..=NAMED_MAX {
+            pending.add(Scope::Node(name(&format!("n{n}"))));
+        }
+        assert!(pending.all && pending.nodes.is_empty());
+    }
+}

@@ -1,0 +1,276 @@
+//! The state of the fleet, folded from what the hub wants and what the nodes say. Pure: sessions, reports and
+//! time come in as arguments, and nothing but this state changes.
+//!
+//! It lives in memory, because nodes talk more often than a disk should be written; [`keeper`] writes what people
+//! would miss after a restart. All times are the hub's clock: a node's own may be wrong.
+
+pub mod keeper;
+pub mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use shared::assign::Assigned;
+use shared::fault::Fault;
+use shared::id::{Digest, Name};
+use shared::report::Report;
+use shared::state::Stamp;
+use shared::time::UnixMillis;
+use shared::wire::v1;
+
+use crate::records;
+
+/// Every node, by name.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    /// The nodes.
+    pub nodes: BTreeMap<Name, Life>,
+}
+
+/// What the hub wants of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its place in the order.
+    pub stamp: Stamp,
+    /// sha256 of the signed payload.
+    pub hash: Digest,
+    /// By app.
+    pub apps: BTreeMap<Name, Assigned>,
+}
+
+impl From<&records::Desired> for Wanted {
+    fn from(desired: &records::Desired) -> Self {
+        let stamp = Stamp { epoch: desired.epoch, generation: desired.generation };
+        Self { stamp, hash: desired.hash, apps: desired.apps.clone() }
+    }
+}
+
+/// How much of a node's life is not on disk yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Unsaved {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What changes all the time: that it was heard, how much disk is free.
+    Quiet,
+    /// Something a person waits for.
+    News,
+}
+
+/// One node.
+#[derive(Debug, Clone, Default)]
+pub struct Life {
+    /// What the hub wants; absent until it was first written.
+    pub wanted: Option<Arc<Wanted>>,
+    /// It has a live session.
+    pub connected: bool,
+    /// When it connected last.
+    pub since: Option<UnixMillis>,
+    /// When the hub last heard anything of it.
+    pub last_seen: Option<UnixMillis>,
+    /// What it holds durably, as it said last.
+    pub accepted: Option<Stamp>,
+    /// Its last report.
+    pub report: Option<Arc<Report>>,
+    /// When that came.
+    pub reported: Option<UnixMillis>,
+    /// What the hub finds wrong with it.
+    pub trouble: Option<Fault>,
+    /// What is not on disk yet.
+    pub unsaved: Unsaved,
+    /// When it was last written.
+    pub saved: UnixMillis,
+}
+
+impl Life {
+    /// It opened a session.
+    pub fn connected(&mut self, now: UnixMillis) {
+        self.connected = true;
+        self.since = Some(now);
+        self.heard(now);
+        self.unsaved = Unsaved::News;
+    }
+
+    /// Its session ended.
+    pub fn disconnected(&mut self) {
+        self.connected = false;
+        self.unsaved = Unsaved::News;
+    }
+
+    /// Some message came.
+    pub fn heard(&mut self, now: UnixMillis) {
+        self.last_seen = self.last_seen.max(Some(now));
+        self.unsaved = self.unsaved.max(Unsaved::Quiet);
+    }
+
+    /// It said what it holds.
+    pub fn accepted(&mut self, stamp: Stamp) {
+        if self.accepted != Some(stamp) {
+            self.accepted = Some(stamp);
+            self.unsaved = Unsaved::News;
+        }
+    }
+
+    /// The hub finds something wrong, or nothing any more. Returns whether that is new.
+    pub fn troubled(&mut self, trouble: Option<Fault>) -> bool {
+        let new = self.trouble != trouble;
+        if new {
+            self.trouble = trouble;
+            self.unsaved = Unsaved::News;
+        }
+        new
+    }
+
+    /// A snapshot came. An older one of the same boot, delivered late or twice, is dropped.
+    pub fn reported(&mut self, report: Report, now: UnixMillis) -> bool {
+        self.heard(now);
+        if self.report.as_deref().is_some_and(|last| is_older(&report, last)) {
+            return false;
+        }
+        if self.report.as_deref().is_none_or(|last| is_news(last, &report)) {
+            self.unsaved = Unsaved::News;
+        }
+        self.accepted(report.accepted);
+        self.report = Some(Arc::new(report));
+        self.reported = Some(now);
+        true
+    }
+
+    /// As it is stored.
+    pub fn to_record(&self) -> records::Fleet {
+        let report = self.report.as_deref().map(|report| v1::Up::Report(v1::Report::from(report)).encode());
+        records::Fleet {
+            since: self.since,
+            last_seen: self.last_seen,
+            reported: self.reported,
+            report: report.unwrap_or_default(),
+        }
+    }
+
+    /// As it was stored: a report that this build cannot read is as good as none.
+    pub fn from_record(record: records::Fleet) -> Self {
+        let report = match v1::Up::decode(&record.report) {
+            Ok(v1::Up::Report(report)) => Report::try_from(report).ok(),
+            Ok(v1::Up::Hello(_) | v1::Up::Pull(_) | v1::Up::Events(_) | v1::Up::Log(_)) | Err(_) => None,
+        };
+        Self {
+            since: record.since,
+            last_seen: record.last_seen,
+            accepted: report.as_ref().map(|report| report.accepted),
+            reported: record.reported.filter(|_| report.is_some()),
+            report: report.map(Arc::new),
+            ..Self::default()
+        }
+    }
+}
+
+/// Within one boot reports are numbered; a new boot begins anew.
+fn is_older(report: &Report, last: &Report) -> bool {
+    report.facts.boot == last.facts.boot && report.sequence <= last.sequence
+}
+
+/// Whether a person would want to know: everything but clocks and free space.
+fn is_news(last: &Report, report: &Report) -> bool {
+    let facts = |report: &Report| shared::report::Facts { disk_free: 0, ..report.facts.clone() };
+    last.accepted != report.accepted
+        || last.apps != report.apps
+        || last.transfers != report.transfers
+        || last.faults != report.faults
+        || facts(last) != facts(report)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use shared::oci::Platform;
+    use shared::report::{AppReport, Facts, Phase};
+
+    use super::*;
+
+    pub(crate) fn report(sequence: u64, generation: u64) -> Report {
+        Report {
+            sequence,
+            wall: UnixMillis(5),
+            uptime_ms: sequence * 1000,
+            accepted: Stamp { epoch: 1, generation },
+            facts: Facts {
+                version: "0.1.0".into(),
+                runtime: "1.6.20".into(),
+                platform: Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() },
+                boot: "b1".into(),
+                cpus: 2,
+                memory: 1 << 30,
+                disk_free: 1000 - sequence,
+            },
+            apps: Vec::new(),
+            transfers: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    pub(crate) fn app(name: &str, release: Digest, phase: Phase) -> AppReport {
+        AppReport {
+            app: Name::new(name).expect("name"),
+            release,
+            version: "1.0.0".into(),
+            wanted: release,
+            phase,
+            services: Vec::new(),
+            fault: None,
+        }
+    }
+
+    #[test]
+    fn only_the_newest_report_of_a_boot_counts() {
+        let mut life = Life::default();
+        let mut reboot = report(1, 3);
+        reboot.facts.boot = "b2".into();
+        for (n, (report, taken)) in
+            [(report(5, 1), true), (report(5, 1), false), (report(4, 9), false), (report(6, 2), true), (reboot, true)]
+                .into_iter()
+                .enumerate()
+        {
+            assert_eq!(life.reported(report, UnixMillis(10 + n as u64)), taken, "report {n}");
+        }
+        assert_eq!(life.accepted, Some(Stamp { epoch: 1, generation: 3 }));
+        assert_eq!((life.reported, life.last_seen), (Some(UnixMillis(14)), Some(UnixMillis(14))));
+    }
+
+    #[test]
+    fn what_changes_all_the_time_is_no_news() {
+        let mut life = Life::default();
+        let unsaved = |life: &mut Life, report: Report| {
+            life.unsaved = Unsaved::Nothing;
+            life.reported(report, UnixMillis(1));
+            life.unsaved
+        };
+        assert_eq!(unsaved(&mut life, report(1, 1)), Unsaved::News, "the first");
+        assert_eq!(unsaved(&mut life, report(2, 1)), Unsaved::Quiet, "clock and disk");
+        assert_eq!(unsaved(&mut life, report(3, 2)), Unsaved::News, "accepted");
+        let with_app = Report { apps: vec![app("web", Digest::of(b"r"), Phase::Running)], ..report(4, 2) };
+        assert_eq!(unsaved(&mut life, with_app), Unsaved::News, "an app");
+    }
+
+    #[test]
+    fn a_life_survives_the_store() {
+        let mut life = Life::default();
+        life.connected(UnixMillis(7));
+        life.reported(report(1, 4), UnixMillis(9));
+        let again = Life::from_record(life.to_record());
+        assert!(!again.connected, "sessions end with the hub");
+        assert_eq!((again.since, again.last_seen, again.reported), (life.since, life.last_seen, life.reported));
+        assert_eq!(again.report, life.report);
+        assert_eq!(again.accepted, life.accepted);
+
+        let unreadable =
+            Life::from_record(records::Fleet { report: vec![99], reported: Some(UnixMillis(1)), ..life.to_record() });
+        assert!(unreadable.report.is_none() && unreadable.reported.is_none());
+        assert_eq!(unreadable.last_seen, life.last_seen);
+    }
+
+    #[test]
+    fn trouble_is_new_once() {
+        let mut life = Life::default();
+        let fault = || Some(Fault::new(&shared::fault::hub::NODE_AHEAD));
+        assert_eq!([fault(), fault(), None, None].map(|f| life.troubled(f)), [true, false, true, false]);
+    }
+}

@@ -1,0 +1,246 @@
+//! The fleet as the API shows it. Pure.
+
+use std::collections::BTreeMap;
+
+use shared::assign::Assigned;
+use shared::id::{Digest, Name};
+use shared::report::{self, AppReport, Phase, Report};
+use shared::time::UnixMillis;
+
+use super::{Fleet, Life};
+use crate::api::types::{
+    AppStatus, DeploymentNode, DeploymentStatus, Facts, NodeAssignment, NodeStatus, OverruledAssignment, Problem, ServiceStatus,
+    Stamp, Transfer,
+};
+
+/// What a deployment asks of a node, as far as its status depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The deployment.
+    pub deployment: &'a Name,
+    /// Its app.
+    pub app: &'a Name,
+    /// The release.
+    pub release: Digest,
+    /// Run it, or have it on disk and stopped.
+    pub run: bool,
+}
+
+/// Whole seconds from `then` to `now`; 0 when the clock went back.
+const fn age(then: UnixMillis, now: UnixMillis) -> u64 {
+    now.0.saturating_sub(then.0) / 1000
+}
+
+/// The status of one node.
+pub fn node_status(life: &Life, now: UnixMillis) -> NodeStatus {
+    let wanted = life.wanted.as_ref().map(|wanted| wanted.stamp).unwrap_or_default();
+    let report = life.report.as_deref();
+    let reported = report.map_or(&[][..], |report| &report.faults);
+    NodeStatus {
+        connected: life.connected,
+        since: life.since,
+        last_seen: life.last_seen,
+        last_seen_seconds: life.last_seen.map(|then| age(then, now)),
+        age_seconds: life.reported.map(|then| age(then, now)),
+        wanted: Stamp::from(wanted),
+        accepted: life.accepted.map(Stamp::from),
+        in_sync: life.accepted == Some(wanted),
+        facts: report.map(facts),
+        apps: report.map(|report| report.apps.iter().map(|app| app_status(app, report)).collect()).unwrap_or_default(),
+        transfers: report.map(|report| report.transfers.iter().map(transfer).collect()).unwrap_or_default(),
+        faults: life.trouble.iter().chain(reported).cloned().map(Problem::from).collect(),
+    }
+}
+
+/// What a node shall run, as shown.
+pub fn assignments(apps: &BTreeMap<Name, Assigned>) -> BTreeMap<Name, NodeAssignment> {
+    apps.iter().map(|(app, assigned)| (app.clone(), assignment(assigned))).collect()
+}
+
+fn assignment(assigned: &Assigned) -> NodeAssignment {
+    let lost = |(deployment, revision): &(Name, u64)| OverruledAssignment { deployment: deployment.clone(), revision: *revision };
+    NodeAssignment {
+        deployment: assigned.deployment.clone(),
+        release: assigned.assignment.release,
+        revision: assigned.assignment.revision,
+        run: assigned.assignment.run,
+        overruled: assigned.overruled.iter().map(lost).collect(),
+    }
+}
+
+/// The status of a deployment over the whole fleet, node by node when `detail` is set.
+pub fn deployment_status(fleet: &Fleet, asked: Asked<'_>, detail: bool, now: UnixMillis) -> DeploymentStatus {
+    let mut status = DeploymentStatus::default();
+    for (node, life) in &fleet.nodes {
+        let Some(assigned) = life.wanted.as_ref().and_then(|wanted| wanted.apps.get(asked.app)) else { continue };
+        if assigned.overruled.iter().any(|(loser, _)| loser == asked.deployment) {
+            status.overruled.push(node.clone());
+        }
+        if assigned.deployment != *asked.deployment {
+            continue;
+        }
+        let entry = deployment_node(node, life, asked, now);
+        let phase = entry.phase.map_or("unknown", phase_text).to_owned();
+        status.nodes += 1;
+        status.ready += u64::from(entry.ready);
+        status.accepted += u64::from(life.wanted.as_ref().is_some_and(|wanted| life.accepted == Some(wanted.stamp)));
+        *status.phases.entry(phase).or_default() += 1;
+        if detail {
+            status.detail.push(entry);
+        }
+    }
+    status
+}
+
+fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) -> DeploymentNode {
+    let app = life.report.as_deref().and_then(|report| report.apps.iter().find(|app| app.app == *asked.app));
+    let about_this = app.filter(|app| app.wanted == asked.release);
+    let transfers = life.report.as_deref().map_or(&[][..], |report| &report.transfers);
+    let bytes = transfers
+        .iter()
+        .fold((0, 0), |(done, total): (u64, u64), t| (done.saturating_add(t.done), total.saturating_add(t.total)));
+    DeploymentNode {
+        node: node.clone(),
+        ready: about_this.is_some_and(|app| is_ready(app, asked)),
+        phase: about_this.map(|app| app.phase),
+        running: app.map(|app| app.version.clone()).filter(|version| !version.is_empty()),
+        connected: life.connected,
+        age_seconds: life.reported.map(|then| age(then, now)),
+        transfer: (!transfers.is_empty()).then_some(bytes),
+        fault: about_this.and_then(|app| app.fault.clone()).map(Problem::from),
+    }
+}
+
+fn is_ready(app: &AppReport, asked: Asked<'_>) -> bool {
+    let phase = if asked.run { Phase::Running } else { Phase::Stopped };
+    app.release == asked.release && app.phase == phase
+}
+
+/// The word of a phase, as serde writes it.
+const fn phase_text(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "pending",
+        Phase::Fetching => "fetching",
+        Phase::Starting => "starting",
+        Phase::Running => "running",
+        Phase::Failing => "failing",
+        Phase::Undone => "undone",
+        Phase::Stopped => "stopped",
+        Phase::Leaving => "leaving",
+    }
+}
+
+fn facts(report: &Report) -> Facts {
+    let report::Facts { version, runtime, platform, boot, cpus, memory, disk_free } = report.facts.clone();
+    let uptime_seconds = report.uptime_ms / 1000;
+    Facts { version, runtime, platform: platform.to_string(), boot, uptime_seconds, cpus, memory, disk_free }
+}
+
+fn app_status(app: &AppReport, report: &Report) -> AppStatus {
+    AppStatus {
+        app: app.app.clone(),
+        release: app.release,
+        version: app.version.clone(),
+        wanted: app.wanted,
+        phase: app.phase,
+        services: app.services.iter().map(|service| service_status(service, report.uptime_ms)).collect(),
+        fault: app.fault.clone().map(Problem::from),
+    }
+}
+
+fn service_status(service: &report::ServiceReport, uptime_ms: u64) -> ServiceStatus {
+    ServiceStatus {
+        service: service.service.clone(),
+        state: service.state,
+        health: service.health,
+        restarts: service.restarts,
+        instance: service.instance.clone(),
+        pid: service.pid,
+        running_seconds: (service.pid != 0).then(|| uptime_ms.saturating_sub(service.since_ms) / 1000),
+        exit: service.exit,
+        oom: service.oom,
+    }
+}
+
+fn transfer(transfer: &report::Transfer) -> Transfer {
+    Transfer { image: transfer.image, done: transfer.done, total: transfer.total }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use shared::state::Assignment;
+
+    use super::super::Wanted;
+    use super::super::tests::{app, report};
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("name")
+    }
+
+    fn assigned(deployment: &str, release: Digest, overruled: &[&str]) -> Assigned {
+        Assigned {
+            assignment: Assignment { release, revision: 5, run: true },
+            deployment: name(deployment),
+            overruled: overruled.iter().map(|loser| (name(loser), 2)).collect(),
+        }
+    }
+
+    fn life(assigned: Option<Assigned>, said: Option<AppReport>) -> Life {
+        let apps = assigned.into_iter().map(|a| (name("web"), a)).collect();
+        let stamp = shared::state::Stamp { epoch: 1, generation: 3 };
+        let mut life = Life { wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps })), ..Life::default() };
+        if let Some(said) = said {
+            life.reported(Report { apps: vec![said], ..report(1, 3) }, UnixMillis(1000));
+        }
+        life
+    }
+
+    #[test]
+    fn phases_are_written_as_serde_writes_them() {
+        use Phase::{Failing, Fetching, Leaving, Pending, Running, Starting, Stopped, Undone};
+        for phase in [Pending, Fetching, Starting, Running, Failing, Undone, Stopped, Leaving] {
+            assert_eq!(serde_json::to_value(phase).expect("phase"), phase_text(phase));
+        }
+    }
+
+    #[test]
+    fn a_deployment_counts_only_what_nodes_said_about_this_release() {
+        let (v1, v2) = (Digest::of(b"v1"), Digest::of(b"v2"));
+        let undone = AppReport { release: v1, wanted: v2, ..app("web", v1, Phase::Undone) };
+        let fleet = Fleet {
+            nodes: [
+                ("n1", life(Some(assigned("d", v2, &[])), Some(app("web", v2, Phase::Running)))),
+                ("n2", life(Some(assigned("d", v2, &[])), Some(app("web", v1, Phase::Running)))),
+                ("n3", life(Some(assigned("d", v2, &[])), None)),
+                ("n4", life(Some(assigned("d", v2, &[])), Some(undone))),
+                ("n5", life(Some(assigned("other", v1, &["d"])), Some(app("web", v1, Phase::Running)))),
+                ("n6", life(None, None)),
+            ]
+            .into_iter()
+            .map(|(n, life)| (name(n), life))
+            .collect(),
+        };
+        let asked = Asked { deployment: &name("d"), app: &name("web"), release: v2, run: true };
+        let status = deployment_status(&fleet, asked, true, UnixMillis(61_000));
+        assert_eq!((status.nodes, status.ready, status.accepted), (4, 1, 3));
+        let phases: Vec<(&str, u64)> = status.phases.iter().map(|(p, n)| (p.as_str(), *n)).collect();
+        assert_eq!(phases, [("running", 1), ("undone", 1), ("unknown", 2)]);
+        assert_eq!(status.overruled, [name("n5")]);
+        assert_eq!(status.detail.len(), 4);
+        assert_eq!(status.detail[0].age_seconds, Some(60));
+        assert_eq!(status.detail[1].running.as_deref(), Some("1.0.0"), "what it runs meanwhile is shown");
+    }
+
+    #[test]
+    fn old_data_is_shown_with_its_age_and_a_clock_that_went_back_does_no_harm() {
+        let life = life(None, Some(app("web", Digest::of(b"v1"), Phase::Running)));
+        let status = node_status(&life, UnixMillis(86_401_000));
+        assert_eq!((status.connected, status.age_seconds), (false, Some(86_400)));
+        assert!(status.in_sync);
+        assert_eq!(node_status(&life, UnixMillis(0)).age_seconds, Some(0));
+        assert_eq!(node_status(&Life::default(), UnixMillis(0)).age_seconds, None);
+    }
+}

@@ -1,0 +1,238 @@
+//! What the node holds: desired state, releases, what it remembers about apps, and operators' overrides.
+//!
+//! All of it lies in the [`Store`] and is held here decoded. A change is made durable first and becomes
+//! visible, and wakes the loop, only then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use shared::id::{Digest, Name};
+use shared::plan::Note;
+use shared::release::Release;
+use shared::sign::Envelope;
+use shared::state::{Desired, Memory, Override, Stamp};
+use shared::time::Uptime;
+use shared::wire::v1;
+use tokio::sync::watch;
+
+use crate::store::{Change, Store, StoreError};
+
+const ACCEPTED: &str = "accepted";
+const OVERRIDES: &str = "overrides";
+const RELEASE: &str = "release/";
+const MEMORY: &str = "memory/";
+
+/// Everything at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// What the node shall run.
+    pub desired: Desired,
+    /// sha256 of the signed payload; all zero when nothing was accepted yet.
+    pub hash: Digest,
+    /// Every release the node has, by id.
+    pub releases: BTreeMap<Digest, Arc<Release>>,
+    /// What the node remembers about each app.
+    pub memory: BTreeMap<Name, Memory>,
+    /// What operators stopped.
+    pub overrides: BTreeSet<Override>,
+}
+
+/// A desired state whose signatures were checked, with the releases the node did not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The state.
+    pub desired: Desired,
+    /// As the hub signed it.
+    pub envelope: Envelope,
+    /// New releases: as their publishers signed them, and decoded.
+    pub releases: BTreeMap<Digest, (Envelope, Release)>,
+}
+
+/// The node's state, in memory and on disk.
+pub struct Held {
+    store: Arc<Store>,
+    now: Mutex<Holding>,
+    changed: watch::Sender<u64>,
+}
+
+impl Held {
+    /// Reads the store. A record that cannot be read is skipped and named: one bad record must not stop the rest.
+    pub fn load(store: Arc<Store>, me: &Name, uptime: Uptime) -> Self {
+        let records = store.records();
+        let mut holding = Holding {
+            desired: Desired::empty(me.clone()),
+            hash: Digest::from_bytes([0; 32]),
+            releases: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            overrides: BTreeSet::new(),
+        };
+        for (name, bytes) in &records {
+            if let Err(error) = take(&mut holding, name, bytes, uptime) {
+                tracing::warn!(record = name, %error, "skipping a record that cannot be read");
+            }
+        }
+        Self { store, now: Mutex::new(holding), changed: watch::channel(0).0 }
+    }
+
+    /// Everything now.
+    pub fn holding(&self) -> Holding {
+        self.lock().clone()
+    }
+
+    /// Stamp and hash of the accepted state; `None` when nothing was accepted yet.
+    pub fn accepted(&self) -> Option<(Stamp, Digest)> {
+        let holding = self.lock();
+        (holding.desired.stamp != Stamp::default()).then_some((holding.desired.stamp, holding.hash))
+    }
+
+    /// Ids of the releases the node has.
+    pub fn releases(&self) -> BTreeSet<Digest> {
+        self.lock().releases.keys().copied().collect()
+    }
+
+    /// Wakes on every change.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Makes a new desired state durable, with its releases: all or nothing.
+    pub fn accept(&self, accepted: Accepted) -> Result<(), StoreError> {
+        let mut changes = vec![(ACCEPTED.to_owned(), Some(accepted.envelope.to_bytes()))];
+        changes.extend(accepted.releases.iter().map(|(id, (envelope, _))| (release_key(*id), Some(envelope.to_bytes()))));
+        self.change(changes, |holding| {
+            holding.hash = accepted.envelope.payload_digest();
+            holding.desired = accepted.desired;
+            holding.releases.extend(accepted.releases.into_iter().map(|(id, (_, release))| (id, Arc::new(release))));
+        })
+    }
+
+    /// Remembers something about an app.
+    pub fn note(&self, app: &Name, note: Note, now: Uptime) -> Result<(), StoreError> {
+        let forget = note == Note::Forget;
+        let mut memory = self.lock().memory.get(app).cloned().unwrap_or_default();
+        memory.apply(note, now);
+        let record = (!forget).then(|| v1::Memory::from(&memory).encode());
+        self.change(vec![(format!("{MEMORY}{app}"), record)], |holding| {
+            if forget {
+                holding.memory.remove(app);
+            } else {
+                holding.memory.insert(app.clone(), memory);
+            }
+        })
+    }
+
+    /// Sets or ends an operator's stop. The end of a stop restarts a trial's clock and lets one-shots run again.
+    pub fn hold(&self, over: Override, stop: bool, now: Uptime) -> Result<(), StoreError> {
+        let Holding { mut overrides, memory, .. } = self.holding();
+        let mut memory = memory.get(&over.app).cloned().unwrap_or_default();
+        if stop {
+            overrides.insert(over.clone());
+        } else {
+            overrides.retain(|other| other.app != over.app || (over.service.is_some() && other.service != over.service));
+            memory.finished.retain(|service, _| over.service.as_ref().is_some_and(|only| only != service));
+            memory.trial = memory.trial.map(|trial| shared::state::Trial { since: now, ..trial });
+        }
+        let changes = vec![
+            (OVERRIDES.to_owned(), Some(v1::Overrides::from(&overrides).encode())),
+            (format!("{MEMORY}{}", over.app), Some(v1::Memory::from(&memory).encode())),
+        ];
+        self.change(changes, |holding| {
+            holding.overrides = overrides;
+            holding.memory.insert(over.app, memory);
+        })
+    }
+
+    /// Forgets releases that are neither wanted, remembered nor in `used`.
+    pub fn prune(&self, used: &BTreeSet<Digest>) -> Result<(), StoreError> {
+        let Holding { desired, releases, memory, .. } = self.holding();
+        let wanted = desired.apps.values().map(|assignment| assignment.release);
+        let remembered = memory.values().flat_map(|memory| [memory.good, memory.trial.as_ref().map(|trial| trial.release)]);
+        let keep: BTreeSet<Digest> = wanted.chain(remembered.flatten()).chain(used.iter().copied()).collect();
+        let gone: Vec<Digest> = releases.keys().filter(|id| !keep.contains(*id)).copied().collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let changes = gone.iter().map(|id| (release_key(*id), None)).collect();
+        self.change(changes, |holding| gone.iter().for_each(|id| drop(holding.releases.remove(id))))
+    }
+
+    fn change(&self, changes: Vec<Change>, apply: impl FnOnce(&mut Holding)) -> Result<(), StoreError> {
+        self.store.write(changes)?;
+        apply(&mut self.lock());
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Holding> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn release_key(id: Digest) -> String {
+    format!("{RELEASE}{}", id.hex())
+}
+
+/// Takes one record. Signatures were checked before it was written; the disk is ours.
+fn take(holding: &mut Holding, name: &str, bytes: &[u8], uptime: Uptime) -> Result<(), shared::wire::WireError> {
+    if name == ACCEPTED {
+        let envelope = Envelope::from_bytes(bytes)?;
+        holding.desired = v1::Desired::decode(&envelope.payload)?.try_into()?;
+        holding.hash = envelope.payload_digest();
+    } else if name == OVERRIDES {
+        holding.overrides = v1::Overrides::decode(bytes)?.try_into()?;
+    } else if name.starts_with(RELEASE) {
+        let envelope = Envelope::from_bytes(bytes)?;
+        holding.releases.insert(envelope.payload_digest(), Arc::new(Release::from_bytes(&envelope.payload)?));
+    } else if let Some(app) = name.strip_prefix(MEMORY)
+        && let Ok(app) = Name::new(app)
+    {
+        holding.memory.insert(app, v1::Memory::decode(bytes)?.into_core(uptime)?);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shared::sign::{Purpose, SecretKey};
+    use shared::state::Assignment;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect(text)
+    }
+
+    #[test]
+    fn everything_is_there_after_a_restart() {
+        let store = Arc::new(Store::in_memory().expect("store"));
+        let held = Held::load(store.clone(), &name("n1"), Duration::ZERO);
+        assert_eq!(held.accepted(), None);
+        let release = Digest::of(b"r");
+        let mut desired = Desired::empty(name("n1"));
+        desired.stamp = Stamp { epoch: 1, generation: 4 };
+        desired.apps.insert(name("shop"), Assignment { release, revision: 2, run: true });
+        let envelope = Envelope::sign(Purpose::Desired, v1::Desired::from(&desired).encode(), &[&SecretKey::from_seed(&[1; 32])]);
+        held.accept(Accepted { desired, envelope, releases: BTreeMap::new() }).expect("accept");
+        held.note(&name("shop"), Note::Try(release, 2), Duration::ZERO).expect("note");
+        held.hold(Override { app: name("shop"), service: Some(name("web")) }, true, Duration::ZERO).expect("hold");
+
+        let again = Held::load(store, &name("n1"), Duration::ZERO);
+        assert_eq!(again.holding(), held.holding());
+        assert!(again.accepted().is_some());
+    }
+
+    #[test]
+    fn the_end_of_a_stop_ends_it_for_what_it_names() {
+        let held = Held::load(Arc::new(Store::in_memory().expect("store")), &name("n1"), Duration::ZERO);
+        let over = |service: Option<&str>| Override { app: name("shop"), service: service.map(name) };
+        for stop in [over(None), over(Some("web")), over(Some("db"))] {
+            held.hold(stop, true, Duration::ZERO).expect("stop");
+        }
+        held.hold(over(Some("web")), false, Duration::ZERO).expect("start");
+        assert_eq!(held.holding().overrides, [over(Some("db"))].into(), "starting one service ends the stop of the whole app");
+        held.hold(over(None), false, Duration::ZERO).expect("start");
+        assert!(held.holding().overrides.is_empty());
+    }
+}

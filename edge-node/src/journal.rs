@@ -1,0 +1,95 @@
+//! The journal: numbered, crash-safe record of what happened on this node, for people here and at the hub.
+
+use std::sync::Arc;
+
+use shared::fault::Fault;
+use shared::id::Name;
+use shared::report::Event;
+use shared::time::UnixMillis;
+use shared::wire::v1;
+use tokio::sync::watch;
+
+use crate::store::{Store, StoreError};
+
+/// The oldest entry the hub has not confirmed, as a record.
+const CONFIRMED: &str = "journal-confirmed";
+/// Most entries in one message.
+const BATCH: usize = 32;
+
+/// The node's journal. Entries are numbered from 0 without gaps.
+pub struct Journal {
+    store: Arc<Store>,
+    next: watch::Sender<u64>,
+}
+
+impl Journal {
+    /// The journal of `store`.
+    pub fn new(store: Arc<Store>) -> Self {
+        let next = watch::channel(store.next_entry()).0;
+        Self { store, next }
+    }
+
+    /// Adds an entry. A journal that cannot be written must not stop the loop: the entry is lost and the log says so.
+    pub fn record(&self, wall: UnixMillis, app: Option<&Name>, what: Fault) {
+        tracing::info!(app = app.map(Name::as_str), code = %what.code, "{what}");
+        let entry = |number| Event { number, wall, app: app.cloned(), what: what.clone() };
+        match self.store.append(1, |_, number| v1::Event::from(&entry(number)).encode()) {
+            Ok(()) => _ = self.next.send_replace(self.store.next_entry()),
+            Err(error) => tracing::warn!(%error, "an event is lost"),
+        }
+    }
+
+    /// Up to `limit` entries from number `from` on.
+    pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
+        let rows = self.store.journal(from, limit)?;
+        Ok(rows.iter().filter_map(|(_, bytes)| v1::Event::decode(bytes).ok()?.try_into().ok()).collect())
+    }
+
+    /// The next entries the hub has not confirmed; empty when it has all.
+    pub fn unconfirmed(&self) -> Result<Vec<v1::Event>, StoreError> {
+        let rows = self.store.journal(self.confirmed(), BATCH)?;
+        Ok(rows.iter().filter_map(|(_, bytes)| v1::Event::decode(bytes).ok()).collect())
+    }
+
+    /// The oldest number the hub has not confirmed.
+    pub fn confirmed(&self) -> u64 {
+        let record = self.store.get(CONFIRMED).and_then(|bytes| <[u8; 8]>::try_from(bytes.as_slice()).ok());
+        record.map_or(0, u64::from_be_bytes)
+    }
+
+    /// The hub has all entries below `below`.
+    pub fn confirm(&self, below: u64) -> Result<(), StoreError> {
+        let below = below.min(self.store.next_entry());
+        if below <= self.confirmed() {
+            return Ok(());
+        }
+        self.store.write(vec![(CONFIRMED.to_owned(), Some(below.to_be_bytes().to_vec()))])
+    }
+
+    /// Wakes on every new entry.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.next.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::fault::node;
+
+    use super::*;
+
+    #[test]
+    fn entries_wait_until_the_hub_has_them() {
+        let store = Arc::new(Store::in_memory().expect("store"));
+        let journal = Journal::new(store.clone());
+        for _ in 0..BATCH + 1 {
+            journal.record(UnixMillis(5), None, Fault::new(&node::STATE_REPAIRED));
+        }
+        assert_eq!(journal.unconfirmed().expect("read").len(), BATCH);
+        journal.confirm(BATCH as u64).expect("confirm");
+        journal.confirm(3).expect("an old confirmation changes nothing");
+        let left: Vec<u64> = Journal::new(store).unconfirmed().expect("read").iter().map(|event| event.number).collect();
+        assert_eq!(left, [BATCH as u64]);
+        assert_eq!(journal.entries(1, 2).expect("read").iter().map(|event| event.number).collect::<Vec<_>>(), [1, 2]);
+    }
+}

@@ -1,0 +1,145 @@
+//! The loop: observe → plan → apply → report.
+//!
+//! It does nothing but loop. What to do is decided by [`shared::plan`]; here actions are started, at most one per
+//! subject, their ends are noted, and the next round is woken: by an event of the runtime, a change of what the
+//! node holds, the end of an action, a health check, an operator, or a timer the planner named. The loop never
+//! asks whether the hub is there.
+
+mod health;
+mod rounds;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::fault::{Fault, Faulty};
+use shared::id::Name;
+use shared::oci::Platform;
+use shared::report::{AppReport, Transfer};
+use shared::state::Override;
+use shared::time::Uptime;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::held::Held;
+use crate::images::ChunkSource;
+use crate::images::blobs::Blobs;
+use crate::journal::Journal;
+use crate::runtime::Runtime;
+use crate::shutdown::Shutdown;
+use rounds::Rounds;
+
+/// Even when nothing happens, the node looks at what is there this often: events are hints.
+const RESYNC: Duration = Duration::from_secs(60);
+/// After a round that failed, the next comes this much later.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Everything the loop works with.
+pub struct Parts<R, S> {
+    /// What runs containers.
+    pub runtime: Arc<R>,
+    /// Where image bytes come from.
+    pub source: Arc<S>,
+    /// Where image bytes go.
+    pub blobs: Blobs,
+    /// What the node holds.
+    pub held: Arc<Held>,
+    /// Where events are recorded.
+    pub journal: Arc<Journal>,
+    /// The node's clocks.
+    pub clock: Clock,
+    /// This machine.
+    pub platform: Platform,
+}
+
+/// What the loop says about the node after each round.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Status {
+    /// The runtime's version; empty while it does not answer.
+    pub runtime: String,
+    /// Every app.
+    pub apps: Vec<AppReport>,
+    /// Images on their way.
+    pub transfers: Vec<Transfer>,
+    /// What is wrong with the node as a whole.
+    pub faults: Vec<Fault>,
+}
+
+/// What an on-site operator wants.
+#[derive(Debug)]
+pub struct Command {
+    /// The app.
+    pub app: Name,
+    /// One service of it; all when absent.
+    pub service: Option<Name>,
+    /// What to do.
+    pub verb: Verb,
+    /// Gets the answer.
+    pub answer: oneshot::Sender<Result<(), Fault>>,
+}
+
+/// What an operator can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// End a stop.
+    Start,
+    /// Stop, and stay stopped across reboots and new releases until started again.
+    Stop,
+    /// End the processes and start them again, once.
+    Restart,
+}
+
+/// Runs until `shutdown`. Containers go on running.
+pub async fn run<R: Runtime, S: ChunkSource + 'static>(
+    parts: Parts<R, S>,
+    mut commands: mpsc::Receiver<Command>,
+    status: watch::Sender<Status>,
+    mut shutdown: Shutdown,
+) {
+    let (runtime, clock) = (parts.runtime.clone(), parts.clock);
+    let mut held = parts.held.changed();
+    let mut rounds = Rounds::new(parts, status);
+    loop {
+        let wake = rounds.round().await;
+        let at = wake.min(clock.now().uptime + RESYNC);
+        tokio::select! {
+            () = runtime.changed() => {}
+            Ok(()) = held.changed() => {}
+            () = rounds.work_ended() => {}
+            () = tokio::time::sleep_until(clock.instant(at)) => {}
+            Some(command) = commands.recv() => rounds.command(command),
+            () = shutdown.wait() => return,
+        }
+    }
+}
+
+impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
+    /// Carries out an operator's wish as a change of what the node holds; the planner does the rest.
+    fn command(&mut self, command: Command) {
+        let Command { app, service, verb, answer } = command;
+        let over = Override { app, service };
+        let now = self.now().uptime;
+        let done = match verb {
+            _ if !self.knows(&over) => Err(Fault::new(&shared::fault::node::NO_SUCH_APP)
+                .with("app", &over.app)
+                .with("service", over.service.as_ref().map_or("*", Name::as_str))),
+            Verb::Start => self.hold(over, false, now),
+            Verb::Stop => self.hold(over, true, now),
+            Verb::Restart => {
+                self.restart(&over);
+                Ok(())
+            }
+        };
+        let _ = answer.send(done); // Whoever asked may have gone.
+    }
+
+    fn hold(&mut self, over: Override, stop: bool, now: Uptime) -> Result<(), Fault> {
+        use shared::fault::node::{OPERATOR_START, OPERATOR_STOP};
+        let text = if stop { &OPERATOR_STOP } else { &OPERATOR_START };
+        let event = Fault::new(text).with("service", over.service.as_ref().map_or("*", Name::as_str));
+        let app = over.app.clone();
+        self.held().hold(over, stop, now).map_err(|error| error.fault())?;
+        self.record(Some(&app), event);
+        Ok(())
+    }
+}

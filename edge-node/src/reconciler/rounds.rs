@@ -1,0 +1,352 @@
+//! One round: take in what ended, observe, plan, start what is possible, say how things are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use shared::fault::{Fault, Faulty, node};
+use shared::health::Health;
+use shared::id::{Digest, Name};
+use shared::manifest::HealthCheck;
+use shared::plan::{Action, Note, Plan, Step, Subject, plan};
+use shared::report::{self, Transfer};
+use shared::state::{Actual, ImageState, Instance, InstanceId, Override, STABLE, Task, Trouble};
+use shared::time::{Now, Uptime, backoff};
+use tokio::sync::watch;
+
+use super::health::Checkups;
+use super::work::{Done, Work};
+use super::{Parts, RETRY, Status};
+use crate::held::{Held, Holding};
+use crate::images::ChunkSource;
+use crate::runtime::{Observed, Runtime, Seen};
+
+/// What the loop remembers from round to round. Nothing here matters after a restart of the daemon.
+pub(super) struct Rounds<R, S> {
+    parts: Parts<R, S>,
+    status: watch::Sender<Status>,
+    work: Work,
+    ended: Vec<Done>,
+    checkups: Checkups,
+    /// Images that are fetched or failed; the rest is observed.
+    images: BTreeMap<Digest, ImageState>,
+    /// Steps about a service that failed.
+    troubles: BTreeMap<(Name, Name), Trouble>,
+    /// Other subjects that failed: how often in a row, and not again before.
+    pauses: BTreeMap<Subject, (u32, Uptime)>,
+    /// Each instance's restarts in a row, and when its process last started.
+    restarts: BTreeMap<InstanceId, (u32, Uptime)>,
+    /// What ran when we last looked, to see ends.
+    tasks: BTreeMap<InstanceId, Task>,
+    /// Something ended since the disk was last tidied.
+    untidy: bool,
+}
+
+impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
+    pub fn new(parts: Parts<R, S>, status: watch::Sender<Status>) -> Self {
+        Self {
+            parts,
+            status,
+            work: Work::default(),
+            ended: Vec::new(),
+            checkups: Checkups::default(),
+            images: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            pauses: BTreeMap::new(),
+            restarts: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            untidy: true,
+        }
+    }
+
+    /// Waits until an action or a health check ended.
+    pub async fn work_ended(&mut self) {
+        tokio::select! {
+            done = self.work.ended() => self.ended.push(done),
+            () = self.checkups.answered() => {}
+        }
+    }
+
+    /// One round; answers when the next is due although nothing happens.
+    pub async fn round(&mut self) -> Uptime {
+        let now = self.now();
+        for done in std::mem::take(&mut self.ended) {
+            self.take(done, now.uptime);
+        }
+        match self.parts.runtime.observe().await {
+            Ok(observed) => self.proceed(observed, now),
+            Err(error) => {
+                self.say(|status| {
+                    status.runtime.clear();
+                    status.faults = vec![error.fault()];
+                });
+                now.uptime + RETRY
+            }
+        }
+    }
+
+    fn proceed(&mut self, observed: Observed, now: Now) -> Uptime {
+        let holding = self.parts.held.holding();
+        let (version, layers) = (observed.version.clone(), observed.layers.clone());
+        let actual = self.actual(&holding, observed);
+        self.notice_ends(&actual, now);
+        let plan = plan(&holding.desired, &actual, now);
+        let mut wake = plan.wake_at;
+        let mut failed = self.start_all(&plan, &layers, now);
+        failed |= self.tidy(&plan, &holding, &actual);
+        for due in
+            [self.check_all(&actual), failed.then(|| now.uptime + RETRY), self.next_pause(now.uptime)].into_iter().flatten()
+        {
+            wake = Some(wake.map_or(due, |at| at.min(due)));
+        }
+        let transfers =
+            self.work.fetching().map(|(image, progress)| Transfer { image, done: progress.done, total: progress.total });
+        let transfers: Vec<Transfer> = transfers.collect();
+        let apps = report::apps(&holding.desired, &actual, now);
+        self.say(|status| *status = Status { runtime: version, apps, transfers, faults: Vec::new() });
+        wake.unwrap_or(Uptime::MAX)
+    }
+
+    /// What is observed, with what the loop remembers.
+    fn actual(&mut self, holding: &Holding, observed: Observed) -> Actual {
+        self.images.retain(|image, _| !observed.images.contains(image));
+        let mut images = self.images.clone();
+        images.extend(self.work.fetching().map(|(image, _)| (image, ImageState::Fetching)));
+        images.extend(observed.images.iter().map(|image| (*image, ImageState::Ready)));
+        let mut instances = BTreeMap::new();
+        for (id, seen) in observed.instances {
+            let instance = self.instance(holding, &id, seen);
+            instances.insert(id, instance);
+        }
+        self.restarts.retain(|id, _| instances.contains_key(id));
+        self.checkups.retain(|id| instances.contains_key(id));
+        Actual {
+            platform: self.parts.platform.clone(),
+            releases: holding.releases.clone(),
+            images,
+            instances,
+            memory: holding.memory.clone(),
+            overrides: holding.overrides.clone(),
+            troubles: self.troubles.clone(),
+        }
+    }
+
+    fn instance(&mut self, holding: &Holding, id: &InstanceId, seen: Seen) -> Instance {
+        let Seen { app, service, release, hash, task, address } = seen;
+        let (count, since) = self.restarts.entry(id.clone()).or_default();
+        let mut health = Health::Unchecked;
+        match &task {
+            Task::Running { since: started, .. } => {
+                *since = *started;
+                if check(holding, release, &service).is_some() {
+                    health = self.checkups.health(id, *started);
+                }
+            }
+            Task::Exited(exit) if exit.at.saturating_sub(*since) >= STABLE => *count = 0,
+            Task::Exited(_) | Task::Absent => {}
+        }
+        Instance { app, service, release, hash, task, health, restarts: *count, address }
+    }
+
+    /// Records processes that ended by themselves since the last look.
+    fn notice_ends(&mut self, actual: &Actual, now: Now) {
+        let tasks = actual.instances.iter().map(|(id, instance)| (id.clone(), instance.task.clone())).collect();
+        let before = std::mem::replace(&mut self.tasks, tasks);
+        for (id, instance) in &actual.instances {
+            let Task::Exited(exit) = &instance.task else { continue };
+            let by_us = self.work.is_busy(&Subject::Instance(id.clone()));
+            if !by_us && before.get(id).is_some_and(Task::is_running) {
+                let text = if exit.oom { &node::EVENT_OUT_OF_MEMORY } else { &node::EVENT_EXIT };
+                let event = Fault::new(text).with("service", &instance.service).with("code", exit.code);
+                self.parts.journal.record(now.wall, Some(&instance.app), event);
+            }
+        }
+    }
+
+    /// Starts every action whose subject is free. True when something could not be remembered.
+    fn start_all(&mut self, plan: &Plan, layers: &BTreeSet<Digest>, now: Now) -> bool {
+        let mut failed = false;
+        for action in &plan.actions {
+            let subject = action.subject();
+            if self.work.is_busy(&subject) || self.pauses.get(&subject).is_some_and(|(_, until)| *until > now.uptime) {
+                continue;
+            }
+            match action {
+                Action::Fetch(image) => {
+                    let Parts { source, blobs, .. } = &self.parts;
+                    self.work.fetch(subject, source.clone(), blobs.clone(), image.clone(), layers.clone());
+                }
+                Action::Do(step) => self.work.step(subject, self.parts.runtime.clone(), step.clone()),
+                Action::Note(app, note) => failed |= !self.note(app, note, now),
+            }
+        }
+        failed
+    }
+
+    fn note(&mut self, app: &Name, note: &Note, now: Now) -> bool {
+        if let Err(error) = self.parts.held.note(app, note.clone(), now.uptime) {
+            tracing::warn!(%error, %app, "could not be remembered; trying again");
+            return false;
+        }
+        let event = match note {
+            Note::Try(release, _) => Fault::new(&node::EVENT_TRY).with("release", release.short()),
+            Note::Keep(release) => Fault::new(&node::EVENT_KEEP).with("release", release.short()),
+            Note::Undo(release, _, fault) => Fault::new(&node::EVENT_UNDO).with("release", release.short()).with("cause", fault),
+            Note::Finish(service, _) => Fault::new(&node::EVENT_FINISH).with("service", service),
+            Note::Forget => Fault::new(&node::EVENT_GONE),
+        };
+        self.parts.journal.record(now.wall, Some(app), event);
+        true
+    }
+
+    /// When nothing is left to do, forgets releases and bytes that nothing needs. True when it must be tried again.
+    fn tidy(&mut self, plan: &Plan, holding: &Holding, actual: &Actual) -> bool {
+        let wanted = plan.actions.iter().filter_map(|action| match action {
+            Action::Fetch(image) => Some(image.id()),
+            Action::Do(_) | Action::Note(..) => None,
+        });
+        let images =
+            holding.releases.values().flat_map(|release| release.images.values().flatten()).map(shared::release::Image::id);
+        self.work.keep_fetching(&wanted.chain(images).collect());
+        if !self.untidy || !plan.actions.is_empty() || !self.work.is_idle() {
+            return false;
+        }
+        let used = actual.instances.values().map(|instance| instance.release).collect();
+        let pruned = self.parts.held.prune(&used);
+        let swept = self.parts.blobs.sweep(&BTreeSet::new());
+        if let Err(error) = &pruned {
+            tracing::warn!(%error, "releases that nothing needs stay for now");
+        }
+        if let Err(error) = &swept {
+            tracing::warn!(%error, "bytes that nothing needs stay for now");
+        }
+        self.untidy = pruned.is_err() || swept.is_err();
+        self.untidy
+    }
+
+    /// Asks every running service whose check is due; answers when the next will be.
+    fn check_all(&mut self, actual: &Actual) -> Option<Uptime> {
+        let mut next = None;
+        for (id, instance) in actual.instances.iter().filter(|(_, instance)| instance.task.is_running()) {
+            let definition = actual.releases.get(&instance.release).and_then(|r| r.manifest.spec.services.get(&instance.service));
+            let Some(check) = definition.and_then(|definition| definition.healthcheck.as_ref()) else { continue };
+            let due = self.checkups.ask(&self.parts.runtime, self.parts.clock, id, check);
+            next = [next, due].into_iter().flatten().min();
+        }
+        next
+    }
+
+    fn next_pause(&mut self, now: Uptime) -> Option<Uptime> {
+        self.pauses.values().map(|(_, until)| *until).filter(|until| *until > now).min()
+    }
+
+    /// Takes in how an action ended.
+    fn take(&mut self, done: Done, now: Uptime) {
+        self.untidy = true;
+        match done {
+            Done::Step(step, Ok(())) => self.succeeded(&step),
+            Done::Step(step, Err(error)) => self.failed(&step, error.fault(), now),
+            Done::Fetch(image, Ok(())) => drop(self.images.insert(image, ImageState::Fetched)),
+            Done::Fetch(image, Err(fault)) => self.image_failed(image, fault, now),
+            Done::Lost => {}
+        }
+    }
+
+    fn succeeded(&mut self, step: &Step) {
+        self.pauses.remove(&Action::Do(step.clone()).subject());
+        match step {
+            Step::Unpack(image) => {
+                self.images.remove(&image.id());
+                let event = Fault::new(&node::EVENT_IMAGE_READY).with("image", image.id().short());
+                self.parts.journal.record(self.now().wall, None, event);
+            }
+            Step::DropImage(image) => drop(self.images.remove(image)),
+            Step::Create(spec) => drop(self.troubles.remove(&(spec.app.clone(), spec.service.clone()))),
+            Step::Start(id, spec) => {
+                self.troubles.remove(&(spec.app.clone(), spec.service.clone()));
+                if matches!(self.tasks.get(id), Some(Task::Exited(_))) {
+                    let (count, _) = self.restarts.entry(id.clone()).or_default();
+                    *count = count.saturating_add(1);
+                }
+            }
+            Step::Stop(_) | Step::Remove(_) => {}
+        }
+    }
+
+    fn failed(&mut self, step: &Step, fault: Fault, at: Uptime) {
+        tracing::warn!(%fault, "a step failed");
+        match step {
+            Step::Unpack(image) => self.image_failed(image.id(), fault, at),
+            Step::Create(spec) | Step::Start(_, spec) => {
+                let key = (spec.app.clone(), spec.service.clone());
+                let failures = self.troubles.get(&key).map_or(0, |trouble| trouble.failures);
+                if failures == 0 {
+                    self.record(Some(&spec.app), fault.clone());
+                }
+                self.troubles.insert(key, Trouble { failures: failures.saturating_add(1), at, fault });
+            }
+            Step::Stop(_) | Step::Remove(_) | Step::DropImage(_) => {
+                let (count, until) = self.pauses.entry(Action::Do(step.clone()).subject()).or_default();
+                *count = count.saturating_add(1);
+                *until = at + backoff(*count);
+            }
+        }
+    }
+
+    fn image_failed(&mut self, image: Digest, fault: Fault, at: Uptime) {
+        let failures = match self.images.get(&image) {
+            Some(ImageState::Failed(trouble)) => trouble.failures,
+            Some(ImageState::Fetching | ImageState::Fetched | ImageState::Ready) | None => 0,
+        };
+        if failures == 0 {
+            self.record(None, fault.clone());
+        }
+        self.images.insert(image, ImageState::Failed(Trouble { failures: failures.saturating_add(1), at, fault }));
+    }
+
+    /// Ends the processes that `over` names; the planner starts them again.
+    pub fn restart(&mut self, over: &Override) {
+        let running = self.parts.held.holding();
+        let reports = self.status.borrow().apps.clone();
+        let services = reports.iter().filter(|report| report.app == over.app && running.desired.apps.contains_key(&report.app));
+        for service in services.flat_map(|report| &report.services) {
+            let named = over.service.as_ref().is_none_or(|name| *name == service.service);
+            let Some(id) = InstanceId::parse(&service.instance).filter(|_| named && service.pid != 0) else { continue };
+            let subject = Subject::Instance(id.clone());
+            if !self.work.is_busy(&subject) {
+                self.work.step(subject, self.parts.runtime.clone(), Step::Stop(id));
+            }
+        }
+    }
+
+    /// Whether the node has the app, and the service if one is named.
+    pub fn knows(&self, over: &Override) -> bool {
+        let status = self.status.borrow();
+        let report = status.apps.iter().find(|report| report.app == over.app);
+        report.is_some_and(|report| over.service.as_ref().is_none_or(|name| report.services.iter().any(|s| s.service == *name)))
+    }
+
+    pub fn now(&self) -> Now {
+        self.parts.clock.now()
+    }
+
+    pub fn held(&self) -> &Arc<Held> {
+        &self.parts.held
+    }
+
+    pub fn record(&self, app: Option<&Name>, what: Fault) {
+        self.parts.journal.record(self.now().wall, app, what);
+    }
+
+    fn say(&self, change: impl FnOnce(&mut Status)) {
+        self.status.send_if_modified(|status| {
+            let before = status.clone();
+            change(status);
+            *status != before
+        });
+    }
+}
+
+/// The health check of a service of a release the node holds.
+fn check<'a>(holding: &'a Holding, release: Digest, service: &Name) -> Option<&'a HealthCheck> {
+    holding.releases.get(&release)?.manifest.spec.services.get(service)?.healthcheck.as_ref()
+}

@@ -1,0 +1,137 @@
+//! Actions under way: at most one per subject, a bounded number at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+
+use shared::fault::{Fault, Faulty};
+use shared::id::Digest;
+use shared::plan::{Step, Subject};
+use shared::release::Image;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::images::blobs::Blobs;
+use crate::images::fetch::fetch;
+use crate::images::{ChunkSource, Progress};
+use crate::runtime::{Runtime, RuntimeError};
+
+/// Steps of the runtime at once: a start is mostly waiting for runc, and a node has few cores.
+const STEPS: usize = 4;
+
+/// How an action ended.
+#[derive(Debug)]
+pub enum Done {
+    /// A step of the runtime.
+    Step(Step, Result<(), RuntimeError>),
+    /// A fetch.
+    Fetch(Digest, Result<(), Fault>),
+    /// It panicked: a bug. Its subject is free again, and the planner will ask for it again.
+    Lost,
+}
+
+/// The actions under way.
+pub struct Work {
+    running: JoinSet<(Subject, Done)>,
+    subjects: BTreeMap<Subject, AbortHandle>,
+    steps: Arc<Semaphore>,
+    fetches: Arc<Semaphore>,
+    progress: BTreeMap<Digest, watch::Receiver<Progress>>,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            running: JoinSet::new(),
+            subjects: BTreeMap::new(),
+            steps: Arc::new(Semaphore::new(STEPS)),
+            fetches: Arc::new(Semaphore::new(1)),
+            progress: BTreeMap::new(),
+        }
+    }
+}
+
+impl Work {
+    /// Whether an action about `subject` is under way.
+    pub fn is_busy(&self, subject: &Subject) -> bool {
+        self.subjects.contains_key(subject)
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.subjects.is_empty()
+    }
+
+    /// Images that are being fetched, with their progress.
+    pub fn fetching(&self) -> impl Iterator<Item = (Digest, Progress)> {
+        self.progress.iter().map(|(image, progress)| (*image, *progress.borrow()))
+    }
+
+    /// Starts a step of the runtime.
+    pub fn step<R: Runtime>(&mut self, subject: Subject, runtime: Arc<R>, step: Step) {
+        let permit = self.steps.clone().acquire_owned();
+        self.spawn(subject, async move {
+            let _permit = permit.await;
+            let done = runtime.apply(&step).await;
+            Done::Step(step, done)
+        });
+    }
+
+    /// Starts to fetch an image. Fetches run one after the other: the link is the bottleneck.
+    pub fn fetch<S: ChunkSource + 'static>(
+        &mut self,
+        subject: Subject,
+        source: Arc<S>,
+        blobs: Blobs,
+        image: Image,
+        present: BTreeSet<Digest>,
+    ) {
+        let (tell, progress) = watch::channel(Progress::default());
+        self.progress.insert(image.id(), progress);
+        let permit = self.fetches.clone().acquire_owned();
+        self.spawn(subject, async move {
+            let _permit = permit.await;
+            let done = fetch(&*source, &blobs, &image, &present, &tell).await;
+            Done::Fetch(image.id(), done.map_err(|error| error.fault()))
+        });
+    }
+
+    /// Gives up fetching images that are no longer in `wanted`. What arrived stays on disk until it is swept.
+    pub fn keep_fetching(&mut self, wanted: &BTreeSet<Digest>) {
+        let unwanted: Vec<Digest> = self.progress.keys().filter(|image| !wanted.contains(*image)).copied().collect();
+        for image in unwanted {
+            self.progress.remove(&image);
+            if let Some(task) = self.subjects.remove(&Subject::Image(image)) {
+                task.abort();
+            }
+        }
+    }
+
+    /// The next action that ended; waits for ever when none is under way. Loses nothing when dropped.
+    pub async fn ended(&mut self) -> Done {
+        loop {
+            match self.running.join_next().await {
+                Some(Ok((subject, done))) => {
+                    self.subjects.remove(&subject);
+                    if let Done::Fetch(image, _) = &done {
+                        self.progress.remove(image);
+                    }
+                    return done;
+                }
+                Some(Err(error)) if error.is_cancelled() => {}
+                Some(Err(error)) => {
+                    tracing::error!(%error, "an action ended badly");
+                    self.subjects.retain(|_, task| !task.is_finished());
+                    return Done::Lost;
+                }
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn spawn(&mut self, subject: Subject, action: impl Future<Output = Done> + Send + 'static) {
+        let about = subject.clone();
+        let task = self.running.spawn(async move { (about, action.await) });
+        self.subjects.insert(subject, task);
+    }
+}

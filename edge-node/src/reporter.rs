@@ -1,0 +1,131 @@
+//! The report: what the node says about itself, whole, after every round that changed something.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shared::fault::Fault;
+use shared::oci::Platform;
+use shared::report::{Facts, Report};
+use shared::time::UnixMillis;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::held::Held;
+use crate::reconciler::Status;
+
+/// Makes reports.
+pub struct Reporter {
+    clock: Clock,
+    held: Arc<Held>,
+    status: watch::Receiver<Status>,
+    machine: Machine,
+    /// What is wrong with the node that no round can see: a refused state, a repaired store.
+    faults: Mutex<Vec<Fault>>,
+    sequence: std::sync::atomic::AtomicU64,
+}
+
+/// What a node is and does not change while it runs.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Its kind.
+    pub platform: Platform,
+    /// Differs after every boot.
+    pub boot: String,
+    /// Processors.
+    pub cpus: u32,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Where images and volumes live.
+    pub state: PathBuf,
+}
+
+/// Most faults of the node as a whole; the oldest go first.
+const FAULTS_MAX: usize = 8;
+
+impl Reporter {
+    /// A reporter of what `held` and `status` say.
+    pub fn new(clock: Clock, held: Arc<Held>, status: watch::Receiver<Status>, machine: Machine, faults: Vec<Fault>) -> Self {
+        Self { clock, held, status, machine, faults: Mutex::new(faults), sequence: 1.into() }
+    }
+
+    /// A report of this moment.
+    pub fn report(&self) -> Report {
+        let (now, status) = (self.clock.now(), self.status.borrow().clone());
+        let mut faults = self.lock().clone();
+        faults.extend(status.faults);
+        Report {
+            sequence: self.sequence.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            wall: now.wall,
+            uptime_ms: u64::try_from(now.uptime.as_millis()).unwrap_or(u64::MAX),
+            accepted: self.held.accepted().map(|(stamp, _)| stamp).unwrap_or_default(),
+            facts: Facts {
+                version: env!("CARGO_PKG_VERSION").into(),
+                runtime: status.runtime,
+                platform: self.machine.platform.clone(),
+                boot: self.machine.boot.clone(),
+                cpus: self.machine.cpus,
+                memory: self.machine.memory,
+                disk_free: free(&self.machine),
+            },
+            apps: status.apps,
+            transfers: status.transfers,
+            faults,
+        }
+    }
+
+    /// Names something that is wrong with the node until [`clear`](Self::clear) is called with its code's area.
+    pub fn blame(&self, fault: Fault) {
+        let mut faults = self.lock();
+        faults.retain(|other| other.code != fault.code);
+        faults.push(fault);
+        let surplus = faults.len().saturating_sub(FAULTS_MAX);
+        faults.drain(..surplus);
+    }
+
+    /// Forgets faults whose code begins with `area`.
+    pub fn clear(&self, area: &str) {
+        self.lock().retain(|fault| !fault.code.starts_with(area));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Fault>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether two reports say the same, but for what changes by itself.
+pub fn says_the_same(a: &Report, b: &Report) -> bool {
+    let still = |report: &Report| Report {
+        sequence: 0,
+        wall: UnixMillis(0),
+        uptime_ms: 0,
+        facts: Facts { disk_free: 0, ..report.facts.clone() },
+        ..report.clone()
+    };
+    still(a) == still(b)
+}
+
+impl Machine {
+    /// This machine, with its state below `state`.
+    pub fn this(state: PathBuf) -> Self {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        let info = rustix::system::sysinfo();
+        let memory = u64::from(info.mem_unit).saturating_mul(info.totalram as u64);
+        let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX));
+        Self { platform: platform(), boot, cpus, memory, state }
+    }
+}
+
+/// The machine's platform in Go's names.
+pub fn platform() -> Platform {
+    let (architecture, variant) = match std::env::consts::ARCH {
+        "x86_64" => ("amd64", ""),
+        "aarch64" => ("arm64", ""),
+        "arm" => ("arm", "v7"),
+        other => (other, ""),
+    };
+    Platform { os: "linux".into(), architecture: architecture.into(), variant: variant.into() }
+}
+
+fn free(machine: &Machine) -> u64 {
+    rustix::fs::statvfs(&machine.state).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}

@@ -1,0 +1,185 @@
+//! Snapshots: directories that containerd's snapshotter stacks. Committed ones are layers, named by chain id; active
+//! ones belong to a container or to a layer being unpacked.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
+use containerd_client::services::v1::snapshots::{
+    CommitSnapshotRequest, ListSnapshotsRequest, MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
+    StatSnapshotRequest, ViewSnapshotRequest,
+};
+use containerd_client::tonic::transport::Channel;
+use containerd_client::types::Mount;
+use shared::id::Digest;
+
+use super::client::{Client, exists, failed, missing};
+use crate::images::extract::Target;
+use crate::runtime::RuntimeError;
+
+/// More snapshots than this are not a node's.
+const SNAPSHOTS_MAX: usize = 100_000;
+
+/// The snapshots of one snapshotter, as one client sees them. Cheap to make.
+pub struct Snapshots<'a> {
+    client: &'a Client,
+    snapshotter: &'a str,
+}
+
+impl<'a> Snapshots<'a> {
+    /// The snapshots of `snapshotter`; what is made is held by the client's lease.
+    pub const fn new(client: &'a Client, snapshotter: &'a str) -> Self {
+        Self { client, snapshotter }
+    }
+
+    fn service(&self) -> SnapshotsClient<Channel> {
+        SnapshotsClient::new(self.client.channel())
+    }
+
+    /// A writable directory on top of `parent` (empty: on top of nothing).
+    pub async fn prepare(&self, key: &str, parent: &str) -> Result<Vec<Mount>, RuntimeError> {
+        let request = PrepareSnapshotRequest {
+            snapshotter: self.snapshotter.into(),
+            key: key.into(),
+            parent: parent.into(),
+            ..Default::default()
+        };
+        let prepared = self.service().prepare(self.client.request(request)).await;
+        Ok(prepared.map_err(failed("preparing a snapshot"))?.into_inner().mounts)
+    }
+
+    /// A read-only view of `parent`.
+    pub async fn view(&self, key: &str, parent: &str) -> Result<Vec<Mount>, RuntimeError> {
+        let request = ViewSnapshotRequest {
+            snapshotter: self.snapshotter.into(),
+            key: key.into(),
+            parent: parent.into(),
+            ..Default::default()
+        };
+        let viewed = self.service().view(self.client.request(request)).await;
+        Ok(viewed.map_err(failed("viewing a snapshot"))?.into_inner().mounts)
+    }
+
+    /// The mounts of an active snapshot.
+    pub async fn mounts(&self, key: &str) -> Result<Vec<Mount>, RuntimeError> {
+        let request = MountsRequest { snapshotter: self.snapshotter.into(), key: key.into() };
+        let mounts = self.service().mounts(self.client.request(request)).await;
+        Ok(mounts.map_err(failed("reading a snapshot"))?.into_inner().mounts)
+    }
+
+    /// Makes the active snapshot `key` the layer `name`. False when that layer is there already; `key` then stays.
+    pub async fn commit(&self, key: &str, name: &str) -> Result<bool, RuntimeError> {
+        let request = CommitSnapshotRequest {
+            snapshotter: self.snapshotter.into(),
+            name: name.into(),
+            key: key.into(),
+            ..Default::default()
+        };
+        match self.service().commit(self.client.request(request)).await {
+            Ok(_) => Ok(true),
+            Err(status) if exists(&status) => Ok(false),
+            Err(status) => Err(failed("committing a snapshot")(status)),
+        }
+    }
+
+    /// Removes a snapshot; one that is not there is no error.
+    pub async fn remove(&self, key: &str) -> Result<(), RuntimeError> {
+        let request = RemoveSnapshotRequest { snapshotter: self.snapshotter.into(), key: key.into() };
+        match self.service().remove(self.client.request(request)).await {
+            Err(status) if !missing(&status) => Err(failed("removing a snapshot")(status)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is a snapshot of this name.
+    pub async fn has(&self, name: &str) -> Result<bool, RuntimeError> {
+        let request = StatSnapshotRequest { snapshotter: self.snapshotter.into(), key: name.into() };
+        match self.service().stat(self.client.request(request)).await {
+            Ok(_) => Ok(true),
+            Err(status) if missing(&status) => Ok(false),
+            Err(status) => Err(failed("reading a snapshot")(status)),
+        }
+    }
+
+    /// The chain ids of all layers.
+    pub async fn layers(&self) -> Result<BTreeSet<Digest>, RuntimeError> {
+        let filters = vec!["kind==committed".to_owned()];
+        let request = ListSnapshotsRequest { snapshotter: self.snapshotter.into(), filters };
+        let listed = self.service().list(self.client.request(request)).await;
+        let mut pages = listed.map_err(failed("listing snapshots"))?.into_inner();
+        let (mut layers, mut seen) = (BTreeSet::new(), 0);
+        while let Some(page) = pages.message().await.map_err(failed("listing snapshots"))? {
+            seen += page.info.len();
+            if seen > SNAPSHOTS_MAX {
+                return Err(RuntimeError::Failed { doing: "listing snapshots", cause: format!("more than {SNAPSHOTS_MAX}") });
+            }
+            layers.extend(page.info.iter().filter_map(|info| info.name.parse::<Digest>().ok()));
+        }
+        Ok(layers)
+    }
+}
+
+/// The directories behind the mounts of an active snapshot, when they can be seen: a bind mount is the `lowest` layer's
+/// own directory, an overlay names all of them. `None` for block devices, for copies of the layers below (a bind mount
+/// above the lowest layer: the `native` snapshotter) and for everything else.
+pub fn target(mounts: &[Mount], lowest: bool) -> Option<Target> {
+    let [mount] = mounts else { return None };
+    match mount.r#type.as_str() {
+        "bind" | "rbind" if lowest => Some(Target { upper: mount.source.clone().into(), below: Vec::new() }),
+        "overlay" => Some(Target { upper: option(mount, "upperdir")?.into(), below: lower(option(mount, "lowerdir")?)? }),
+        _ => None,
+    }
+}
+
+/// Some directory on the file system of a snapshot, active or viewed.
+pub fn place(mounts: &[Mount]) -> Option<PathBuf> {
+    let mount = mounts.first()?;
+    match mount.r#type.as_str() {
+        "bind" | "rbind" => Some(mount.source.clone().into()),
+        "overlay" => lower(option(mount, "lowerdir")?)?.into_iter().next(),
+        _ => None,
+    }
+}
+
+fn option<'a>(mount: &'a Mount, key: &str) -> Option<&'a str> {
+    mount.options.iter().find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// overlayfs' list of directories, topmost first. One whose path holds an escaped colon is not ours to guess.
+fn lower(list: &str) -> Option<Vec<PathBuf>> {
+    (!list.contains('\\')).then(|| list.split(':').map(PathBuf::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(kind: &str, source: &str, options: &[&str]) -> Mount {
+        let options = options.iter().map(ToString::to_string).collect();
+        Mount { r#type: kind.into(), source: source.into(), options, ..Default::default() }
+    }
+
+    #[test]
+    fn directories_are_read_from_mounts() {
+        let bind = mount("bind", "/s/1/fs", &["rw", "rbind"]);
+        let overlay =
+            mount("overlay", "overlay", &["index=off", "workdir=/s/3/work", "upperdir=/s/3/fs", "lowerdir=/s/2/fs:/s/1/fs"]);
+        let view = mount("overlay", "overlay", &["lowerdir=/s/2/fs:/s/1/fs"]);
+        let block = mount("ext4", "/dev/mapper/x", &[]);
+        let below_all = Target { upper: "/s/1/fs".into(), below: vec![] };
+        let upper = Target { upper: "/s/3/fs".into(), below: vec!["/s/2/fs".into(), "/s/1/fs".into()] };
+        for (mounts, lowest, expected) in [
+            (vec![bind.clone()], true, Some(below_all)),
+            (vec![bind.clone()], false, None),
+            (vec![overlay.clone()], false, Some(upper)),
+            (vec![view.clone()], false, None),
+            (vec![block.clone()], true, None),
+            (vec![bind, overlay], false, None),
+            (vec![], true, None),
+        ] {
+            assert_eq!(target(&mounts, lowest), expected, "{mounts:?}");
+        }
+        assert_eq!(place(&[view]), Some("/s/2/fs".into()));
+        assert_eq!(place(&[block]), None);
+    }
+}

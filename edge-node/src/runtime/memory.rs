@@ -1,0 +1,186 @@
+//! Containers in memory: the runtime of the simulation and of `--runtime memory`.
+//!
+//! It keeps every promise of the port (a container survives the daemon, a reboot ends its process, an image
+//! must be ready before it starts) and runs nothing. What a service's process does is read from its environment:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `SIM_EXIT` | the process ends with this code |
+//! | `SIM_AFTER` | so many seconds after its start; default 0 |
+//! | `SIM_HEALTH` | `never`: its health check always fails |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use shared::id::Digest;
+use shared::manifest::Probe;
+use shared::oci::chain_ids;
+use shared::plan::Step;
+use shared::release::InstanceSpec;
+use shared::state::{Exit, InstanceId, Task};
+use shared::time::Uptime;
+use tokio::sync::Notify;
+
+use super::{Observed, ProbeFailure, Runtime, RuntimeError, Seen};
+use crate::clock::Clock;
+
+/// The containers of one machine. Cheap to clone; outlives the daemon that uses it.
+#[derive(Clone)]
+pub struct Memory {
+    machine: Arc<Mutex<Machine>>,
+    changed: Arc<Notify>,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct Machine {
+    containers: BTreeMap<InstanceId, Container>,
+    images: BTreeSet<Digest>,
+    layers: BTreeSet<Digest>,
+    made: u64,
+    starts: u64,
+    down: bool,
+}
+
+struct Container {
+    spec: InstanceSpec,
+    task: Task,
+    sick: bool,
+}
+
+impl Memory {
+    /// An empty machine.
+    pub fn new(clock: Clock) -> Self {
+        Self { machine: Arc::default(), changed: Arc::default(), clock }
+    }
+
+    /// The same machine after a power cut: containers and images are there, processes are not. `clock` starts anew.
+    pub fn reboot(&self, clock: Clock) -> Self {
+        for container in self.lock().containers.values_mut() {
+            container.task = Task::Absent;
+        }
+        Self { machine: self.machine.clone(), changed: Arc::default(), clock }
+    }
+
+    /// The runtime stops answering, or answers again. Containers run on.
+    pub fn set_down(&self, down: bool) {
+        self.lock().down = down;
+        self.changed.notify_one();
+    }
+
+    /// Ends the process of the nth running container, as a crash would.
+    pub fn crash(&self, nth: usize, code: u32) {
+        let at = self.clock.now().uptime;
+        if let Some(container) = self.lock().containers.values_mut().filter(|c| c.task.is_running()).nth(nth) {
+            container.task = Task::Exited(Exit { code, oom: false, at });
+        }
+        self.changed.notify_one();
+    }
+
+    /// Process starts so far: whoever compares two moments knows whether anything was restarted.
+    pub fn starts(&self) -> u64 {
+        self.lock().starts
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, machine: &mut Machine, id: &InstanceId) {
+        let since = self.clock.now().uptime;
+        machine.starts += 1;
+        let pid = u32::try_from(machine.starts).unwrap_or(u32::MAX);
+        let Some(container) = machine.containers.get_mut(id) else { return };
+        container.task = Task::Running { pid, since };
+        let (Some(code), after) = (number(&container.spec, "SIM_EXIT"), number(&container.spec, "SIM_AFTER").unwrap_or(0)) else {
+            return;
+        };
+        let (this, id, at) = (self.clone(), id.clone(), since + Duration::from_secs(u64::from(after)));
+        tokio::spawn(async move {
+            tokio::time::sleep_until(this.clock.instant(at)).await;
+            this.end(&id, pid, code, at);
+        });
+    }
+
+    fn end(&self, id: &InstanceId, pid: u32, code: u32, at: Uptime) {
+        if let Some(container) = self.lock().containers.get_mut(id)
+            && matches!(container.task, Task::Running { pid: now, .. } if now == pid)
+        {
+            container.task = Task::Exited(Exit { code, oom: false, at });
+        }
+        self.changed.notify_one();
+    }
+}
+
+fn number(spec: &InstanceSpec, variable: &str) -> Option<u32> {
+    spec.definition.environment.get(variable)?.parse().ok()
+}
+
+impl Runtime for Memory {
+    async fn observe(&self) -> Result<Observed, RuntimeError> {
+        let machine = self.lock();
+        if machine.down {
+            return Err(RuntimeError::Unreachable("switched off".into()));
+        }
+        let seen = |container: &Container| Seen {
+            app: container.spec.app.clone(),
+            service: container.spec.service.clone(),
+            release: container.spec.release,
+            hash: container.spec.hash,
+            task: container.task.clone(),
+            address: None,
+        };
+        Ok(Observed {
+            version: "memory".into(),
+            instances: machine.containers.iter().map(|(id, container)| (id.clone(), seen(container))).collect(),
+            images: machine.images.clone(),
+            layers: machine.layers.clone(),
+        })
+    }
+
+    async fn apply(&self, step: &Step) -> Result<(), RuntimeError> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut machine = self.lock();
+        if machine.down {
+            return Err(RuntimeError::Unreachable("switched off".into()));
+        }
+        match step {
+            Step::Unpack(image) => {
+                machine.layers.extend(chain_ids(&image.diff_ids()));
+                machine.images.insert(image.id());
+            }
+            Step::DropImage(id) => _ = machine.images.remove(id),
+            Step::Create(spec) => {
+                if !machine.images.contains(&spec.image.id()) {
+                    return Err(RuntimeError::Failed { doing: "creating a container", cause: "its image is not there".into() });
+                }
+                machine.made += 1;
+                let id = InstanceId::new(&spec.app, &spec.service, machine.made);
+                let sick = spec.definition.environment.get("SIM_HEALTH").is_some_and(|health| health == "never");
+                machine.containers.insert(id.clone(), Container { spec: (**spec).clone(), task: Task::Absent, sick });
+                self.begin(&mut machine, &id);
+            }
+            Step::Start(id, _) => self.begin(&mut machine, id),
+            Step::Stop(id) => {
+                if let Some(container) = machine.containers.get_mut(id) {
+                    container.task = Task::Absent;
+                }
+            }
+            Step::Remove(id) => _ = machine.containers.remove(id),
+        }
+        Ok(())
+    }
+
+    async fn probe(&self, instance: &InstanceId, _probe: &Probe, _limit: Duration) -> Result<(), ProbeFailure> {
+        match self.lock().containers.get(instance) {
+            Some(container) if container.task.is_running() && !container.sick => Ok(()),
+            Some(_) => Err(ProbeFailure("sick".into())),
+            None => Err(ProbeFailure("gone".into())),
+        }
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
