@@ -50,7 +50,9 @@ fn spoken(command: Command, path: &str, lang: Lang) -> Command {
     let command = command.mut_args(|arg| {
         let heading = if arg.is_positional() { say("Arguments", "参数") } else { say("Options", "选项") };
         let text = chinese(&format!("{path}.{}", arg.get_id())).filter(|_| lang == Lang::Zh);
-        let arg = arg.help_heading(heading).hide_possible_values(true).hide_default_value(true).hide_env(true);
+        let takes_values = arg.get_action().takes_values();
+        let arg =
+            arg.help_heading(heading).hide_possible_values(takes_values).hide_default_value(takes_values).hide_env(takes_values);
         match text {
             Some(text) => arg.help(text),
             None => arg,
