@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
         let config = site.dir.join("config");
         say(&format!("\n  the app      http://127.0.0.1:{}/", site.page));
         say(&format!("  the hub      XDG_CONFIG_HOME={} hubctl get nodes", config.display()));
-        say(&format!("  the node     edge-node ps --config {}", site.dir.join("node.toml").display()));
+        say(&format!("  the node     edge-node ps --socket {}", site.dir.join("run/node.sock").display()));
         say("\nIt stays up until Ctrl-C.");
         drop(tokio::signal::ctrl_c().await);
     }

@@ -65,6 +65,29 @@ impl Site {
         wait_for("the hub's API", Duration::from_secs(20), async || TcpStream::connect(address).await.ok().map(drop)).await
     }
 
+    /// Logs in as the hub says it at its first start.
+    pub async fn login(&self) -> Result<(), Failure> {
+        let said = wait_for("the hub's first words", Duration::from_secs(5), async || {
+            let log = std::fs::read_to_string(self.dir.join("hub.log")).ok()?;
+            log.lines().find_map(|line| line.trim().strip_prefix("hubctl ").map(str::to_owned))
+        })
+        .await?;
+        let (command, file) = said.split_once(" < ").ok_or_else(|| format!("not a login: {said}"))?;
+        let token = File::open(file).map_err(|error| format!("{file}: {error}"))?;
+        let mut login = self.command("hubctl");
+        login.args(command.split(' ')).stdin(token);
+        output(login).map(drop)
+    }
+
+    /// Joins the node; the token goes in where nobody else can read it.
+    pub fn join(&self, token: &str) -> Result<(), Failure> {
+        let file = self.dir.join("join.token");
+        std::fs::write(&file, token).map_err(|error| error.to_string())?;
+        let mut join = self.command("edge-node");
+        join.args(["join", "-"]).stdin(File::open(file).map_err(|error| error.to_string())?);
+        output(join).map(drop)
+    }
+
     /// Ends the hub as a crash does.
     pub fn kill_hub(&mut self) {
         kill(&mut self.hub);
@@ -72,8 +95,8 @@ impl Site {
 
     /// Starts the node's daemon; returns when its local API answers.
     pub async fn start_node(&mut self) -> Result<(), Failure> {
-        let mut command = program("edge-node");
-        command.arg("run").arg("--config").arg(self.dir.join("node.toml"));
+        let mut command = self.command("edge-node");
+        command.arg("run");
         self.node = Some(self.spawn(command, "node.log")?);
         wait_for("the node's local API", Duration::from_secs(20), async || self.edge_node(&["status"]).ok().map(drop)).await
     }
@@ -93,15 +116,15 @@ impl Site {
 
     /// Runs `hubctl`; its output.
     pub fn hubctl(&self, args: &[&str]) -> Result<String, Failure> {
-        let mut command = program("hubctl");
-        command.args(args).env("XDG_CONFIG_HOME", self.dir.join("config"));
+        let mut command = self.command("hubctl");
+        command.args(args).stdin(Stdio::null());
         output(command)
     }
 
     /// Runs `edge-node` against this node; its output.
     pub fn edge_node(&self, args: &[&str]) -> Result<String, Failure> {
-        let mut command = program("edge-node");
-        command.args(args).arg("--config").arg(self.dir.join("node.toml"));
+        let mut command = self.command("edge-node");
+        command.args(args).stdin(Stdio::null());
         output(command)
     }
 
@@ -150,6 +173,14 @@ impl Site {
         tail("hub.log") + &tail("node.log")
     }
 
+    /// One of the project's programs, at home on this site.
+    fn command(&self, name: &str) -> Command {
+        let mut command = program(name);
+        command.env("XDG_CONFIG_HOME", self.dir.join("config")).env("LANG", "en_US.UTF-8");
+        command.env("CAUSEWAY_CONFIG", self.dir.join("node.toml")).env("CAUSEWAY_SOCKET", self.dir.join("run/node.sock"));
+        command
+    }
+
     fn spawn(&self, mut command: Command, log: &str) -> Result<Child, Failure> {
         let failed = |error: std::io::Error| format!("{command:?}: {error}", command = command.get_program());
         let file = File::options().create(true).append(true).open(self.dir.join(log)).map_err(&failed)?;
@@ -174,7 +205,7 @@ pub fn program(name: &str) -> Command {
 }
 
 fn output(mut command: Command) -> Result<String, Failure> {
-    let done = command.env("LANG", "en_US.UTF-8").stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let done = command.output().map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if done.status.success() {
         Ok(text(&done.stdout))

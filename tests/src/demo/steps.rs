@@ -27,20 +27,17 @@ pub(super) async fn all(site: &mut Site, rows: &mut Vec<Row>) -> Result<(), Fail
 
 async fn hub(site: &mut Site) -> Result<((), String), Failure> {
     site.start_hub().await?;
-    let token = site.dir.join("hub/admin.token");
-    let token = std::fs::read_to_string(&token).map_err(|error| format!("{}: {error}", token.display()))?;
-    let (url, ca) = (format!("https://127.0.0.1:{}", site.api), site.dir.join("hub/ca/ca.crt").display().to_string());
-    site.hubctl(&["login", &url, "--token", token.trim(), "--ca", &ca])?;
+    site.login().await?;
     site.hubctl(&["keygen"])?;
     let public = site.dir.join("config/causeway/publisher.pub").display().to_string();
     site.hubctl(&["publisher", "add", "demo", &public])?;
-    Ok(((), "own CA, one-time admin token, a publisher key of ours".into()))
+    Ok(((), "own CA, admin token made at first start, a publisher key of ours".into()))
 }
 
 async fn join(site: &mut Site) -> Result<((), String), Failure> {
     let said = site.hubctl(&["token", "create", NODE, "-l", "site=demo"])?;
     let token = said.split_whitespace().find(|word| word.starts_with("cwj1.")).ok_or(format!("no token in: {said}"))?;
-    site.edge_node(&["join", token])?;
+    site.join(token)?;
     site.start_node().await?;
     wait_online(site, MINUTE).await?;
     Ok(((), "one outbound MQTT connection, TLS 1.3 with certificates on both sides".into()))
