@@ -208,8 +208,8 @@ impl port::Node for View {
         lock(&self.trust).clone()
     }
 
-    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, Fault> {
-        self.journal.entries(after, limit).map_err(|error| error.fault())
+    async fn events(&self, from: u64, limit: usize) -> Result<Vec<Event>, Fault> {
+        self.journal.entries(from, limit).map_err(|error| error.fault())
     }
 
     async fn logs(&self, wanted: LogsWanted) -> Result<mpsc::Receiver<Bytes>, Fault> {

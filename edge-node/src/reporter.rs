@@ -1,12 +1,13 @@
 //! The report: what the node says about itself, whole, after every round that changed something.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::fault::Fault;
 use shared::oci::Platform;
 use shared::report::{Facts, Report};
-use shared::time::UnixMillis;
+use shared::time::{UnixMillis, Uptime};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -21,7 +22,8 @@ pub struct Reporter {
     machine: Machine,
     /// What is wrong with the node that no round can see: a refused state, a repaired store.
     faults: Mutex<Vec<Fault>>,
-    sequence: std::sync::atomic::AtomicU64,
+    /// Of the last report.
+    sequence: AtomicU64,
 }
 
 /// What a node is and does not change while it runs.
@@ -45,16 +47,17 @@ const FAULTS_MAX: usize = 8;
 impl Reporter {
     /// A reporter of what `held` and `status` say.
     pub fn new(clock: Clock, held: Arc<Held>, status: watch::Receiver<Status>, machine: Machine, faults: Vec<Fault>) -> Self {
-        Self { clock, held, status, machine, faults: Mutex::new(faults), sequence: 1.into() }
+        Self { clock, held, status, machine, faults: Mutex::new(faults), sequence: 0.into() }
     }
 
     /// A report of this moment.
     pub fn report(&self) -> Report {
         let (now, status) = (self.clock.now(), self.status.borrow().clone());
+        let sequence = self.next(now.uptime);
         let mut faults = self.lock().clone();
         faults.extend(status.faults);
         Report {
-            sequence: self.sequence.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            sequence,
             wall: now.wall,
             uptime_ms: u64::try_from(now.uptime.as_millis()).unwrap_or(u64::MAX),
             accepted: self.held.accepted().map(|(stamp, _)| stamp).unwrap_or_default(),
@@ -71,6 +74,11 @@ impl Reporter {
             transfers: status.transfers,
             faults,
         }
+    }
+
+    fn next(&self, uptime: Uptime) -> u64 {
+        let update = self.sequence.fetch_update(Relaxed, Relaxed, |last| Some(after(last, uptime)));
+        after(update.unwrap_or_else(|last| last), uptime)
     }
 
     /// Names something that is wrong with the node until [`clear`](Self::clear) is called with its code's area.
@@ -90,6 +98,13 @@ impl Reporter {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Fault>> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The sequence of the report after `last`, at `uptime`. It follows the uptime in microseconds, so that it grows within a
+/// boot although a daemon that starts again does not know what the one before it said: the hub drops a report of the
+/// same boot that is not newer than the last.
+fn after(last: u64, uptime: Uptime) -> u64 {
+    last.saturating_add(1).max(u64::try_from(uptime.as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Whether two reports say the same, but for what changes by itself.
@@ -128,4 +143,21 @@ pub fn platform() -> Platform {
 
 fn free(machine: &Machine) -> u64 {
     rustix::fs::statvfs(&machine.state).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn sequences_grow_within_a_boot_also_when_the_daemon_starts_again() {
+        let at = Duration::from_millis;
+        let first = after(0, at(20_000));
+        let many = (0..50).fold(first, |last, _| after(last, at(20_000)));
+        assert!(first < many, "also when no time passes");
+        assert!(after(0, at(20_001)) > many, "a new daemon knows no last one");
+        assert!(after(u64::MAX, at(1)) == u64::MAX);
+    }
 }

@@ -6,3 +6,4 @@ pub mod containerd;
 pub mod demo;
 pub mod image;
 pub mod swarm;
+pub mod world;

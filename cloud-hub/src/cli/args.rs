@@ -25,7 +25,7 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "URL")]
     pub(super) server: Option<String>,
     /// Language: zh or en; else LC_ALL, LC_MESSAGES or LANG decides
-    #[arg(long, global = true, value_name = "LANG", value_parser = ["zh", "en"])]
+    #[arg(long, global = true, value_name = "LANG", value_parser = ["zh", "en"], hide_possible_values = true)]
     pub(super) lang: Option<String>,
     /// Results and errors only: no progress, no notices
     #[arg(short, long, global = true)]
@@ -186,7 +186,14 @@ pub(super) enum Format {
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Output {
     /// Form of the result: table, wide, json, yaml or name
-    #[arg(short = 'o', long = "output", value_name = "FORM", default_value = "table", hide_default_value = true)]
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORM",
+        default_value = "table",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub(super) format: Format,
 }
 

@@ -233,6 +233,18 @@ impl Client {
         Ok((self.json(response).await?, is_new))
     }
 
+    /// Sends a body as it comes, reads JSON. The caller bounds the time.
+    pub(super) async fn send_stream<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        target: Target<'_>,
+        body: reqwest::Body,
+    ) -> Result<T, ClientError> {
+        let request = self.bare_request(method, &target)?.header("content-type", "application/octet-stream").body(body);
+        let response = self.send(request).await?;
+        self.json(response).await
+    }
+
     /// `DELETE`; whatever comes back is not read.
     pub(super) async fn delete(&self, target: Target<'_>) -> Result<(), ClientError> {
         self.send(self.request(Method::DELETE, &target)?).await.map(drop)
@@ -269,7 +281,7 @@ impl Client {
             request = request.json(&body);
         }
         // The head of the answer comes at once, even where its body takes hours.
-        let sent = tokio::time::timeout(REQUEST, request.send()).await.map_err(|_| self.no_answer())?;
+        let sent = tokio::time::timeout(REQUEST, request.send()).await.map_err(|_| self.no_answer_within(REQUEST))?;
         let response = self.check(sent.map_err(|error| self.failed(&error))?).await?;
         Ok(Stream { client: self, response, idle })
     }
@@ -328,8 +340,9 @@ impl Client {
         ClientError::BadAnswer { server: self.server.clone(), cause: cause.to_string() }
     }
 
-    fn no_answer(&self) -> ClientError {
-        ClientError::NoAnswer { server: self.server.clone(), seconds: REQUEST.as_secs() }
+    /// No answer within `time`.
+    pub(super) fn no_answer_within(&self, time: Duration) -> ClientError {
+        ClientError::NoAnswer { server: self.server.clone(), seconds: time.as_secs() }
     }
 
     fn failed(&self, error: &reqwest::Error) -> ClientError {
@@ -337,7 +350,7 @@ impl Client {
         match self.verdict.take() {
             Some(Distrust::OtherCa(found)) => ClientError::WrongCa { server, pinned: self.pin, found },
             Some(Distrust::Certificate(cause)) => ClientError::BadCertificate { server, cause },
-            None if error.is_timeout() && !error.is_connect() => self.no_answer(),
+            None if error.is_timeout() && !error.is_connect() => self.no_answer_within(REQUEST),
             None => ClientError::Unreachable { server, cause: innermost(error) },
         }
     }
@@ -355,10 +368,9 @@ impl Stream<'_> {
     pub(super) async fn next(&mut self) -> Result<Option<bytes::Bytes>, ClientError> {
         let next = self.response.chunk();
         let piece = match self.idle {
-            Some(idle) => tokio::time::timeout(idle, next).await.map_err(|_| ClientError::NoAnswer {
-                server: self.client.server.clone(),
-                seconds: idle.as_secs(),
-            })?,
+            Some(idle) => tokio::time::timeout(idle, next)
+                .await
+                .map_err(|_| ClientError::NoAnswer { server: self.client.server.clone(), seconds: idle.as_secs() })?,
             None => next.await,
         };
         piece.map_err(|error| self.client.failed(&error))

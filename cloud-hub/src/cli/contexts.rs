@@ -174,7 +174,8 @@ impl Contexts {
     /// Writes the file.
     pub(super) fn save(&self, env: &Env) -> Result<(), ContextError> {
         let path = file(env)?;
-        let damaged = |error: toml::ser::Error| ContextError::Damaged { path: path.display().to_string(), cause: error.to_string() };
+        let damaged =
+            |error: toml::ser::Error| ContextError::Damaged { path: path.display().to_string(), cause: error.to_string() };
         let text = toml::to_string(self).map_err(damaged)?;
         Ok(files::write_secret(&path, &text)?)
     }

@@ -61,6 +61,9 @@ pub enum CliError {
     /// What the hub holds is not what was asked for, or does not fit together.
     #[error("{0}")]
     Unfit(Fault),
+    /// The hub takes nothing more, whatever is tried.
+    #[error("{0}")]
+    Stuck(Fault, Exit),
     /// There is no such thing, as a list showed.
     #[error("{0}")]
     NotFound(Fault),
@@ -85,14 +88,19 @@ impl CliError {
             Self::Usage(_) => Exit::Usage,
             Self::Context(error) => error.exit(),
             Self::Client(error) => error.exit(),
+            Self::Stuck(_, exit) => *exit,
             Self::NotFound(_) => Exit::NotFound,
             Self::Denied(_) => Exit::Denied,
             Self::Timeout(_) => Exit::Timeout,
             // Whoever read the output has seen enough.
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-            Self::File(_) | Self::Key(_) | Self::Manifest(_) | Self::Image(_) | Self::Unfit(_) | Self::Output(_) | Self::Start(_) => {
-                Exit::Error
-            }
+            Self::File(_)
+            | Self::Key(_)
+            | Self::Manifest(_)
+            | Self::Image(_)
+            | Self::Unfit(_)
+            | Self::Output(_)
+            | Self::Start(_) => Exit::Error,
         }
     }
 
@@ -113,6 +121,7 @@ impl CliError {
             | Self::Client(_)
             | Self::Image(_)
             | Self::Unfit(_)
+            | Self::Stuck(..)
             | Self::NotFound(_)
             | Self::Denied(_)
             | Self::Timeout(_)
@@ -139,7 +148,12 @@ fn tell_all(refused: &Refused, out: &mut Out) {
 impl Faulty for CliError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Usage(fault) | Self::Unfit(fault) | Self::NotFound(fault) | Self::Denied(fault) | Self::Timeout(fault) => fault.clone(),
+            Self::Usage(fault)
+            | Self::Unfit(fault)
+            | Self::Stuck(fault, _)
+            | Self::NotFound(fault)
+            | Self::Denied(fault)
+            | Self::Timeout(fault) => fault.clone(),
             Self::File(error) => error.fault(),
             Self::Context(error) => error.fault(),
             Self::Key(error) => error.fault(),

@@ -9,8 +9,7 @@ use super::args::Cli;
 use super::help_zh::{self, ZH};
 
 /// Exit codes, below the top-level help.
-const FOOTER: &str =
-    "Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 denied, 5 conflict, 6 timeout, 7 hub unreachable";
+const FOOTER: &str = "Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 denied, 5 conflict, 6 timeout, 7 hub unreachable";
 
 /// What reading the command line gave.
 #[derive(Debug)]
@@ -24,6 +23,7 @@ pub(super) enum Read {
 }
 
 /// Reads the command line; `args` begins with the program's name.
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's kinds of errors are open")]
 pub(super) fn read(args: &[String], lang: Lang) -> Read {
     match command(lang).try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => Read::Command(Box::new(cli)),
@@ -57,11 +57,17 @@ fn localized(command: Command, path: &str, lang: Lang) -> Command {
         Lang::Zh => ("命令", "参数", "选项"),
     };
     command = command.subcommand_help_heading(commands).subcommand_value_name("COMMAND");
+    let mut place = 0;
     command = command.mut_args(|arg| {
-        let heading = if arg.is_positional() { arguments } else { options };
-        let arg = arg.help_heading(heading);
+        let arg = if arg.is_positional() {
+            place += 1;
+            // Below a heading of its own clap would sort them by name.
+            arg.help_heading(arguments).display_order(place)
+        } else {
+            arg.help_heading(options)
+        };
         match zh(path, Some(arg.get_id().as_str())).filter(|_| lang == Lang::Zh) {
-            Some(text) => arg.help(text).hide_possible_values(true).hide_default_value(true),
+            Some(text) => arg.help(text),
             None => arg,
         }
     });
@@ -102,6 +108,7 @@ fn where_to_read(args: &[String]) -> String {
 }
 
 /// clap's error as a fault of ours.
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's kinds of errors are open")]
 fn fault(error: &clap::Error, args: &[String]) -> Fault {
     let context = |kind| error.get(kind).map(shown).filter(|text| !text.is_empty());
     let argument = || context(ContextKind::InvalidArg).unwrap_or_default();
@@ -137,6 +144,7 @@ fn fault(error: &clap::Error, args: &[String]) -> Fault {
     fault.with("help", where_to_read(args))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's kinds of values are open")]
 fn shown(value: &ContextValue) -> String {
     match value {
         ContextValue::String(text) => text.clone(),

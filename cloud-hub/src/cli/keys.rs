@@ -73,16 +73,22 @@ pub(super) fn path(env: &Env, named: Option<&Path>) -> Result<PathBuf, KeyError>
     }
 }
 
-/// Makes a key and writes it to `path`, its public half to `path` with `.pub` added.
+/// Where the public half of a key is: `publisher.pub` beside `publisher.key`.
+fn public_path(path: &Path) -> PathBuf {
+    let text = path.as_os_str().to_string_lossy();
+    let mut public = std::ffi::OsString::from(text.strip_suffix(".key").unwrap_or(&text));
+    public.push(".pub");
+    public.into()
+}
+
+/// Makes a key and writes it to `path`, and its public half beside it.
 pub(super) fn generate(path: &Path) -> Result<PublicKey, KeyError> {
     if path.symlink_metadata().is_ok() {
         return Err(KeyError::Exists { path: path.display().to_string() });
     }
     let key = SecretKey::from_seed(&random::<32>()?);
     files::write_secret(path, &format!("{}\n", key.to_text()))?;
-    let mut public = path.as_os_str().to_owned();
-    public.push(".pub");
-    files::write_open(Path::new(&public), &format!("{}\n", key.public()))?;
+    files::write_open(&public_path(path), &format!("{}\n", key.public()))?;
     Ok(key.public())
 }
 
@@ -122,7 +128,7 @@ mod tests {
         assert_eq!(load(&path).unwrap().public(), made);
         assert!(matches!(generate(&path), Err(KeyError::Exists { .. })), "a key is never replaced");
         assert_eq!(public(&made.to_string()).unwrap(), made);
-        assert_eq!(public(&format!("{}.pub", path.display())).unwrap(), made);
+        assert_eq!(public(&dir.path().join("publisher.pub").display().to_string()).unwrap(), made);
         for text in ["", "ed25519:00", "no-such-file"] {
             assert!(matches!(public(text), Err(KeyError::BadPublic { .. })), "{text:?}");
         }

@@ -152,7 +152,9 @@ pub(super) fn kind_and_names(kind: &str, names: &[String]) -> Result<(Kind, Vec<
             Some((same, name)) if Kind::parse(same)? == kind => all.push(name.to_owned()),
             _ => {
                 let fault = Fault::new(&cli::BAD_REFERENCE).with("text", shown(other));
-                return Err(CliError::Usage(fault.with("form", "KIND/NAME").with("example", format_args!("{}/a", kind.singular()))));
+                return Err(CliError::Usage(
+                    fault.with("form", "KIND/NAME").with("example", format_args!("{}/a", kind.singular())),
+                ));
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn log_line(line: &str) -> String {
 }
 
 /// Control characters, and those that turn the direction of writing (CVE-2021-42574).
-const fn is_harmful(c: char) -> bool {
+fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 

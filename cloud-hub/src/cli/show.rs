@@ -42,6 +42,14 @@ impl Shape {
         }
     }
 
+    /// The beginning of an endless list; its rows share their columns, and there are names of columns even for no row.
+    pub(super) fn first(&mut self, session: &mut Session, items: &[Value]) -> Result<(), CliError> {
+        match self.format {
+            Format::Table | Format::Wide | Format::Name => self.some(session, items),
+            Format::Json | Format::Yaml => items.iter().try_for_each(|item| self.next(session, item)),
+        }
+    }
+
     /// One object of an endless list: a line of JSON, a document of YAML, a row.
     pub(super) fn next(&mut self, session: &mut Session, object: &Value) -> Result<(), CliError> {
         match self.format {
@@ -61,9 +69,7 @@ impl Shape {
                 Ok(session.out.write(&self.sheet.lines(&[row]))?)
             }
             Format::Name => Ok(session.out.line(format_args!("{kind}/{name}"))?),
-            Format::Json | Format::Yaml => {
-                self.next(session, &serde_json::json!({"deleted": true, "metadata": {"name": name}}))
-            }
+            Format::Json | Format::Yaml => self.next(session, &serde_json::json!({"deleted": true, "metadata": {"name": name}})),
         }
     }
 

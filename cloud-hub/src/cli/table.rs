@@ -95,8 +95,8 @@ mod tests {
     fn columns_are_aligned_by_what_a_terminal_shows() {
         let mut sheet = Sheet::new(&COLUMNS, Lang::Zh, true, true);
         expect![[r#"
-            名称        标签        状态
-            crane-7     site=宁波   已连接
+            名称         标签        状态
+            crane-7      site=宁波   已连接
             码头起重机   -           x·y
         "#]]
         .assert_eq(&sheet.lines(&rows(&[["crane-7", "site=宁波", "已连接"], ["码头起重机", "", "x\ny"]])));

@@ -133,8 +133,38 @@ mod tests {
             assert_eq!(text(plain), plain);
         }
         for other in [
-            "", "no", "ON", "null", "~", "1", "1e3", "0x1f", ".5", "-", "- a", "a: b", "a:", "a #b", "#", "&a", "*a", "!t", "@x", "%",
-            "[a]", "{a}", " a", "a ", "a\nb", "\u{2028}", "'a'", "\"", "a\tb", "?", "1:30", "2026-11-20",
+            "",
+            "no",
+            "ON",
+            "null",
+            "~",
+            "1",
+            "1e3",
+            "0x1f",
+            ".5",
+            "-",
+            "- a",
+            "a: b",
+            "a:",
+            "a #b",
+            "#",
+            "&a",
+            "*a",
+            "!t",
+            "@x",
+            "%",
+            "[a]",
+            "{a}",
+            " a",
+            "a ",
+            "a\nb",
+            "\u{2028}",
+            "'a'",
+            "\"",
+            "a\tb",
+            "?",
+            "1:30",
+            "2026-11-20",
         ] {
             assert!(text(other).starts_with('"'), "{other:?} is written {}", text(other));
         }
@@ -144,7 +174,19 @@ mod tests {
     #[test]
     fn the_manifest_reader_reads_the_same_texts() {
         let texts = [
-            "", "no", "a: b", "a #b", "- a", "x\n  y\n", "\"q\" 'q' \\", "tab\t", "名称：值", "\u{85}\u{2028}", "a, b=c", " lead", "1e3",
+            "",
+            "no",
+            "a: b",
+            "a #b",
+            "- a",
+            "x\n  y\n",
+            "\"q\" 'q' \\",
+            "tab\t",
+            "名称：值",
+            "\u{85}\u{2028}",
+            "a, b=c",
+            " lead",
+            "1e3",
         ];
         let configs: serde_json::Map<String, Value> =
             texts.iter().enumerate().map(|(n, text)| (format!("c{n}"), json!({"content": text}))).collect();

@@ -12,6 +12,7 @@ use crate::api::types::{
     AppStatus, DeploymentNode, DeploymentStatus, Facts, NodeAssignment, NodeStatus, OverruledAssignment, Problem, ServiceStatus,
     Stamp, Transfer,
 };
+use crate::hub::Hub;
 
 /// What a deployment asks of a node, as far as its status depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,14 @@ pub fn node_status(life: &Life, now: UnixMillis) -> NodeStatus {
         apps: report.map(|report| report.apps.iter().map(|app| app_status(app, report)).collect()).unwrap_or_default(),
         transfers: report.map(|report| report.transfers.iter().map(transfer).collect()).unwrap_or_default(),
         faults: life.trouble.iter().chain(reported).cloned().map(Problem::from).collect(),
+    }
+}
+
+impl Hub {
+    /// What is known about a node; `None` when it is not enrolled.
+    pub fn status_of(&self, node: &Name) -> Option<NodeStatus> {
+        let now = self.now();
+        self.life(node, |life| node_status(life, now))
     }
 }
 

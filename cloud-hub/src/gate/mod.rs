@@ -24,6 +24,7 @@ mod center;
 mod doorman;
 mod framer;
 mod half_open;
+mod joined;
 mod latch;
 mod open;
 mod packet;
@@ -55,6 +56,7 @@ use crate::broker::Broker;
 use crate::ca::{Ca, Serving};
 
 pub use doorman::Rate;
+pub use joined::{OtherEnd, joined};
 pub use packet::Malformed;
 pub use roster::Sessions;
 pub use session::{CONTROL_BYTES_MAX, CONTROL_MAX, SendError, Session, SessionId};

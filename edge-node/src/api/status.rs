@@ -77,7 +77,7 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
 #[serde(deny_unknown_fields)]
 pub struct Page {
     #[serde(default)]
-    after: u64,
+    from: u64,
     #[serde(default = "Page::usual")]
     limit: usize,
 }
@@ -89,5 +89,5 @@ impl Page {
 }
 
 pub async fn events<N: Node>(State(api): State<Api<N>>, Query(page): Query<Page>) -> Answer<Json<Vec<Event>>> {
-    api.node.events(page.after, page.limit.min(EVENTS_MAX)).await.map(Json).map_err(Problem::from)
+    api.node.events(page.from, page.limit.min(EVENTS_MAX)).await.map(Json).map_err(Problem::from)
 }

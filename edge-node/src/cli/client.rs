@@ -102,9 +102,10 @@ impl Client {
     }
 
     fn unreachable(&self, error: &io::Error) -> Ended {
-        let (exit, text) = match error.kind() {
-            io::ErrorKind::PermissionDenied => (Exit::Denied, &cli::DAEMON_DENIED),
-            _ => (Exit::Unreachable, &cli::DAEMON_UNREACHABLE),
+        let (exit, text) = if error.kind() == io::ErrorKind::PermissionDenied {
+            (Exit::Denied, &cli::DAEMON_DENIED)
+        } else {
+            (Exit::Unreachable, &cli::DAEMON_UNREACHABLE)
         };
         Ended::failed(exit, Fault::new(text).with("path", self.socket.display()).with("cause", error))
     }

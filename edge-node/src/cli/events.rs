@@ -16,8 +16,8 @@ use super::table::Table;
 const EVERY: Duration = Duration::from_secs(1);
 
 pub async fn run(args: EventsArgs, client: &Client, out: &mut Out) -> Result<(), Ended> {
-    let mut after = args.after;
-    let mut events: Vec<Event> = client.get(&path(after, args.limit)).await?;
+    let mut from = args.from;
+    let mut events: Vec<Event> = client.get(&path(from, args.limit)).await?;
     if !args.follow && out.is_json() {
         return out.json(&events);
     }
@@ -26,7 +26,7 @@ pub async fn run(args: EventsArgs, client: &Client, out: &mut Out) -> Result<(),
         Lang::Zh => Table::new(["序号", "时间", "应用", "事件"]),
     };
     loop {
-        after = events.last().map_or(after, |event| event.number);
+        from = events.last().map_or(from, |event| event.number + 1);
         if out.is_json() {
             events.iter().try_for_each(|event| out.json_line(event))?;
         } else {
@@ -39,12 +39,12 @@ pub async fn run(args: EventsArgs, client: &Client, out: &mut Out) -> Result<(),
         }
         table = Table::plain();
         tokio::time::sleep(EVERY).await;
-        events = client.get(&path(after, args.limit)).await?;
+        events = client.get(&path(from, args.limit)).await?;
     }
 }
 
-fn path(after: u64, limit: usize) -> String {
-    format!("/v1/events?after={after}&limit={limit}")
+fn path(from: u64, limit: usize) -> String {
+    format!("/v1/events?from={from}&limit={limit}")
 }
 
 fn cells(event: &Event, lang: Lang) -> [String; 4] {

@@ -50,7 +50,9 @@ fn spoken(command: Command, path: &str, lang: Lang) -> Command {
     let command = command.mut_args(|arg| {
         let heading = if arg.is_positional() { say("Arguments", "参数") } else { say("Options", "选项") };
         let text = chinese(&format!("{path}.{}", arg.get_id())).filter(|_| lang == Lang::Zh);
-        let arg = arg.help_heading(heading).hide_possible_values(true).hide_default_value(true).hide_env(true);
+        let takes_values = arg.get_action().takes_values();
+        let arg =
+            arg.help_heading(heading).hide_possible_values(takes_values).hide_default_value(takes_values).hide_env(takes_values);
         match text {
             Some(text) => arg.help(text),
             None => arg,
@@ -104,7 +106,7 @@ static CHINESE: &[(&str, &str)] = &[
     ("restart.app", "应用"),
     ("restart.service", "服务；省略则为整个应用"),
     ("events", "显示本节点发生的事件"),
-    ("events.after", "只显示序号更大的事件"),
+    ("events.from", "只显示从该序号起的事件"),
     ("events.limit", "最多显示的数量"),
     ("events.follow", "持续显示新的事件"),
     ("secret", "本节点上应用的密钥"),

@@ -83,8 +83,8 @@ impl Out {
 }
 
 fn ended(error: &io::Error) -> Ended {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => Ended::Quietly,
-        _ => Ended::failed(Exit::Error, Fault::new(&cli::OUTPUT_FAILED).with("cause", error)),
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ended::Quietly;
     }
+    Ended::failed(Exit::Error, Fault::new(&cli::OUTPUT_FAILED).with("cause", error))
 }

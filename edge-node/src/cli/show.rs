@@ -70,7 +70,7 @@ pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let power = (0..4).take_while(|power| count >> (10 * (power + 1)) != 0).count();
     let unit = UNITS.get(power).copied().unwrap_or_default();
-    let tenths = u128::from(count) * 10 >> (10 * power);
+    let tenths = (u128::from(count) * 10) >> (10 * power);
     if power == 0 || tenths >= 1000 {
         format!("{} {unit}", tenths / 10)
     } else {

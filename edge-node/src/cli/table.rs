@@ -91,7 +91,7 @@ mod tests {
         let expected = "应用         状态    VERSION\n\
                         shop         运行中  1.0\n\
                         a-long-name  ok\n\
-                        evil\u{FFFD}[2J\u{FFFD}   x       y\n";
+                        evil\u{FFFD}[2J\u{FFFD}    x       y\n";
         assert_eq!(table.render(), expected);
         assert_eq!(Table::plain().render(), "");
     }

@@ -85,10 +85,7 @@ impl Key {
 fn flatten(prefix: &str, table: &DeTable<'_>, out: &mut Vec<Key>) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
-        let inner = match value.get_ref() {
-            DeValue::Table(inner) => Some(inner),
-            _ => None,
-        };
+        let inner = if let DeValue::Table(inner) = value.get_ref() { Some(inner) } else { None };
         let known_table = Key { path: path.clone(), span: key.span(), value: value.span(), is_table: inner.is_some() };
         let known = known_table.is_known();
         out.push(known_table);
@@ -116,7 +113,7 @@ impl Place<'_> {
 
     fn unknown(&self, key: &Key) -> ConfigError {
         let line = self.line(key.span.start);
-        ConfigError::UnknownKey { file: self.file.into(), line, key: key.path.clone(), near: nearest(&key.path).into() }
+        ConfigError::UnknownKey { file: self.file.into(), line, key: key.path.clone(), near: nearest(key).into() }
     }
 
     fn bad_type(&self, error: &toml::de::Error, found: &[Key]) -> ConfigError {
@@ -191,10 +188,19 @@ fn is_subnet(text: &str) -> bool {
     }
 }
 
-/// The setting with the fewest letters to change; the last part counts, because tables are forgotten first.
-fn nearest(key: &str) -> &'static str {
-    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().replace('-', "_");
-    KEYS.iter().copied().min_by_key(|known| distance(&last(key), &last(known)) * 100 + distance(key, known)).unwrap_or_default()
+/// The setting, or the table, with the fewest letters to change; the last part counts most, because tables are
+/// forgotten first. Something cut short is nearer than anything misspelt.
+fn nearest(key: &Key) -> &'static str {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().replace('-', "_");
+    let far = |known: &str| {
+        let (ours, theirs) = (last(&key.path), last(known));
+        let letters = if theirs.starts_with(&ours) { 1 } else { distance(&ours, &theirs) };
+        letters * 100 + distance(&key.path, known)
+    };
+    let tables = KEYS.iter().filter_map(|known| known.split_once('.')).map(|(table, _)| table);
+    let near =
+        if key.is_table { tables.min_by_key(|known| far(known)) } else { KEYS.iter().copied().min_by_key(|known| far(known)) };
+    near.unwrap_or_default()
 }
 
 /// Letters to insert, delete or replace (Levenshtein); only the first 64 count.
@@ -251,7 +257,7 @@ mod tests {
         for (text, expected) in [
             ("state_dirr = \"/x\"", "node.toml:1: state_dirr is not a setting. Nearest setting: state_dir"),
             ("\n[runtime]\nsocet = \"/x\"", "node.toml:3: runtime.socet is not a setting. Nearest setting: runtime.socket"),
-            ("[net]\nsubnet = \"10.0.0.0/8\"", "node.toml:1: net is not a setting. Nearest setting: devices"),
+            ("[net]\nsubnet = \"10.0.0.0/8\"", "node.toml:1: net is not a setting. Nearest setting: network"),
             ("memory = \"64m\"", "node.toml:1: memory is not a setting. Nearest setting: limits.memory"),
             ("log-level = \"info\"", "Nearest setting: log.level"),
             ("runtime = 3", "node.toml:1: runtime is not a setting"),

@@ -6,6 +6,7 @@
 //! asks whether the hub is there.
 
 mod health;
+mod restarts;
 mod rounds;
 mod work;
 

@@ -9,11 +9,12 @@ use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
 use shared::plan::{Action, Note, Plan, Step, Subject, plan};
 use shared::report::{self, Transfer};
-use shared::state::{Actual, ImageState, Instance, InstanceId, Override, STABLE, Task, Trouble};
+use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Task, Trouble};
 use shared::time::{Now, Uptime, backoff};
 use tokio::sync::watch;
 
 use super::health::Checkups;
+use super::restarts::Restarts;
 use super::work::{Done, Work};
 use super::{Parts, RETRY, Status};
 use crate::held::{Held, Holding};
@@ -33,8 +34,8 @@ pub(super) struct Rounds<R, S> {
     troubles: BTreeMap<(Name, Name), Trouble>,
     /// Other subjects that failed: how often in a row, and not again before.
     pauses: BTreeMap<Subject, (u32, Uptime)>,
-    /// Each instance's restarts in a row, and when its process last started.
-    restarts: BTreeMap<InstanceId, (u32, Uptime)>,
+    /// Each instance's restarts in a row.
+    restarts: BTreeMap<InstanceId, Restarts>,
     /// What ran when we last looked, to see ends.
     tasks: BTreeMap<InstanceId, Task>,
     /// Something ended since the disk was last tidied.
@@ -132,19 +133,14 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
 
     fn instance(&mut self, holding: &Holding, id: &InstanceId, seen: Seen) -> Instance {
         let Seen { app, service, release, hash, task, address } = seen;
-        let (count, since) = self.restarts.entry(id.clone()).or_default();
+        let restarts = self.restarts.entry(id.clone()).or_default().seen(&task);
         let mut health = Health::Unchecked;
-        match &task {
-            Task::Running { since: started, .. } => {
-                *since = *started;
-                if check(holding, release, &service).is_some() {
-                    health = self.checkups.health(id, *started);
-                }
-            }
-            Task::Exited(exit) if exit.at.saturating_sub(*since) >= STABLE => *count = 0,
-            Task::Exited(_) | Task::Absent => {}
+        if let Task::Running { since, .. } = &task
+            && check(holding, release, &service).is_some()
+        {
+            health = self.checkups.health(id, *since);
         }
-        Instance { app, service, release, hash, task, health, restarts: *count, address }
+        Instance { app, service, release, hash, task, health, restarts, address }
     }
 
     /// Records processes that ended by themselves since the last look.
@@ -243,7 +239,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     fn take(&mut self, done: Done, now: Uptime) {
         self.untidy = true;
         match done {
-            Done::Step(step, Ok(())) => self.succeeded(&step),
+            Done::Step(step, Ok(())) => self.succeeded(&step, now),
             Done::Step(step, Err(error)) => self.failed(&step, error.fault(), now),
             Done::Fetch(image, Ok(())) => drop(self.images.insert(image, ImageState::Fetched)),
             Done::Fetch(image, Err(fault)) => self.image_failed(image, fault, now),
@@ -251,7 +247,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
     }
 
-    fn succeeded(&mut self, step: &Step) {
+    fn succeeded(&mut self, step: &Step, now: Uptime) {
         self.pauses.remove(&Action::Do(step.clone()).subject());
         match step {
             Step::Unpack(image) => {
@@ -263,10 +259,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             Step::Create(spec) => drop(self.troubles.remove(&(spec.app.clone(), spec.service.clone()))),
             Step::Start(id, spec) => {
                 self.troubles.remove(&(spec.app.clone(), spec.service.clone()));
-                if matches!(self.tasks.get(id), Some(Task::Exited(_))) {
-                    let (count, _) = self.restarts.entry(id.clone()).or_default();
-                    *count = count.saturating_add(1);
-                }
+                let again = matches!(self.tasks.get(id), Some(Task::Exited(_)));
+                self.restarts.entry(id.clone()).or_default().started(now, again);
             }
             Step::Stop(_) | Step::Remove(_) => {}
         }

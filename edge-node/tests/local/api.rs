@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use edge_node::api::port::{Command, Target};
 use edge_node::api::{CONNECTIONS_MAX, ROUTES};
+use edge_node::identity::Identity;
+use shared::sign::SecretKey;
 
 use super::fake::{Daemon, mode, name};
 
@@ -75,7 +77,7 @@ fn commands_reach_the_node_only_for_what_it_has() {
     for path in ["/v1/logs/nope/web", "/v1/logs/shop/nope"] {
         assert_eq!(ask(&daemon, "GET", path, b"").0, 404);
     }
-    for path in ["/v1/logs/shop/web?tail=x", "/v1/events?after=-1", "/v1/events?since=1"] {
+    for path in ["/v1/logs/shop/web?tail=x", "/v1/events?from=-1", "/v1/events?since=1"] {
         assert_eq!(ask(&daemon, "GET", path, b"").0, 400, "{path}");
     }
 }
@@ -115,6 +117,14 @@ fn trust_takes_keys_and_nothing_else() {
         let (status, answer) = ask(&daemon, "POST", "/v1/trust/publishers", body.as_bytes());
         assert!(status == 400 && answer.contains("node-api-bad-request"), "{body} {status} {answer}");
     }
+    let key = SecretKey::from_seed(&[9; 32]).public();
+    let body = format!(r#"{{"key":"{key}"}}"#);
+    assert_eq!(ask(&daemon, "POST", "/v1/trust/publishers", body.as_bytes()).0, 500, "it has not joined");
+    let before = daemon.joined().publishers;
+    assert_eq!(ask(&daemon, "POST", "/v1/trust/publishers", body.as_bytes()).0, 204);
+    let all = [before, vec![key]].concat();
+    assert_eq!(Identity::load(&daemon.state().join("identity")).expect("read").publishers, all);
+    assert_eq!(daemon.told(), [Command::Publishers(all)]);
     let (status, answer) = ask(&daemon, "POST", "/v1/trust/publishers", &vec![b' '; 1 << 20]);
     assert!(status == 400, "{status} {answer}");
     assert_eq!(daemon.told(), []);

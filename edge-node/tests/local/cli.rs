@@ -51,7 +51,7 @@ fn tables_and_json_in_both_languages() {
     }
     let (_, out, _) = run(&socket, &["status", "--lang", "zh"]);
     assert!(out.contains("离线（已 3 天 4 小时）") && out.contains("1 分 30 秒前"), "{out}");
-    let (_, out, _) = run(&socket, &["events", "--after", "1", "--limit", "1"]);
+    let (_, out, _) = run(&socket, &["events", "--from", "2", "--limit", "1"]);
     assert!(out.lines().count() == 2 && out.contains("1970-01-01T00:00:00Z  shop  containerd does not answer"), "{out}");
     let (_, out, _) = run(&socket, &["trust", "show"]);
     assert!(out.contains("Publisher key") && out.contains("ed25519:"), "{out}");

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use edge_node::api::port::{Command, LinkStatus, LogsWanted, Node, Trust};
 use edge_node::api::{Listener, serve};
 use edge_node::config::Config;
+use edge_node::identity::Identity;
 use edge_node::shutdown::{Trigger, shutdown};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use shared::fault::{Fault, node};
 use shared::health::Health;
 use shared::id::{Digest, Name};
@@ -96,14 +99,14 @@ impl Node for Fake {
         }
     }
 
-    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Event>, Fault> {
+    async fn events(&self, from: u64, limit: usize) -> Result<Vec<Event>, Fault> {
         let event = |number| Event {
             number,
             wall: UnixMillis(0),
             app: (number == 2).then(|| name("shop")),
             what: Fault::new(&node::RUNTIME_UNREACHABLE).with("cause", "gone"),
         };
-        Ok((after + 1..=3).take(limit).map(event).collect())
+        Ok((from.max(1)..=3).take(limit).map(event).collect())
     }
 
     async fn logs(&self, wanted: LogsWanted) -> Result<mpsc::Receiver<Bytes>, Fault> {
@@ -159,10 +162,40 @@ impl Daemon {
         std::mem::take(&mut self.node.told.lock().expect("lock"))
     }
 
+    /// Has joined a hub that nobody can reach.
+    pub fn joined(&self) -> Identity {
+        let identity = identity("localhost:1");
+        identity.store(&self.state().join("identity"), false).expect("stored");
+        identity
+    }
+
     pub fn stop(self) -> tempfile::TempDir {
         self.trigger.pull();
         self.serving.join().expect("no panic");
         self.dir
+    }
+}
+
+/// An identity from a CA of its own.
+pub fn identity(mqtt: &str) -> Identity {
+    let key = |_| KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("key");
+    let (ca_key, node_key) = (key("ca"), key("node"));
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let root = ca.self_signed(&ca_key).expect("root");
+    let mut leaf = CertificateParams::default();
+    leaf.subject_alt_names = vec![SanType::URI("urn:causeway:node:crane-7".try_into().expect("uri"))];
+    let leaf = leaf.signed_by(&node_key, &Issuer::new(ca, ca_key)).expect("leaf");
+    Identity {
+        node: name("crane-7"),
+        epoch: 1,
+        api: "https://hub.example".into(),
+        mqtt: mqtt.parse().expect("address"),
+        hub_key: SecretKey::from_seed(&[1; 32]).public(),
+        publishers: vec![SecretKey::from_seed(&[2; 32]).public()],
+        chain: vec![leaf.der().clone()],
+        ca: root.der().clone(),
+        key: PrivatePkcs8KeyDer::from(node_key.serialize_der()),
     }
 }
 

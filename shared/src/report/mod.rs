@@ -16,7 +16,7 @@ pub use apps::apps;
 /// A snapshot of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Grows with every report of one boot.
+    /// Grows with every report of one boot, also when the daemon starts again.
     pub sequence: u64,
     /// The node's wall clock, which may be wrong.
     pub wall: UnixMillis,

@@ -71,9 +71,7 @@ fn not_found(session: &Session, kind: Kind, name: &str) -> CliError {
 impl Query {
     fn of(args: &Get) -> Result<Self, CliError> {
         let (kind, names) = kinds::kind_and_names(&args.kind, &args.names)?;
-        let usage = |what: &str| {
-            CliError::Usage(Fault::new(&cli::NOT_FOR_KIND).with("what", what).with("kind", kind.plural()))
-        };
+        let usage = |what: &str| CliError::Usage(Fault::new(&cli::NOT_FOR_KIND).with("what", what).with("kind", kind.plural()));
         match args {
             Get { selector: Some(_), .. } if !kind.has_labels() => return Err(usage("--selector")),
             Get { node: Some(_), .. } if kind != Kind::Events => return Err(usage("--node")),

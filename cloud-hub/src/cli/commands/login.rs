@@ -14,6 +14,7 @@ use reqwest::Url;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use shared::fault::{Fault, cli};
 use shared::id::Digest;
+use tokio::sync::oneshot;
 
 use super::super::args::Login;
 use super::super::client::{Client, Target, first_contact};
@@ -37,7 +38,7 @@ pub(super) async fn run(session: &mut Session, args: &Login) -> Result<(), CliEr
         Some(pin) => pin,
         None => confirmed(session, &server).await?,
     };
-    let context = Context { token: token(session, args.token.as_deref())?, server, ca };
+    let context = Context { token: token(session, args.token.as_deref()).await?, server, ca };
     let client = Client::new(context.clone())?;
     let version: Version = client.get(Target::new(&["version"])).await?;
     let caller: Caller = client.get(Target::new(&["whoami"])).await?;
@@ -90,14 +91,14 @@ async fn confirmed(session: &mut Session, server: &str) -> Result<Digest, CliErr
     }
 }
 
-fn token(session: &mut Session, flag: Option<&str>) -> Result<String, CliError> {
+async fn token(session: &mut Session, flag: Option<&str>) -> Result<String, CliError> {
     let text = match (flag, session.env.var("CAUSEWAY_TOKEN")) {
         (Some("-"), _) => line_of_stdin()?,
         (Some(flag), _) => flag.to_owned(),
         (None, Some(var)) => var.to_owned(),
         (None, None) if session.env.asks => {
             session.out.ask(&Fault::new(&cli::ASK_TOKEN).text(session.lang()));
-            let typed = hidden(line_of_stdin);
+            let typed = hidden_line().await;
             session.out.ask("\n");
             typed?
         }
@@ -112,15 +113,22 @@ fn line_of_stdin() -> Result<String, CliError> {
     Ok(line)
 }
 
-/// Runs `read` while the terminal does not show what is typed.
-fn hidden<T>(read: impl FnOnce() -> T) -> T {
+/// A line from a terminal that does not show it. The terminal shows again what is typed, also after Ctrl-C.
+async fn hidden_line() -> Result<String, CliError> {
     let stdin = std::io::stdin();
-    let Ok(before) = tcgetattr(&stdin) else { return read() };
+    let Ok(before) = tcgetattr(&stdin) else { return line_of_stdin() };
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
     // A terminal that cannot be silenced still takes the token.
     let _silenced = tcsetattr(&stdin, OptionalActions::Flush, &silent);
-    let result = read();
+    // A thread of its own: one that reads cannot be ended, and nothing must wait for it.
+    let (sender, line) = oneshot::channel();
+    std::thread::spawn(move || sender.send(line_of_stdin()));
+    let interrupted = || CliError::Start(std::io::ErrorKind::Interrupted.into());
+    let result = tokio::select! {
+        line = line => line.unwrap_or_else(|_| Err(interrupted())),
+        _ = tokio::signal::ctrl_c() => Err(interrupted()),
+    };
     let _restored = tcsetattr(&stdin, OptionalActions::Now, &before);
     result
 }

@@ -33,14 +33,15 @@ pub(super) async fn run(
     list: List<Value>,
 ) -> Result<(), CliError> {
     let mut state = State { revision: list.revision, cursor: list.next.clone() };
-    show_all(session, shape, &list)?;
+    shape.first(session, &list.items)?;
     let mut failures = 0;
     let mut contact = Instant::now();
     loop {
         let before = (state.revision, state.cursor.clone());
-        let ended = match query.kind {
-            Kind::Events => poll(session, client, query, shape, &mut state).await,
-            _ => follow(session, client, query, shape, &mut state).await,
+        let ended = if query.kind == Kind::Events {
+            poll(session, client, query, shape, &mut state).await
+        } else {
+            follow(session, client, query, shape, &mut state).await
         };
         let error = match ended {
             Ok(()) => None,
@@ -76,10 +77,6 @@ struct State {
     cursor: Option<String>,
 }
 
-fn show_all(session: &mut Session, shape: &mut Shape, list: &List<Value>) -> Result<(), CliError> {
-    list.items.iter().try_for_each(|item| shape.next(session, item))
-}
-
 /// Reads one connection of the hub's watch to its end.
 async fn follow(
     session: &mut Session,
@@ -99,7 +96,7 @@ async fn follow(
             if event.change == WatchChange::Reset {
                 let list = query.list(client).await?;
                 state.revision = list.revision;
-                show_all(session, shape, &list)?;
+                shape.first(session, &list.items)?;
                 return Ok(());
             }
             show(session, query, shape, &event)?;
@@ -130,7 +127,7 @@ async fn poll(
         sleep(LOOK).await;
         // Before the first event there is no cursor, and `after=0` would leave that one out.
         let list: List<Value> = client.get(query.events_after(state.cursor.as_deref())).await?;
-        show_all(session, shape, &list)?;
+        shape.first(session, &list.items)?;
         state.cursor = list.next.or(state.cursor.take());
     }
 }

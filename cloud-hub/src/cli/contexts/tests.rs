@@ -38,7 +38,9 @@ fn contexts_are_kept_private_and_read_back() {
 fn a_damaged_file_is_named_without_its_content() {
     let home = home();
     let path = home.path().join("causeway/hubctl.toml");
-    for text in ["version = 1\ntoken-secret", "version = 2\n", "version = 1\n[contexts.a]\nserver = 'x'\ntoken = 'token-secret'\n"] {
+    for text in
+        ["version = 1\ntoken-secret", "version = 2\n", "version = 1\n[contexts.a]\nserver = 'x'\ntoken = 'token-secret'\n"]
+    {
         std::fs::write(&path, text).unwrap();
         let error = Contexts::load(&env(&home, &[])).unwrap_err();
         assert!(matches!(error, ContextError::Damaged { .. }), "{error:?}");

@@ -1,0 +1,209 @@
+//! One node's line to the hub: the transport of a simulated world.
+//!
+//! ```text
+//!  node ◄─ TransportEnds ─► cable: delay, loss, twice, overtake, hostile, cut ◄─ Wire ─► hub
+//! ```
+//!
+//! As every transport it keeps nothing for later: what the node says while offline is dropped, and what is under way when
+//! the line is cut is lost. A cut may be noticed late by either side, as a half-open TCP connection is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_node::link::transport::TransportEnds;
+use shared::id::Name;
+use shared::topic::Channel;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::center::{Serving, Wire};
+use super::weather::Sky;
+
+/// Messages under way in one direction; more wait at their sender.
+const FLIGHT_MAX: usize = 32;
+/// How late a side may notice a cut: 2.5 times the keep-alive.
+const LATE_MS: u64 = 75_000;
+/// A message whose receiver has no room is tried again after this time.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Carries messages until the node drops its ends. `plugged` says whether the line is whole.
+pub async fn carry(
+    node: Name,
+    ends: TransportEnds,
+    sky: Arc<Sky>,
+    mut plugged: watch::Receiver<bool>,
+    mut hub: watch::Receiver<Option<Arc<Serving>>>,
+) {
+    let TransportEnds { mut from_node, to_node, online, trouble: _trouble } = ends;
+    loop {
+        let found = both(&mut plugged, &mut hub);
+        let Some(serving) = while_discarding(&mut from_node, found).await else { return };
+        let delay = sleep(Duration::from_millis(sky.up_to(sky.weather().reconnect_ms)));
+        if while_discarding(&mut from_node, async { Some(delay.await) }).await.is_none() {
+            return;
+        }
+        if !*plugged.borrow() {
+            continue;
+        }
+        let Some(mut wire) = serving.connect(&node).await else {
+            sleep(Duration::from_secs(5)).await;
+            continue;
+        };
+        drop(serving);
+        online.send_replace(true);
+        let mut flow = Flow { node: &node, sky: &sky, up: Flight::default(), down: Flight::default() };
+        flow.carry(&mut from_node, &to_node, &mut wire, &mut plugged).await;
+        if sky.chance(sky.weather().half_open) {
+            let late = sleep(Duration::from_millis(sky.up_to(LATE_MS)));
+            if sky.chance(500) {
+                tokio::spawn(async move {
+                    late.await;
+                    drop(wire);
+                });
+            } else {
+                drop(wire);
+                if while_discarding(&mut from_node, async { Some(late.await) }).await.is_none() {
+                    return;
+                }
+            }
+        }
+        online.send_replace(false);
+    }
+}
+
+/// The hub, once it runs and the line is whole; `None` when the world ends.
+async fn both(plugged: &mut watch::Receiver<bool>, hub: &mut watch::Receiver<Option<Arc<Serving>>>) -> Option<Arc<Serving>> {
+    loop {
+        plugged.wait_for(|plugged| *plugged).await.ok()?;
+        let found = hub.borrow_and_update().clone();
+        if found.is_some() {
+            return found;
+        }
+        tokio::select! {
+            changed = plugged.changed() => changed.ok()?,
+            changed = hub.changed() => changed.ok()?,
+        }
+    }
+}
+
+/// Waits for `event` and drops what the node says meanwhile; `None` when the node is gone or there is no event.
+async fn while_discarding<T>(
+    from_node: &mut mpsc::Receiver<(Channel, Bytes)>,
+    event: impl Future<Output = Option<T>>,
+) -> Option<T> {
+    tokio::pin!(event);
+    loop {
+        tokio::select! {
+            biased;
+            came = &mut event => return came,
+            said = from_node.recv() => drop(said?),
+        }
+    }
+}
+
+/// One connection.
+struct Flow<'a> {
+    node: &'a Name,
+    sky: &'a Sky,
+    up: Flight<(Channel, Bytes)>,
+    down: Flight<Bytes>,
+}
+
+impl Flow<'_> {
+    /// Returns when the line is cut or an end is gone.
+    async fn carry(
+        &mut self,
+        from_node: &mut mpsc::Receiver<(Channel, Bytes)>,
+        to_node: &mpsc::Sender<Bytes>,
+        wire: &mut Wire,
+        plugged: &mut watch::Receiver<bool>,
+    ) {
+        loop {
+            tokio::select! {
+                biased;
+                cut = plugged.wait_for(|plugged| !*plugged) => return drop(cut),
+                said = from_node.recv(), if self.up.has_room() => match said {
+                    Some(said) => self.up.take(self.sky, said),
+                    None => return,
+                },
+                said = wire.down.recv(), if self.down.has_room() => match said {
+                    Some(said) => {
+                        let hostile = self.sky.hostile(self.node, &said);
+                        self.down.take(self.sky, said);
+                        hostile.into_iter().for_each(|hostile| self.down.take(self.sky, hostile));
+                    }
+                    None => return,
+                },
+                () = self.up.due() => match self.up.pop() {
+                    Some(said) => self.up.settle(wire.up.try_send(said)),
+                    None => {}
+                },
+                () = self.down.due() => match self.down.pop() {
+                    Some(said) => {
+                        self.sky.arrived(&said);
+                        self.down.settle(to_node.try_send(said));
+                    }
+                    None => {}
+                },
+            }
+        }
+    }
+}
+
+/// Messages under way in one direction, by the moment they arrive.
+struct Flight<T> {
+    under_way: BTreeMap<(Instant, u64), T>,
+    count: u64,
+    last: Option<Instant>,
+}
+
+impl<T> Default for Flight<T> {
+    fn default() -> Self {
+        Self { under_way: BTreeMap::new(), count: 0, last: None }
+    }
+}
+
+impl<T: Clone> Flight<T> {
+    fn has_room(&self) -> bool {
+        self.under_way.len() < FLIGHT_MAX
+    }
+
+    /// Sends one message on its way.
+    fn take(&mut self, sky: &Sky, message: T) {
+        for (delay, overtakes) in sky.fate() {
+            let arrives = Instant::now() + delay;
+            let arrives = if overtakes { arrives } else { self.last.map_or(arrives, |last| last.max(arrives)) };
+            self.last = self.last.max(Some(arrives));
+            self.put(arrives, message.clone());
+        }
+    }
+
+    fn put(&mut self, arrives: Instant, message: T) {
+        self.count += 1;
+        self.under_way.insert((arrives, self.count), message);
+    }
+
+    /// Returns when the next message arrives.
+    async fn due(&self) {
+        match self.under_way.first_key_value() {
+            Some(((arrives, _), _)) => sleep_until(*arrives).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.under_way.pop_first().map(|(_, message)| message)
+    }
+
+    /// Whose receiver has no room comes again, before all others.
+    fn settle(&mut self, sent: Result<(), mpsc::error::TrySendError<T>>) {
+        if let Err(mpsc::error::TrySendError::Full(message)) = sent {
+            let first = Instant::now() + AGAIN;
+            let behind = std::mem::take(&mut self.under_way);
+            self.under_way.insert((first, 0), message);
+            self.under_way.extend(behind.into_iter().map(|((at, n), message)| ((at.max(first), n), message)));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What may happen, drawn by chance: people deploy, lines are cut, machines and programs die, clocks lie.
+
+use std::time::Duration;
+
+use edge_node::reconciler::Verb;
+use shared::assign::Target;
+use shared::id::Name;
+use shared::time::UnixMillis;
+
+use super::World;
+use super::center::BEGINNING;
+use super::weather::Weather;
+
+/// One kind of happening; the table of [`KINDS`] says how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A release, good or bad, is deployed to some nodes.
+    Deploy,
+    /// A deployment goes back to its release before.
+    Rollback,
+    /// A deployment is taken away.
+    Undeploy,
+    /// A node's label changes, so that selectors cover other nodes.
+    Label,
+    /// A line is cut, or mended.
+    Cut,
+    /// The weather changes.
+    Turn,
+    /// A daemon is killed, and starts again a while later.
+    KillDaemon,
+    /// A machine loses power.
+    Reboot,
+    /// The hub is killed, or starts again.
+    KillHub,
+    /// A runtime stops answering, or answers again.
+    RuntimeDown,
+    /// A process ends by itself.
+    Crash,
+    /// Somebody on site stops or starts an app or a service.
+    OnSite,
+    /// A wall clock is set.
+    Clock,
+}
+
+/// Every kind with its weight.
+const KINDS: [(Kind, u64); 13] = [
+    (Kind::Deploy, 24),
+    (Kind::Rollback, 5),
+    (Kind::Undeploy, 4),
+    (Kind::Label, 6),
+    (Kind::Cut, 16),
+    (Kind::Turn, 8),
+    (Kind::KillDaemon, 8),
+    (Kind::Reboot, 6),
+    (Kind::KillHub, 7),
+    (Kind::RuntimeDown, 5),
+    (Kind::Crash, 7),
+    (Kind::OnSite, 6),
+    (Kind::Clock, 3),
+];
+/// Wall clocks of machines that do not know the time: 1970, 2000, 2038, 2106, and two that are right.
+const WALLS: [u64; 6] = [0, 946_684_800_000, 2_147_483_648_000, 4_294_967_296_000, BEGINNING, BEGINNING];
+const DEPLOYMENTS: [(&str, &str); 5] =
+    [("web", "web"), ("web-some", "web"), ("meter", "meter"), ("meter-some", "meter"), ("job", "job")];
+const SITES: [&str; 2] = ["north", "south"];
+
+impl World {
+    /// One thing happens.
+    pub async fn happen(&mut self) {
+        let all = KINDS.iter().map(|(_, weight)| weight).sum();
+        let mut drawn = self.random.below(all);
+        let kind = KINDS.iter().find(|(_, weight)| {
+            let hit = drawn < *weight;
+            drawn = drawn.saturating_sub(*weight);
+            hit
+        });
+        let kind = kind.map_or(Kind::Cut, |(kind, _)| *kind);
+        self.tell(format!("{kind:?}"));
+        match kind {
+            Kind::Deploy => self.deploy_any().await,
+            Kind::Rollback | Kind::Undeploy | Kind::Label => self.change_any(kind).await,
+            Kind::Cut => {
+                let machine = self.any();
+                machine.plug(!machine.is_plugged());
+            }
+            Kind::Turn => {
+                let weather = if self.random.chance(250) { Weather::FAIR } else { Weather::bad(&mut self.random) };
+                self.any().sky.set(weather);
+            }
+            Kind::KillDaemon | Kind::Reboot | Kind::Clock => self.kill_any(kind).await,
+            Kind::KillHub => {
+                if self.center.hub().is_some() && self.random.chance(600) {
+                    self.center.kill();
+                } else {
+                    self.center.start().await;
+                }
+            }
+            Kind::RuntimeDown => {
+                let down = self.random.chance(500);
+                let name = {
+                    let machine = self.any();
+                    machine.memory.set_down(down);
+                    machine.name.clone()
+                };
+                self.disturbed.insert(name);
+            }
+            Kind::Crash => {
+                let (nth, code) = (self.random.below(3) as usize, self.random.below(3) as u32 * 70);
+                let machine = self.any();
+                machine.memory.crash(nth, code);
+                let name = machine.name.clone();
+                self.disturbed.insert(name);
+            }
+            Kind::OnSite => self.on_site().await,
+        }
+    }
+
+    /// Time passes: mostly seconds, sometimes hours.
+    pub async fn wait_a_while(&mut self) {
+        let most = match self.random.below(100) {
+            0..50 => 5_000,
+            50..90 => 60_000,
+            90..98 => 600_000,
+            _ => 3 * 3_600_000,
+        };
+        let time = Duration::from_millis(self.random.below(most));
+        self.pass(time).await;
+    }
+
+    async fn deploy_any(&mut self) {
+        let (name, app) = self.random.pick(&DEPLOYMENTS).copied().unwrap_or(("web", "web"));
+        let catalog = self.catalog.clone();
+        let Some(release) = self.random.pick(&catalog.of(app)).copied() else { return };
+        let target = if name.ends_with("-some") {
+            match self.random.below(2) {
+                0 => Target::Nodes([self.any().name.clone()].into()),
+                _ => Target::Labels([("site".to_owned(), SITES[self.random.below(2) as usize].to_owned())].into()),
+            }
+        } else {
+            Target::Labels([].into())
+        };
+        let run = !self.random.chance(80);
+        let redeploy = self.random.chance(200);
+        self.tell(format!("  {name}: {}@{} to {target:?}, run {run}", release.app, release.version));
+        self.put(name, release, target, run, redeploy).await;
+    }
+
+    async fn change_any(&mut self, kind: Kind) {
+        let Some(hub) = self.center.hub() else { return };
+        let Some((name, _)) = self.random.pick(&DEPLOYMENTS).copied() else { return };
+        let name = Name::new(name).expect("name");
+        if kind == Kind::Label {
+            let site = SITES[self.random.below(2) as usize].to_owned();
+            let node = self.any().name.clone();
+            hub.label_node(&node, [("site".to_owned(), Some(site))].into(), None, "world").await.expect("label");
+        } else if hub.deployment(&name).await.is_ok() {
+            if kind == Kind::Undeploy {
+                hub.undeploy(&name, None, "world").await.expect("undeploy");
+            } else if let Ok((record, ..)) = hub.rollback(&name, None, None, "world").await {
+                *self.deployed.entry(record.release).or_default() += 1;
+            }
+        }
+    }
+
+    async fn kill_any(&mut self, kind: Kind) {
+        let wall = UnixMillis(self.random.pick(&WALLS).copied().unwrap_or(BEGINNING));
+        let wait = Duration::from_millis(self.random.below(30_000));
+        let machine = self.any();
+        match kind {
+            Kind::Reboot => machine.reboot(wait, wall).await,
+            Kind::Clock => machine.turn_clock(wall).await,
+            _ => {
+                machine.kill().await;
+                tokio::time::sleep(wait).await;
+            }
+        }
+        machine.start().await;
+        if kind == Kind::Clock {
+            let hours = self.random.between(0, 200_000) as i64 - 100_000;
+            self.center.turn_clock(hours * 3_600_000);
+        }
+    }
+
+    async fn on_site(&mut self) {
+        let (stop, one) = (self.random.chance(500), self.random.chance(500));
+        let catalog = self.catalog.clone();
+        let Some(release) = self.random.pick(&catalog.all) else { return };
+        let service = release.release.manifest.spec.services.keys().next().filter(|_| one);
+        let verb = if stop { Verb::Stop } else { Verb::Start };
+        let machine = self.any();
+        // It may know no such app now, or its daemon may be off: then nothing happens.
+        let _answer = machine.command(&release.app, service, verb).await;
+        let name = machine.name.clone();
+        self.disturbed.insert(name);
+    }
+
+    fn any(&mut self) -> &mut super::machine::Machine {
+        let which = self.random.below(self.machines.len() as u64) as usize;
+        &mut self.machines[which]
+    }
+}

@@ -1,0 +1,252 @@
+//! One edge machine: what survives a reboot, what survives a kill of the daemon, and the daemon itself, put together of
+//! the real parts as the binary does it.
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use edge_node::clock::Clock;
+use edge_node::held::Held;
+use edge_node::images::blobs::{BlobError, Blobs};
+use edge_node::inbox::{Inbox, Trust};
+use edge_node::journal::Journal;
+use edge_node::link::Link;
+use edge_node::link::transport::transport;
+use edge_node::reconciler::{self, Command, Status, Verb};
+use edge_node::reporter::{self, Reporter};
+use edge_node::runtime::memory::Memory;
+use edge_node::session::{self, Logs};
+use edge_node::shutdown::{Trigger, shutdown};
+use edge_node::store::Store;
+use shared::fault::{Fault, node};
+use shared::id::Name;
+use shared::report::Report;
+use shared::sign::Keyring;
+use shared::time::{UnixMillis, Uptime};
+use shared::wire::v1::LogWanted;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinSet};
+
+use super::cable;
+use super::catalog::{platform, publisher, temporary};
+use super::center::{BEGINNING, Center, Serving};
+use super::history::History;
+use super::watched::Watched;
+use super::weather::Sky;
+
+/// Messages between link and transport, as the binary has it.
+const QUEUE: usize = 16;
+
+/// One machine.
+pub struct Machine {
+    /// Its name.
+    pub name: Name,
+    /// Its containers.
+    pub memory: Memory,
+    /// The weather over its line.
+    pub sky: Arc<Sky>,
+    store: Arc<Store>,
+    dir: tempfile::TempDir,
+    clock: Clock,
+    boots: u32,
+    plug: watch::Sender<bool>,
+    hub: watch::Receiver<Option<Arc<Serving>>>,
+    history: Arc<History>,
+    daemon: Option<Daemon>,
+}
+
+/// A daemon that runs.
+pub struct Daemon {
+    /// What it holds.
+    pub held: Arc<Held>,
+    /// What it wrote down.
+    pub journal: Arc<Journal>,
+    /// What it says about itself.
+    pub latest: watch::Receiver<Arc<Report>>,
+    /// When the hub last agreed with it, in uptime.
+    pub confirmed: watch::Receiver<Option<Uptime>>,
+    /// What the loop says.
+    pub status: watch::Receiver<Status>,
+    commands: mpsc::Sender<Command>,
+    _run: Trigger,
+    tasks: JoinSet<()>,
+}
+
+/// Logs of containers that write none.
+struct Silent;
+
+impl Logs for Silent {
+    fn read(&self, wanted: &LogWanted) -> Result<mpsc::Receiver<Vec<u8>>, Fault> {
+        let (pieces, log) = mpsc::channel(1);
+        // There is room for one piece, and its end is the end of the log.
+        let _room = pieces.try_send(format!("{wanted:?}: nothing\n").into_bytes());
+        Ok(log)
+    }
+}
+
+impl Machine {
+    /// A machine that was enrolled and is off.
+    pub fn new(name: Name, sky: Sky, hub: watch::Receiver<Option<Arc<Serving>>>, history: Arc<History>) -> Self {
+        let clock = Clock::simulated(Duration::from_secs(20), UnixMillis(BEGINNING));
+        let store = Arc::new(Store::in_memory().expect("store"));
+        let (memory, sky, plug) = (Memory::new(clock), Arc::new(sky), watch::channel(true).0);
+        Self { name, memory, sky, store, dir: temporary(), clock, boots: 1, plug, hub, history, daemon: None }
+    }
+
+    /// The daemon, while it runs.
+    pub const fn daemon(&self) -> Option<&Daemon> {
+        self.daemon.as_ref()
+    }
+
+    /// Cuts its line, or mends it.
+    pub fn plug(&self, whole: bool) {
+        self.plug.send_replace(whole);
+    }
+
+    /// Whether its line is whole.
+    pub fn is_plugged(&self) -> bool {
+        *self.plug.borrow()
+    }
+
+    /// Starts the daemon, if it does not run.
+    pub async fn start(&mut self) {
+        if self.daemon.is_some() {
+            return;
+        }
+        let (clock, me, history) = (self.clock, self.name.clone(), self.history.clone());
+        let blobs = self.blobs().await;
+        let held = Arc::new(Held::load(self.store.clone(), &me, clock.now().uptime));
+        history.holds(&me, held.holding());
+        let journal = Arc::new(Journal::new(self.store.clone()));
+        journal.record(clock.now().wall, None, Fault::new(&node::EVENT_STARTED).with("version", "world"));
+        let (ends, node_ends) = transport(QUEUE);
+        let (link, inbound, pump) = Link::new(node_ends);
+        let trust = Trust { hub: Keyring::new([Center::key()], 1), publishers: Keyring::new([publisher().public()], 1) };
+        let inbox = Inbox::new(me.clone(), Arc::new(RwLock::new(trust)), held.clone());
+        let (tell, status) = watch::channel(Status::default());
+        let state = self.dir.path().to_owned();
+        let machine = reporter::Machine { platform: platform(), boot: self.boot(), cpus: 2, memory: 1 << 30, state };
+        let reporter = Arc::new(Reporter::new(clock, held.clone(), status.clone(), machine, Vec::new()));
+        let runtime = Arc::new(Watched {
+            node: me.clone(),
+            memory: self.memory.clone(),
+            held: held.clone(),
+            blobs: blobs.clone(),
+            history: history.clone(),
+        });
+        let (commands, commanded) = mpsc::channel(8);
+        let (run, end) = shutdown();
+        let (latest, confirmed) = (watch::Sender::new(Arc::new(reporter.report())), watch::Sender::new(None));
+        let daemon = Daemon {
+            held: held.clone(),
+            journal: journal.clone(),
+            latest: latest.subscribe(),
+            confirmed: confirmed.subscribe(),
+            status: status.clone(),
+            commands,
+            _run: run,
+            tasks: JoinSet::new(),
+        };
+        let daemon = self.daemon.insert(daemon);
+        let source = Arc::new(link.clone());
+        let parts = reconciler::Parts {
+            runtime,
+            source,
+            blobs,
+            held: held.clone(),
+            journal: journal.clone(),
+            clock,
+            platform: platform(),
+        };
+        let talk = session::Parts {
+            link,
+            inbound,
+            inbox,
+            held: held.clone(),
+            journal,
+            reporter,
+            changed: status,
+            latest,
+            confirmed,
+            logs: Arc::new(Silent),
+            clock,
+        };
+        daemon.tasks.spawn(pump);
+        daemon.tasks.spawn(reconciler::run(parts, commanded, tell, end.clone()));
+        daemon.tasks.spawn(session::run(talk, end));
+        daemon.tasks.spawn(cable::carry(me.clone(), ends, self.sky.clone(), self.plug.subscribe(), self.hub.clone()));
+        daemon.tasks.spawn(async move {
+            let mut changed = held.changed();
+            while changed.changed().await.is_ok() {
+                history.holds(&me, held.holding());
+            }
+        });
+    }
+
+    /// Ends the daemon as `kill -9` does; containers run on.
+    pub async fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.tasks.abort_all();
+            while let Some(ended) = daemon.tasks.join_next().await {
+                no_panic(ended);
+            }
+        }
+    }
+
+    /// Cuts the power: no process survives. After `off` the machine is up again, with its wall clock at `wall`; the
+    /// daemon is not started.
+    pub async fn reboot(&mut self, off: Duration, wall: UnixMillis) {
+        self.kill().await;
+        self.memory = self.memory.reboot(self.clock);
+        tokio::time::sleep(off).await;
+        self.boots += 1;
+        self.clock = Clock::simulated(Duration::from_secs(20), wall);
+        self.memory = self.memory.reboot(self.clock);
+    }
+
+    /// Kills the daemon and sets the wall clock.
+    pub async fn turn_clock(&mut self, wall: UnixMillis) {
+        self.kill().await;
+        self.clock = Clock::simulated(self.clock.now().uptime, wall);
+    }
+
+    /// Somebody on site wants something; the answer, if the daemon runs.
+    pub async fn command(&self, app: &Name, service: Option<&Name>, verb: Verb) -> Option<Result<(), Fault>> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command { app: app.clone(), service: service.cloned(), verb, answer };
+        self.daemon.as_ref()?.commands.send(command).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Files of images on their way.
+    pub fn files(&self) -> usize {
+        std::fs::read_dir(self.dir.path().join("blobs/sha256")).map_or(0, Iterator::count)
+    }
+
+    /// Whether a part of the daemon ended by itself.
+    pub fn is_broken(&mut self) -> bool {
+        self.daemon.as_mut().is_some_and(|daemon| daemon.tasks.try_join_next().is_some())
+    }
+
+    fn boot(&self) -> String {
+        format!("{}-boot-{}", self.name, self.boots)
+    }
+
+    /// The blob directory. A killed daemon's last write may still be under way; a real kill would have ended it.
+    async fn blobs(&self) -> Blobs {
+        loop {
+            match Blobs::open(&self.dir.path().join("blobs"), &self.boot()) {
+                Err(BlobError::InUse(_)) => tokio::time::sleep(Duration::from_millis(1)).await,
+                opened => return opened.expect("blob directory"),
+            }
+        }
+    }
+}
+
+/// A task that panicked fails the run.
+pub(super) fn no_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a task panicked");
+    }
+}

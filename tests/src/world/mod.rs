@@ -1,0 +1,244 @@
+//! A simulated world: one hub and some nodes in one process, and everything that can happen to them.
+//!
+//! What runs is the product: the real hub over its real store, the real daemons with reconciler, inbox, journal and link,
+//! real signed releases and images. Simulated are only time (tokio's, paused: it jumps to the next timer), the network
+//! between them ([`cable`]), and what containers do ([`edge_node::runtime::memory`]).
+//!
+//! ```text
+//! seed ─▶ happenings ─▶ World { Center, Machine × n }        judged all the time by history and errors,
+//!            …                hub    ◄─ cable ─►  daemon      and in calm by oracle
+//! ```
+//!
+//! A seed fixes what happens and what the network does. Not fixed is which of several branches that are ready at the same
+//! moment a task takes first, and how fast the disk is, so a failing seed is worth some tries.
+#![allow(clippy::indexing_slicing, reason = "a simulated world that is wrong must fail, loudly")]
+
+pub mod cable;
+pub mod catalog;
+pub mod center;
+pub mod errors;
+pub mod happenings;
+pub mod history;
+pub mod machine;
+pub mod oracle;
+pub mod prompt;
+pub mod random;
+pub mod watched;
+pub mod weather;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::assign::{Labels, Target};
+use shared::id::{Digest, Name};
+use tokio::time::{Instant, sleep};
+
+use catalog::{Catalog, Published, platform};
+use center::Center;
+use history::History;
+use machine::Machine;
+use random::Random;
+use weather::{Archive, Sky, Weather};
+
+/// In calm everything must be well within this time: the longest trial, the longest backoff, and twice the time after
+/// which hub and node compare what they hold.
+pub const CALM: Duration = Duration::from_secs(20 * 60);
+/// How often the world is looked at while it calms down.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// A hub and some nodes.
+pub struct World {
+    /// Every choice of this world comes from here.
+    pub random: Random,
+    /// What can be deployed.
+    pub catalog: Arc<Catalog>,
+    /// The hub.
+    pub center: Center,
+    /// The nodes.
+    pub machines: Vec<Machine>,
+    /// What happened.
+    pub history: Arc<History>,
+    /// How often each release was deployed.
+    pub deployed: BTreeMap<Digest, u64>,
+    /// Nodes on which something happened that is no fault of a release, and may still have one undone.
+    pub disturbed: BTreeSet<Name>,
+    /// The hub lost its memory, so that journals may have gaps.
+    pub may_have_gaps: bool,
+    started: Instant,
+}
+
+impl World {
+    /// A hub and `nodes` nodes, all up, in fair weather.
+    pub async fn new(seed: u64, nodes: usize) -> Self {
+        let mut random = Random::new(seed);
+        let catalog = catalog::catalog();
+        let labels: BTreeMap<Name, Labels> = (1..=nodes)
+            .map(|n| {
+                let site = if n % 2 == 1 { "north" } else { "south" };
+                (node(n), [("site".to_owned(), site.to_owned())].into())
+            })
+            .collect();
+        let center = Center::new(catalog.clone(), &labels).await;
+        let (history, archive) = (Arc::new(History::new(platform())), Arc::new(Archive::default()));
+        let mut machines = Vec::new();
+        for name in labels.into_keys() {
+            let sky = Sky::new(random.fork(), archive.clone());
+            let mut machine = Machine::new(name, sky, center.serving(), history.clone());
+            machine.start().await;
+            machines.push(machine);
+        }
+        Self {
+            random,
+            catalog,
+            center,
+            machines,
+            history,
+            deployed: BTreeMap::new(),
+            disturbed: BTreeSet::new(),
+            may_have_gaps: false,
+            started: Instant::now(),
+        }
+    }
+
+    /// Time passes.
+    pub async fn pass(&self, time: Duration) {
+        sleep(time).await;
+    }
+
+    /// Notes what happens.
+    pub fn tell(&self, what: String) {
+        let at = self.started.elapsed();
+        let line = format!("{:>9.3} {what}", at.as_secs_f64());
+        if std::env::var_os("WORLD_LOG").is_some() {
+            say(&line);
+        }
+        self.history.tell(line);
+    }
+
+    /// Deploys `app@version` to `target`, if the hub runs.
+    pub async fn deploy(&mut self, name: &str, app: &str, version: &str, target: Target) {
+        let catalog = self.catalog.clone();
+        self.put(name, catalog.release(app, version), target, true, false).await;
+    }
+
+    /// Deploys a release, if the hub runs.
+    pub async fn put(&mut self, name: &str, release: &Published, target: Target, run: bool, redeploy: bool) {
+        let Some(hub) = self.center.hub() else { return };
+        let entry = hub.release(release.id).await.expect("store").expect("published");
+        let request = cloud_hub::deployments::request(&entry, target, run, redeploy);
+        let name = Name::new(name).expect("name");
+        let before = hub.deployment(&name).await.ok().map(|(record, _)| record.revision);
+        let (record, ..) = hub.deploy(&name, request, None, "world").await.expect("deploy");
+        if before != Some(record.revision) {
+            *self.deployed.entry(release.id).or_default() += 1;
+        }
+    }
+
+    /// Ends every fault and has every daemon and the hub run.
+    pub async fn calm(&mut self) {
+        self.center.start().await;
+        for machine in &mut self.machines {
+            machine.sky.set(Weather::FAIR);
+            machine.memory.set_down(false);
+            machine.plug(true);
+            machine.start().await;
+        }
+    }
+
+    /// Calms down and waits until all is well; otherwise says what is not.
+    pub async fn settle(&mut self) -> Result<(), Vec<String>> {
+        self.calm().await;
+        let deadline = Instant::now() + CALM;
+        loop {
+            sleep(LOOK).await;
+            let mut wrong = self.history.violations();
+            wrong.extend(errors::heard());
+            for machine in &mut self.machines {
+                if machine.is_broken() {
+                    wrong.push(format!("{}: a part of the daemon ended", machine.name));
+                }
+            }
+            if !wrong.is_empty() {
+                return Err(wrong);
+            }
+            let wrong = self.disagreements().await;
+            if wrong.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(wrong);
+            }
+        }
+    }
+
+    /// As [`settle`](Self::settle), and panics with everything that is known when it fails.
+    pub async fn must_settle(&mut self) {
+        if let Err(wrong) = self.settle().await {
+            panic!("{}", self.account(&wrong));
+        }
+    }
+
+    /// What is wrong, and what happened before.
+    pub fn account(&self, wrong: &[String]) -> String {
+        format!("{}\n--- what happened:\n{}", wrong.join("\n"), self.history.told().join("\n"))
+    }
+}
+
+/// The name of the nth node.
+pub fn node(n: usize) -> Name {
+    Name::new(&format!("n{n}")).expect("name")
+}
+
+/// Everything, by a selector without conditions.
+pub fn everywhere() -> Target {
+    Target::Labels(Labels::new())
+}
+
+/// How much happens in one seeded run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Most nodes.
+    pub nodes: u64,
+    /// Phases, each of which ends in calm.
+    pub phases: u64,
+    /// Happenings of a phase.
+    pub happenings: u64,
+}
+
+/// One world from one seed: phases of happenings, each followed by calm in which all must be well.
+///
+/// # Errors
+/// What was not as it must be, and what had happened.
+pub fn run(seed: u64, size: Size) -> Result<(), String> {
+    errors::listen();
+    in_simulated_time(async move {
+        let mut random = Random::new(seed);
+        let nodes = random.between(1, size.nodes) as usize;
+        let mut world = World::new(seed, nodes).await;
+        for phase in 0..size.phases {
+            world.tell(format!("phase {phase} with {nodes} nodes"));
+            for _ in 0..size.happenings {
+                world.happen().await;
+                world.wait_a_while().await;
+            }
+            world.tell("calm".into());
+            world.settle().await.map_err(|wrong| world.account(&wrong))?;
+        }
+        Ok(())
+    })
+}
+
+/// Runs `story` in a runtime of its own, with simulated time. One blocking thread, so that what was asked first is done
+/// first.
+pub fn in_simulated_time<T>(story: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).max_blocking_threads(1).build().expect("runtime");
+    runtime.block_on(Box::pin(story))
+}
+
+/// Prints a line for people.
+#[allow(clippy::print_stderr, reason = "the output of a test lane")]
+pub fn say(line: &str) {
+    eprintln!("{line}");
+}

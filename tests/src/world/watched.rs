@@ -1,0 +1,62 @@
+//! The runtime in memory, with somebody who looks on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_node::held::Held;
+use edge_node::images::blobs::Blobs;
+use edge_node::runtime::memory::Memory;
+use edge_node::runtime::{Observed, ProbeFailure, Runtime, RuntimeError};
+use shared::id::Name;
+use shared::manifest::Probe;
+use shared::plan::Step;
+use shared::release::Image;
+use shared::state::InstanceId;
+
+use super::history::History;
+
+/// A runtime whose steps are judged by a [`History`] before they are done.
+pub struct Watched {
+    /// Whose.
+    pub node: Name,
+    /// The real one.
+    pub memory: Memory,
+    /// What its daemon holds.
+    pub held: Arc<Held>,
+    /// Where its images' bytes lie.
+    pub blobs: Blobs,
+    /// The judge.
+    pub history: Arc<History>,
+}
+
+impl Watched {
+    /// Whether all bytes of `image` lie there; layers that are unpacked already need none.
+    fn has_arrived(&self, image: &Image, seen: &Observed) -> bool {
+        let chain = shared::oci::chain_ids(&image.diff_ids());
+        let layers =
+            image.layers.iter().zip(&chain).filter(|(_, chain)| !seen.layers.contains(chain)).map(|(layer, _)| layer.blob);
+        layers.chain([image.manifest, image.config]).all(|blob| self.blobs.has(&blob))
+    }
+}
+
+impl Runtime for Watched {
+    async fn observe(&self) -> Result<Observed, RuntimeError> {
+        self.memory.observe().await
+    }
+
+    async fn apply(&self, step: &Step) -> Result<(), RuntimeError> {
+        if let Ok(seen) = self.memory.observe().await {
+            self.history.holds(&self.node, self.held.holding());
+            self.history.about_to(&self.node, step, &seen, |image| self.has_arrived(image, &seen));
+        }
+        self.memory.apply(step).await
+    }
+
+    async fn probe(&self, instance: &InstanceId, probe: &Probe, limit: Duration) -> Result<(), ProbeFailure> {
+        self.memory.probe(instance, probe, limit).await
+    }
+
+    async fn changed(&self) {
+        self.memory.changed().await;
+    }
+}
