@@ -31,9 +31,9 @@ fn keys(text: &str) -> BTreeSet<String> {
 
 /// The keys of a written table.
 fn flatten(table: &Table) -> BTreeSet<String> {
-    let below = |(key, value): (&String, &Value)| match value {
-        Value::Table(inner) => flatten(inner).into_iter().map(|rest| format!("{key}.{rest}")).collect(),
-        _ => vec![key.clone()],
+    let below = |(key, value): (&String, &Value)| match value.as_table() {
+        Some(inner) => flatten(inner).into_iter().map(|rest| format!("{key}.{rest}")).collect(),
+        None => vec![key.clone()],
     };
     table.iter().flat_map(below).collect()
 }
