@@ -48,7 +48,7 @@ pub async fn carry(
             continue;
         }
         let Some(mut wire) = serving.connect(&node).await else {
-            sleep(Duration::from_secs(5)).await;
+            sleep(Duration::from_secs(1)).await;
             continue;
         };
         drop(serving);

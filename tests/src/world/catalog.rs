@@ -159,7 +159,7 @@ impl Maker {
         for salt in layers {
             // The lowest layer has several frames; those above a few KiB to a few tens of KiB.
             let made =
-                self.layers.entry(*salt).or_insert_with(|| layer(*salt, if *salt == 1 { 600 } else { 4 + *salt as usize }));
+                self.layers.entry(*salt).or_insert_with(|| layer(*salt, if *salt == 1 { 300 } else { 4 + *salt as usize }));
             builder = builder.layer(made.clone());
         }
         let built = builder.build().expect("image");

@@ -54,6 +54,7 @@ pub struct Serving {
     sessions: Mutex<BTreeMap<Name, Session>>,
     tasks: Mutex<JoinSet<()>>,
     last: AtomicU64,
+    killed: AtomicBool,
     _stop: watch::Sender<bool>,
 }
 
@@ -119,14 +120,22 @@ impl Center {
         let mut tasks = JoinSet::new();
         let running = hub.clone();
         tasks.spawn(async move { running.run(stopping).await });
-        let (sessions, last) = (Mutex::default(), AtomicU64::new(0));
-        let link = Link(hub.clone());
-        self.now.send_replace(Some(Arc::new(Serving { hub, link, sessions, tasks: Mutex::new(tasks), last, _stop: stop })));
+        let serving = Serving {
+            link: Link(hub.clone()),
+            hub,
+            sessions: Mutex::default(),
+            tasks: Mutex::new(tasks),
+            last: AtomicU64::new(0),
+            killed: AtomicBool::new(false),
+            _stop: stop,
+        };
+        self.now.send_replace(Some(Arc::new(serving)));
     }
 
     /// Ends the hub's process without a word.
     pub fn kill(&mut self) {
         if let Some(serving) = self.now.send_replace(None) {
+            serving.killed.store(true, Relaxed);
             lock(&serving.tasks).abort_all();
             lock(&serving.sessions).values().for_each(|session| session.end(End::Stopping));
         }
@@ -186,9 +195,12 @@ impl Serving {
         let (session, end) = joined(self.last.fetch_add(1, Relaxed) + 1, BULK);
         loop {
             let older = lock(&self.sessions).get(node).cloned();
-            let Some(older) = older else { break };
+            let Some(older) = older.filter(|_| !self.killed.load(Relaxed)) else { break };
             older.end(End::TakenOver);
             older.left().await;
+        }
+        if self.killed.load(Relaxed) {
+            return None;
         }
         lock(&self.sessions).insert(node.clone(), session.clone());
         let (up, from_node) = mpsc::channel(SOCKET);
