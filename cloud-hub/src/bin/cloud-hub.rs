@@ -185,9 +185,7 @@ fn run_hub(args: Serve, lang: Lang) -> Result<(), Fault> {
     if let Some(listen) = args.listen_mqtt {
         config.gate.listen = listen;
     }
-    if let Some(name) = args.name {
-        config.name = name;
-    }
+    config.name = args.name.or(config.name);
     if !args.host.is_empty() {
         config.hosts = args.host;
     }
