@@ -238,6 +238,8 @@ pub(super) fn server(text: &str) -> Result<String, ContextError> {
 
 /// A fingerprint; upper case and colons, as other tools print them, are accepted.
 pub(super) fn fingerprint(text: &str) -> Result<Digest, ContextError> {
+    // OpenSSL writes `sha256 Fingerprint=AB:CD:…`.
+    let text = text.rsplit('=').next().unwrap_or(text);
     let plain: String = text.trim().to_ascii_lowercase();
     let digits = plain.strip_prefix("sha256:").unwrap_or(&plain).replace(':', "");
     let bad = |_| ContextError::BadFingerprint { text: text.chars().take(120).collect() };

@@ -87,6 +87,9 @@ super::texts! {
     NO_TOKEN = "cli-no-token",
         "No API token is known for {server}. Log in to it, or set CAUSEWAY_TOKEN",
         "没有 {server} 的 API 令牌。请先登录该中心，或设置 CAUSEWAY_TOKEN";
+    INTERRUPTED = "cli-interrupted",
+        "Interrupted; nothing was stored",
+        "已中断，没有保存任何内容";
     EMPTY_TOKEN = "cli-empty-token",
         "The API token is empty or holds other than visible ASCII characters. Give it with --token, or on the standard input",
         "API 令牌为空，或含有可见 ASCII 以外的字符。请用 --token 或从标准输入给出";
@@ -97,8 +100,8 @@ super::texts! {
         "{text} is not a CA fingerprint: sha256: and 64 hexadecimal digits",
         "{text} 不是 CA 指纹：应为 sha256: 加 64 位十六进制数字";
     UNCONFIRMED = "cli-unconfirmed",
-        "{server} shows a CA with the fingerprint {found}, and nobody is at a terminal to compare it. Compare it with what the hub says about itself, then repeat with --ca-fingerprint or --ca",
-        "{server} 出示的 CA 指纹为 {found}，但没有人在终端前核对。请与中心自己给出的指纹核对，然后用 --ca-fingerprint 或 --ca 重试";
+        "{server} shows a CA with the fingerprint {found}, and nobody is at a terminal to compare it. Compare it on the hub's machine (openssl x509 -in ca/root.pem -noout -fingerprint -sha256), then repeat with --ca-fingerprint or --ca",
+        "{server} 出示的 CA 指纹为 {found}，但没有人在终端前核对。请在中心所在机器上核对（openssl x509 -in ca/root.pem -noout -fingerprint -sha256），然后用 --ca-fingerprint 或 --ca 重试";
     REFUSED_CA = "cli-refused-ca",
         "The CA with the fingerprint {found} was not accepted; nothing was sent to {server}",
         "未接受指纹为 {found} 的 CA；没有向 {server} 发送任何内容";
@@ -190,8 +193,8 @@ super::texts! {
         "无法写入输出：{cause}";
     // ---- what is said when all is well
     ASK_CA = "cli-ask-ca",
-        "{server} shows a CA with this fingerprint:\n  {found}\nThe hub writes it to its log at start. Is it the same? [yes/no] ",
-        "{server} 出示的 CA 指纹为：\n  {found}\n中心启动时会把它写入日志。两者一致吗？[yes/no] ";
+        "{server} shows a CA with this fingerprint:\n  {found}\nCompare it on the hub's machine, in its state directory: openssl x509 -in ca/root.pem -noout -fingerprint -sha256\nIs it the same? [yes/no] ",
+        "{server} 出示的 CA 指纹为：\n  {found}\n请在中心所在机器的状态目录中核对：openssl x509 -in ca/root.pem -noout -fingerprint -sha256\n两者一致吗？[yes/no] ";
     ASK_TOKEN = "cli-ask-token",
         "API token (not shown): ",
         "API 令牌（不回显）：";
@@ -266,7 +269,7 @@ super::texts! {
         "发布者 {name} 可用 {key} 签署发布";
     NOTHING_FOUND = "cli-nothing-found",
         "No {kind} found",
-        "没有找到 {kind}";
+        "没有找到{kind}";
     RECONNECTED = "cli-reconnected",
         "Connected again",
         "已重新连接";

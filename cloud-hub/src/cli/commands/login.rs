@@ -124,7 +124,7 @@ async fn hidden_line() -> Result<String, CliError> {
     // A thread of its own: one that reads cannot be ended, and nothing must wait for it.
     let (sender, line) = oneshot::channel();
     std::thread::spawn(move || sender.send(line_of_stdin()));
-    let interrupted = || CliError::Start(std::io::ErrorKind::Interrupted.into());
+    let interrupted = || CliError::Unfit(Fault::new(&cli::INTERRUPTED));
     let result = tokio::select! {
         line = line => line.unwrap_or_else(|_| Err(interrupted())),
         _ = tokio::signal::ctrl_c() => Err(interrupted()),

@@ -15,12 +15,12 @@ use std::path::Path;
 
 use reqwest::Method;
 use serde_json::Value;
-use shared::fault::{Fault, cli};
+use shared::fault::{Fault, cli, trust};
 use shared::id::Name;
 use shared::manifest::bounds::CONFIG_MAX;
 use shared::manifest::{App, Manifest, Naming, Outside, TEXT_MAX, read};
 use shared::release::{Image, RELEASE_MAX, Release};
-use shared::sign::{Envelope, Purpose};
+use shared::sign::{Envelope, Purpose, SecretKey};
 
 use super::super::args::{Format, Publish};
 use super::super::client::{Client, Target};
@@ -31,6 +31,7 @@ use super::super::kinds::{Kind, name, pair, text_at};
 use super::super::session::Session;
 use super::super::show::{Shape, document};
 use super::super::sources::{self, Source};
+use crate::api::types::{List, Publisher};
 
 pub(super) async fn run(session: &mut Session, args: &Publish) -> Result<(), CliError> {
     let app = manifest(session, args)?;
@@ -44,6 +45,7 @@ pub(super) async fn run(session: &mut Session, args: &Publish) -> Result<(), Cli
     // What would fail at the end fails before anything is sent.
     let key = keys::load(&keys::path(&session.env, args.key.as_deref())?)?;
     let client = session.client()?;
+    check_known(&client, &key).await?;
     let mut by_source: BTreeMap<&Source, Vec<Image>> = BTreeMap::new();
     for source in sources.values() {
         if !by_source.contains_key(source) {
@@ -59,6 +61,15 @@ pub(super) async fn run(session: &mut Session, args: &Publish) -> Result<(), Cli
     }
     let envelope = Envelope::sign(Purpose::Release, bytes, &[&key]);
     post(session, &client, &envelope, args.output.format).await
+}
+
+/// Whether the hub knows the key, before images travel for nothing. It checks the signature itself at the end.
+async fn check_known(client: &Client, key: &SecretKey) -> Result<(), CliError> {
+    let known: List<Publisher> = client.get(Kind::Publishers.list()).await?;
+    if known.items.iter().any(|publisher| publisher.spec.key == key.public()) {
+        return Ok(());
+    }
+    Err(CliError::Unfit(Fault::new(&trust::UNKNOWN_KEY).with("keys", key.public().id().short())))
 }
 
 /// Sends the signed release, and says what the hub made of it.

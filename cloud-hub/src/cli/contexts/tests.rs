@@ -106,7 +106,13 @@ fn addresses_have_one_form() {
 fn fingerprints_in_the_forms_of_other_tools() {
     let digest = Digest::of(b"ca");
     let colons = digest.hex().as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap()).collect::<Vec<_>>().join(":");
-    for text in [digest.to_string(), digest.hex(), colons.to_uppercase(), format!("SHA256:{colons}\n")] {
+    for text in [
+        digest.to_string(),
+        digest.hex(),
+        colons.to_uppercase(),
+        format!("SHA256:{colons}\n"),
+        format!("sha256 Fingerprint={colons}\n"),
+    ] {
         assert_eq!(fingerprint(&text).ok(), Some(digest), "{text}");
     }
     for text in ["", "sha256:", "sha1:00", &digest.hex()[1..]] {

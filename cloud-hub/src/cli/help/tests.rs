@@ -142,8 +142,8 @@ fn the_top_level_help_in_both_languages() {
         用法： hubctl node label [选项] <NODE> <LABEL>...
 
         参数:
-          <LABEL>...  键=值 或 键-
           <NODE>      节点
+          <LABEL>...  键=值 或 键-
 
         选项:
               --context <NAME>  本次命令使用的上下文（也可用 CAUSEWAY_CONTEXT）
