@@ -1,3 +1,57 @@
-lint:
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+# Two commands for a newcomer: make demo, make test. Everything else: make help.
+
+CARGO  ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+need    = ./cross/install-packages
+
+# lint, test and demo share one profile and one set of features, so that nothing is built twice.
+.PHONY: help
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s%s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo:  ## the main job on this machine, with real parts; ONCE=1 ends with an exit code instead of staying up
+	$(need) build run
+	$(CARGO) build --workspace --bins
+	$(TARGET)/debug/demo $(if $(filter-out 0,$(ONCE)),--once)
+
+.PHONY: test
+test:  ## all tests; installs the Debian packages they need, and wants root
+	$(need)
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-2} $(CARGO) test --workspace --no-fail-fast
+
+.PHONY: lint
+lint:  ## formatting, and clippy without a warning
+	$(need) build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+.PHONY: promises
+promises:  ## the long lanes: 10,000 seeds of the simulated world, ten times the kills and cuts of make test
+	$(need)
+	WORLD_SEEDS=$${WORLD_SEEDS:-10000} REAL_ROUNDS=$${REAL_ROUNDS:-200} RUST_TEST_THREADS=1 \
+	    $(CARGO) test --workspace --no-fail-fast
+
+.PHONY: bench
+bench: build  ## figures of the node, each against a floor of the same run: target/bench/node.json
+	$(need) run
+	$(CARGO) build --release -p scenarios --bin bench
+	mkdir -p $(TARGET)/bench
+	$(TARGET)/release/bench --json $(TARGET)/bench/node.json
+
+.PHONY: bench-hub
+bench-hub:  ## figures of the hub's gate with 5,000 nodes: target/bench/hub.json
+	$(need) build
+	$(CARGO) build --release -p scenarios --bin swarm
+	mkdir -p $(TARGET)/bench
+	$(TARGET)/release/swarm bench --json $(TARGET)/bench/hub.json
+
+# Only what ships: with the tests in the same build, features that only they need would become part of it.
+.PHONY: build
+build:  ## cloud-hub, hubctl and edge-node, small and stripped: target/release
+	$(need) build
+	$(CARGO) build --release -p cloud-hub -p edge-node
+
+.PHONY: clean
+clean:  ## remove everything that was built
+	$(CARGO) clean

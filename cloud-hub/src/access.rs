@@ -96,7 +96,7 @@ fn parse(text: &str) -> Option<(Name, [u8; 32])> {
     Some((Name::new(name).ok()?, secret))
 }
 
-fn text(name: &Name, secret: &[u8; 32]) -> String {
+fn text(name: &str, secret: &[u8; 32]) -> String {
     format!("{PREFIX}{name}.{}", hex::encode(secret))
 }
 
@@ -177,7 +177,7 @@ impl Hub {
         let what = Fault::new(&hub::API_TOKEN_MADE).with("name", name).with("by", by);
         let change = Change::create(key(API_TOKENS, name), token.encode());
         self.store.commit(vec![change], vec![self.event(None, None, by, what)]).await?;
-        Ok(text(name, &secret))
+        Ok(text(name.as_str(), &secret))
     }
 
     /// Removes an API token; it is refused from now on. The last one of an admin stays.
@@ -204,12 +204,11 @@ impl Hub {
         if !self.api_tokens().await?.is_empty() {
             return Ok(None);
         }
-        let name = Name::new(FIRST).map_err(|_| ApiTokenError::BadTtl)?;
         let secret = random::<32>()?;
-        let text = text(&name, &secret);
+        let text = text(FIRST, &secret);
         crate::secret_file::write(file, &format!("{text}\n"))?;
         let token = ApiToken { hash: hash(&secret), role: 2, expires: None, created: self.now(), by: String::new() };
-        self.store.commit(vec![Change::create(key(API_TOKENS, &name), token.encode())], Vec::new()).await?;
+        self.store.commit(vec![Change::create(format!("{API_TOKENS}{FIRST}"), token.encode())], Vec::new()).await?;
         Ok(Some(text))
     }
 }
@@ -243,7 +242,7 @@ mod tests {
     #[test]
     fn token_texts_round_trip_and_everything_else_is_none() {
         let name = Name::new("ci-1").expect("name");
-        let text = text(&name, &[7; 32]);
+        let text = text(name.as_str(), &[7; 32]);
         assert_eq!(parse(&text), Some((name, [7; 32])));
         let no_prefix = text.strip_prefix(PREFIX).expect("prefix");
         for bad in ["", "cwa1.", "cwa1.x", "cwa1.x.00", no_prefix, &format!("{text}0"), &text.replace("ci-1", "CI"), "é"] {

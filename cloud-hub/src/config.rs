@@ -43,8 +43,8 @@ const HOSTS_MAX: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Config {
-    /// The hub's name, for people.
-    pub name: Name,
+    /// The hub's name, for people; `hub` when absent.
+    pub name: Option<Name>,
     /// Its state: store, blobs, CA, key.
     pub state: PathBuf,
     /// Names and addresses under which it is reached. The machine's own name and the loopback are always added.
@@ -105,8 +105,7 @@ impl Default for Config {
     fn default() -> Self {
         let everywhere = |port| Listen { listen: (Ipv4Addr::UNSPECIFIED, port).into(), address: None };
         Self {
-            // A literal that is a name; the default of the type does not exist on purpose.
-            name: Name::new("hub").unwrap_or_else(|_| unreachable!("a literal name")),
+            name: None,
             state: "/var/lib/causeway/hub".into(),
             hosts: Vec::new(),
             api: everywhere(8443),

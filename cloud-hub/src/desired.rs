@@ -152,29 +152,34 @@ impl Hub {
 
     async fn assign_pass(&self, taken: &Pending) -> Result<(), StoreError> {
         let rules = self.rules().await?;
-        let mut after: Option<String> = None;
-        while taken.all {
-            let page = self.store.list(NODES, after.as_deref(), BATCH).await?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(last.clone());
-            let mut nodes = Vec::with_capacity(page.len());
-            for (key, record) in page {
-                nodes.push((name_of(NODES, &key)?, records::Node::decode(&key, &record.value)?.labels));
-            }
-            self.assign_batch(&rules, nodes).await?;
+        if taken.all {
+            return self.assign_all(&rules).await;
         }
         let named: Vec<Name> = taken.nodes.iter().cloned().collect();
         for names in named.chunks(BATCH) {
             let mut nodes = Vec::with_capacity(names.len());
             for name in names {
-                let key = key(NODES, name);
-                if let Some(record) = self.store.get(&key).await? {
-                    nodes.push((name.clone(), records::Node::decode(&key, &record.value)?.labels));
+                if let Some((node, _)) = self.record::<records::Node>(&key(NODES, name)).await? {
+                    nodes.push((name.clone(), node.labels));
                 }
             }
             self.assign_batch(&rules, nodes).await?;
         }
         Ok(())
+    }
+
+    async fn assign_all(&self, rules: &BTreeMap<Name, Rule>) -> Result<(), StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.list(NODES, after.as_deref(), BATCH).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            let mut nodes = Vec::with_capacity(page.len());
+            for (key, record) in page {
+                nodes.push((name_of(NODES, &key)?, records::Node::decode(&key, &record.value)?.labels));
+            }
+            self.assign_batch(rules, nodes).await?;
+        }
     }
 
     async fn rules(&self) -> Result<BTreeMap<Name, Rule>, StoreError> {
@@ -201,7 +206,7 @@ impl Hub {
             }
             if changed {
                 tracing::info!(%node, stamp = %Stamp { epoch: record.epoch, generation: record.generation }, "desired state signed");
-                self.link.send_desired(&node, &record.envelope);
+                self.send_desired(&node, &record);
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ pub const PAGE_MAX: usize = 1000;
 const SCAN_MAX: usize = 20_000;
 const SCAN_STEP: usize = 1000;
 /// Most journal entries that are stored at once; the node sends the rest again.
-const BATCH: usize = 1000;
+pub(crate) const BATCH: usize = 1000;
 /// Most parameters of one event, and most characters of each: what a node sends must not fill the disk.
 const PARAMS_MAX: usize = 8;
 const PARAM_MAX: usize = 512;

@@ -238,7 +238,7 @@ pub(crate) mod tests {
     #[test]
     fn what_changes_all_the_time_is_no_news() {
         let mut life = Life::default();
-        let mut unsaved = |life: &mut Life, report: Report| {
+        let unsaved = |life: &mut Life, report: Report| {
             life.unsaved = Unsaved::Nothing;
             life.reported(report, UnixMillis(1));
             life.unsaved

@@ -125,6 +125,16 @@ impl Hub {
         (self.clock)()
     }
 
+    /// Where the API is reached: `https://host:port`.
+    pub fn api_address(&self) -> &str {
+        &self.settings.api
+    }
+
+    /// sha256 of the CA's certificate: what operators and nodes pin.
+    pub fn ca_fingerprint(&self) -> shared::id::Digest {
+        self.ca.fingerprint()
+    }
+
     /// Where nodes connect, `host:port`: what the settings say, until the gate knows better.
     pub fn gate_address(&self) -> String {
         self.gate_address.get().unwrap_or(&self.settings.mqtt).clone()

@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod broker;
 pub mod ca;
 pub mod catalog;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod deployments;

@@ -13,6 +13,7 @@
 mod hello;
 pub mod logs;
 mod pull;
+mod rate;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -31,6 +32,7 @@ use crate::gate::{self, End, Nodes, Session, SessionId};
 use crate::hub::Hub;
 use crate::records::{NODES, Node, key};
 use logs::Streams;
+use rate::Bucket;
 
 /// A session and what is under way in it.
 struct Live {
@@ -39,6 +41,8 @@ struct Live {
     pulls: Option<mpsc::Sender<v1::Pull>>,
     /// The desired state that was sent last, and when.
     sent: Option<(Digest, UnixMillis)>,
+    /// How many journal entries it may still send.
+    events: Bucket,
 }
 
 /// Live sessions by node, and the logs that people read through them.
@@ -78,15 +82,8 @@ impl Sessions {
         self.session(node).is_some_and(|session| session.try_control(message.encode().into()).is_ok())
     }
 
-    /// Sends a signed desired state, as it is stored.
-    pub(crate) fn send_desired(&self, node: &Name, envelope: &[u8]) -> bool {
-        match v1::Envelope::decode(envelope) {
-            Ok(envelope) => self.tell(node, &Down::Desired(envelope)),
-            Err(error) => {
-                tracing::error!(%node, %error, "a stored desired state is damaged");
-                false
-            }
-        }
+    fn may_send_events(&self, node: &Name, count: u64, now: UnixMillis) -> bool {
+        lock(&self.live).get_mut(node).is_some_and(|live| live.events.take(count, now))
     }
 
     fn remember_sent(&self, node: &Name, hash: Digest, now: UnixMillis) {
@@ -118,9 +115,8 @@ impl Nodes for Link {
     }
 
     async fn joined(&self, node: &Name, session: Session) {
-        let id = session.id();
-        lock(&self.0.link.live).insert(node.clone(), Live { session, pulls: None, sent: None });
-        let now = self.0.now();
+        let (id, now) = (session.id(), self.0.now());
+        lock(&self.0.link.live).insert(node.clone(), Live { session, pulls: None, sent: None, events: Bucket::new(now) });
         self.0.life(node, |life| life.connected(now));
         tracing::debug!(%node, session = %id, "node connected");
     }
@@ -158,7 +154,12 @@ impl Nodes for Link {
 
 impl Hub {
     async fn journal(&self, node: &Name, events: Vec<v1::Event>) {
-        let count = events.len() as u64;
+        let count = events.len().min(crate::events::BATCH) as u64;
+        if !self.link.may_send_events(node, count, self.now()) {
+            // Not confirmed, so the node sends them again, later.
+            tracing::debug!(%node, "too many journal entries at once");
+            return;
+        }
         let events: Result<Vec<Event>, _> = events.into_iter().map(Event::try_from).collect();
         let stored = match events {
             Ok(events) => self.store_events(node, events).await,

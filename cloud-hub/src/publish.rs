@@ -183,10 +183,14 @@ impl Hub {
         check(&release)?;
         release.manifest.check().map_err(|refused| PublishError::Manifest(refused.fault()))?;
         let signers = envelope.signatures.iter().map(|signature| signature.key).collect();
+        let id = envelope.payload_digest();
+        if let Some(entry) = self.release(id).await? {
+            return Ok((entry, false));
+        }
         let record = describe(&release, signers, by, self.now());
         self.blobs_are_here(&record).await?;
         self.verify_images(&release).await?;
-        self.enter(envelope.payload_digest(), record, bytes.to_vec(), by).await
+        self.enter(id, record, bytes.to_vec(), by).await
     }
 
     async fn blobs_are_here(&self, record: &records::Release) -> Result<(), PublishError> {

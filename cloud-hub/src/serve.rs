@@ -154,7 +154,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, ServeError>
     let api = listener.local_addr().map_err(|cause| ServeError::Listen { address: config.api.listen, cause })?;
 
     let settings = Settings {
-        name: config.name.to_string(),
+        name: config.name.as_ref().map_or("hub", shared::id::Name::as_str).to_owned(),
         api: format!("https://{}", config.public_address(&config.api, api, &machine)),
         mqtt: config.public_address(&config.gate, config.gate.listen, &machine),
     };

@@ -3,7 +3,11 @@
 //! A node is a loop *observe → plan → apply → report* over a desired state that lies on its own disk; the
 //! link to the hub is only one of the things that can wake that loop.
 
+pub mod api;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod daemon;
 pub mod held;
 pub mod identity;
 pub mod images;
@@ -11,6 +15,8 @@ pub mod inbox;
 pub mod join;
 pub mod journal;
 pub mod link;
+pub mod logs;
+pub mod node;
 pub mod private_file;
 pub mod reconciler;
 pub mod reporter;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use shared::fault::{Fault, Faulty, node};
 use shared::report::Report;
 use shared::sign::Envelope;
-use shared::time::UnixMillis;
+use shared::time::Uptime;
 use shared::wire::v1::{Hello, LogPiece, LogWanted, Up};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -28,6 +28,7 @@ use crate::inbox::{Inbox, InboxError, Taken};
 use crate::journal::Journal;
 use crate::link::{Inbound, Link};
 use crate::reporter::{Reporter, says_the_same};
+use crate::shutdown::Shutdown;
 
 /// Even when nothing happens, hub and node compare what they hold this often.
 const HELLO_EVERY: Duration = Duration::from_secs(300);
@@ -44,13 +45,6 @@ const LOGS_MAX: usize = 8;
 pub trait Logs: Send + Sync + 'static {
     /// Lines of the wanted log, in pieces of at most 64 KiB.
     fn read(&self, wanted: &LogWanted) -> Result<mpsc::Receiver<Vec<u8>>, Fault>;
-}
-
-/// When the hub last said that both hold the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Confirmed {
-    /// The node's wall clock at that moment; `None` when it never did since the daemon started.
-    pub at: Option<UnixMillis>,
 }
 
 /// Everything the conversation works with.
@@ -71,8 +65,8 @@ pub struct Parts<L> {
     pub changed: watch::Receiver<crate::reconciler::Status>,
     /// The newest report, for whoever asks on site.
     pub latest: watch::Sender<Arc<Report>>,
-    /// When the hub last agreed.
-    pub confirmed: watch::Sender<Confirmed>,
+    /// Uptime when the hub last agreed; `None` when it did not since the daemon started.
+    pub confirmed: watch::Sender<Option<Uptime>>,
     /// Reads logs.
     pub logs: Arc<L>,
     /// The node's clocks.
@@ -80,7 +74,7 @@ pub struct Parts<L> {
 }
 
 /// Runs until `shutdown`.
-pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: watch::Receiver<bool>) {
+pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: Shutdown) {
     let Parts { link, mut inbound, inbox, held, journal, reporter, mut changed, latest, confirmed, logs, clock } = parts;
     let (offers, offered) = watch::channel(None);
     let taking = tokio::spawn(take_all(inbox, offered, link.clone(), held.clone(), journal.clone(), reporter.clone(), clock));
@@ -91,7 +85,7 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: watch::Receiver<bool>) 
     let (mut hello_due, mut report_due, mut reported) = (Instant::now() + HELLO_EVERY, Instant::now(), Instant::now());
     loop {
         tokio::select! {
-            () = asked_to_end(&mut shutdown) => return,
+            () = shutdown.wait() => return,
             heard = inbound.recv() => match heard {
                 None => return,
                 Some(Inbound::Online) => {
@@ -103,7 +97,7 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: watch::Receiver<bool>) 
                 Some(Inbound::Desired(envelope)) => _ = offers.send_replace(Some(Arc::new(envelope))),
                 Some(Inbound::Agreed(_)) => {
                     talk.reporter.clear("trust-");
-                    confirmed.send_replace(Confirmed { at: Some(clock.now().wall) });
+                    confirmed.send_replace(Some(clock.now().uptime));
                 }
                 Some(Inbound::EventsStored(below)) => {
                     if let Err(error) = talk.journal.confirm(below) {
@@ -130,11 +124,6 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: watch::Receiver<bool>) 
             }
         }
     }
-}
-
-/// Returns when the daemon ends. What the channel lends is let go here, so that [`run`] can be a task of its own.
-async fn asked_to_end(shutdown: &mut watch::Receiver<bool>) {
-    let _either_way = shutdown.wait_for(|end| *end).await;
 }
 
 /// What the node says.

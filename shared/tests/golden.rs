@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use shared::wire::WireError;
 use shared::wire::v1::{
-    AppReport, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Layer, LogPiece, LogWanted, Memory, Pull,
-    Release, Report, ServiceReport, Stamp, Up,
+    AppReport, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece, LogWanted, Memory,
+    Overrides, Pull, Release, Report, ServiceReport, Stamp, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -132,8 +132,9 @@ fn all() -> Vec<Golden> {
         good: Some([1; 32]),
         trial: Some(([2; 32], 3)),
         undone: Some(([4; 32], 5, fault())),
-        finished: [("job".into(), ([6; 32], 0))].into(),
+        finished: [("job".into(), [6; 32])].into(),
     };
+    let join = Join { hub: "https://hub.example:8443".into(), node: "crane-7".into(), secret: [9; 16], ca: [8; 32] };
     let apps = [("a".into(), ([1; 32], 1, true)), ("b".into(), ([2; 32], 2, false))].into();
     vec![
         golden!(Up, "up-hello", Up::Hello(hello)),
@@ -154,7 +155,9 @@ fn all() -> Vec<Golden> {
         golden!(Desired, "desired", Desired { node: "crane-7".into(), stamp: STAMP, as_of_ms: 1_790_000_000_000, apps }),
         golden!(Memory, "memory", memory),
         golden!(Memory, "memory-empty", Memory { good: None, trial: None, undone: None, finished: BTreeMap::new() }),
+        golden!(Overrides, "overrides", Overrides(vec![("a".into(), None), ("b".into(), Some("web".into()))])),
         golden!(Event, "event", event()),
+        golden!(Join, "join", join),
     ]
 }
 

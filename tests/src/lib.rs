@@ -3,5 +3,7 @@
 
 pub mod busybox;
 pub mod containerd;
+pub mod demo;
 pub mod image;
+pub mod swarm;
 pub mod world;

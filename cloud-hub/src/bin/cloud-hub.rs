@@ -185,9 +185,7 @@ fn run_hub(args: Serve, lang: Lang) -> Result<(), Fault> {
     if let Some(listen) = args.listen_mqtt {
         config.gate.listen = listen;
     }
-    if let Some(name) = args.name {
-        config.name = name;
-    }
+    config.name = args.name.or(config.name);
     if !args.host.is_empty() {
         config.hosts = args.host;
     }
@@ -215,9 +213,11 @@ async fn serve_until_signal(config: Config, lang: Lang) -> Result<(), Fault> {
         tracing::debug!(?error, "the hub does not start");
         error.fault()
     })?;
-    if let Some(token) = &running.first_token {
+    if running.first_token.is_some() {
+        // The token itself stays in its file: what is printed here ends in the system's log.
         let file = config.state.join(serve::ADMIN_TOKEN);
-        say(&Fault::new(&texts::SAYS_FIRST_TOKEN).with("file", file.display()).with("token", token), lang);
+        let hello = Fault::new(&texts::SAYS_FIRST_TOKEN).with("file", file.display());
+        say(&hello.with("api", running.hub.api_address()).with("ca", running.hub.ca_fingerprint()), lang);
     }
     tracing::info!(api = %running.api, gate = %running.gate, epoch = running.hub.epoch(), "the hub is ready");
     notify(&[sd_notify::NotifyState::Ready]);

@@ -15,7 +15,7 @@ fn request_of(version: &str, target: Target, run: bool, redeploy: bool) -> Reque
 fn deployed(current: Option<&Deployment>, request: Request, revision: u64) -> Deployment {
     match decide(current, request, revision, "ann", UnixMillis(revision)) {
         Decision::Deploy(record) => record,
-        other => panic!("not deployed: {other:?}"),
+        other @ (Decision::Same | Decision::Retarget(_) | Decision::OtherApp(_)) => panic!("not deployed: {other:?}"),
     }
 }
 

@@ -88,6 +88,7 @@ impl<N: Nodes> NodeSession<'_, N> {
         };
         self.session.end(end);
         if self.busy.load(Relaxed) {
+            self.wire.close(Duration::ZERO).await; // the client is cut off now, whatever the hub still does
             let _finished = timeout(FINISH, listening).await;
         }
         end

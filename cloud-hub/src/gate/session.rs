@@ -219,7 +219,10 @@ impl Session {
         };
         self.0.work.notify_one();
         if waiting > REPLIES_MAX {
-            self.0.replied.notified().await;
+            tokio::select! {
+                () = self.0.replied.notified() => {}
+                () = self.0.ended.wait() => {}
+            }
         }
     }
 

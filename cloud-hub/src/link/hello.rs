@@ -4,7 +4,7 @@ use shared::fault::{Fault, hub};
 use shared::id::{Digest, Name};
 use shared::report::Report;
 use shared::state::Stamp;
-use shared::wire::v1::{Down, Hello};
+use shared::wire::v1::{self, Down, Hello};
 
 use crate::hub::Hub;
 use crate::records::{DESIRED, Desired, JOURNALS, Journal, key};
@@ -92,14 +92,22 @@ impl Hub {
     /// Sends what the store holds for the node.
     async fn send_wanted(&self, node: &Name) {
         match self.record::<Desired>(&key(DESIRED, node)).await {
-            Ok(Some((desired, _))) => {
-                if self.link.send_desired(node, &desired.envelope) {
+            Ok(Some((desired, _))) => self.send_desired(node, &desired),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%node, %error, "the desired state was not read; the node will ask again"),
+        }
+    }
+
+    /// Sends a signed state to the node, if it is connected. What is lost is sent again when the node says what it holds.
+    pub(crate) fn send_desired(&self, node: &Name, desired: &Desired) {
+        match v1::Envelope::decode(&desired.envelope) {
+            Ok(envelope) => {
+                if self.link.tell(node, &Down::Desired(envelope)) {
                     self.metrics.desired.inc();
                     self.link.remember_sent(node, desired.hash, self.now());
                 }
             }
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%node, %error, "the desired state was not read; the node will ask again"),
+            Err(error) => tracing::error!(%node, %error, "a stored desired state is damaged"),
         }
     }
 

@@ -108,7 +108,7 @@ async fn rumqttc_connects_subscribes_publishes_and_gets_large_frames() {
                     assert_eq!(publish.payload, frame);
                     frames += 1;
                 }
-                _ => {}
+                Event::Incoming(_) | Event::Outgoing(_) => {}
             }
         }
     };

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use cloud_hub::gate::{End, SendError};
 use shared::topic::Channel;
+use tokio::time::{Duration, Instant};
 
 use super::client::Client;
 use super::packets::*;
-use super::world::{World, topic};
+use super::world::{World, name, topic};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_takes_over_its_own_session_only() {
@@ -127,4 +128,34 @@ async fn large_frames_flow_while_the_hub_waits_for_room() {
         got += 1;
     }
     world.probe("large frames").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_hub_is_taking_is_taken_to_its_end() {
+    let world = World::new().await;
+    let mut client = world.connected("n1").await;
+    client.send(&publish(topic("n1", Channel::State).as_bytes(), 1, b"slow")).await;
+    world.hub.expect("n1", &["joined", "begins"]).await;
+    let began = Instant::now();
+    assert!(world.sessions.end_node(&name("n1"), End::Revoked));
+    client.closed("the client is cut off at once").await;
+    assert!(began.elapsed() < Duration::from_secs(5));
+    world.probe("a message that is being taken").await;
+    assert_eq!(world.hub.seen("n1"), ["joined", "begins"]);
+    world.hub.go_on.notify_one();
+    world.hub.expect("n1", &["joined", "begins", "State slow", "left"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_stops_ends_every_session_first() {
+    let mut world = World::new().await;
+    let mut clients = [world.connected("n1").await, world.subscribed("n2").await];
+    let session = world.hub.session("n2").await;
+    world.stop().await;
+    assert_eq!(session.ended(), Some(End::Stopping));
+    for (client, node) in clients.iter_mut().zip(["n1", "n2"]) {
+        assert_eq!(world.hub.seen(node), ["joined", "left"]);
+        client.closed("stopped").await;
+    }
+    assert!(tokio::net::TcpStream::connect(world.address).await.is_err());
 }

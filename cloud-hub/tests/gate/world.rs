@@ -17,7 +17,8 @@ use shared::fault::{Fault, trust};
 use shared::id::{Digest, Name};
 use shared::time::UnixMillis;
 use shared::topic::{Channel, Topic};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::client::{Client, SOON};
@@ -32,7 +33,8 @@ pub struct World {
     pub stats: Arc<GateStats>,
     pub broker: Broker,
     probes: AtomicU32,
-    _stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<()>,
     _dir: tempfile::TempDir,
 }
 
@@ -57,10 +59,16 @@ impl World {
         let gate = Gate::bind(config, &ca, hub.clone(), broker.clone()).await.expect("gate");
         let (address, sessions, stats) = (gate.local_addr().expect("address"), gate.sessions(), gate.stats());
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(gate.run(async {
+        let running = tokio::spawn(gate.run(async {
             let _dropped = stopped.await;
         }));
-        Self { address, ca, hub, sessions, stats, broker, probes: AtomicU32::new(0), _stop: stop, _dir: dir }
+        Self { address, ca, hub, sessions, stats, broker, probes: AtomicU32::new(0), stop: Some(stop), running, _dir: dir }
+    }
+
+    /// Stops the gate and waits until it has.
+    pub async fn stop(&mut self) {
+        self.stop.take();
+        timeout(SOON, &mut self.running).await.expect("in time").expect("gate");
     }
 
     /// TLS settings of a node, with a new certificate.
@@ -155,6 +163,8 @@ pub fn now() -> UnixMillis {
 pub struct Hub {
     pub denied: Mutex<BTreeSet<Digest>>,
     pub log: Mutex<Vec<String>>,
+    /// Lets one message with the payload `slow` go on.
+    pub go_on: Notify,
     sessions: Mutex<BTreeMap<Name, Session>>,
 }
 
@@ -214,6 +224,10 @@ impl Nodes for Hub {
             let session = self.session(node.as_str()).await;
             let _gone = session.bulk(payload).await;
         } else {
+            if &payload[..] == b"slow" {
+                self.note(node, "begins");
+                self.go_on.notified().await;
+            }
             self.note(node, &format!("{channel:?} {}", String::from_utf8_lossy(&payload)));
         }
     }

@@ -108,10 +108,8 @@ async fn connect(hub: &str, place: &Place, ca: Digest) -> Result<TlsStream<TcpSt
 
 /// What is wrong with the certificate that was shown, if that is what is wrong.
 fn proof(error: &io::Error) -> Option<String> {
-    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        error @ rustls::Error::InvalidCertificate(_) => Some(error.to_string()),
-        _ => None,
-    }
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    matches!(error, rustls::Error::InvalidCertificate(_)).then(|| error.to_string())
 }
 
 /// What the hub said, if it said it in the form of its API.

@@ -27,6 +27,7 @@ use crate::images::ChunkSource;
 use crate::images::blobs::Blobs;
 use crate::journal::Journal;
 use crate::runtime::Runtime;
+use crate::shutdown::Shutdown;
 use rounds::Rounds;
 
 /// Even when nothing happens, the node looks at what is there this often: events are hints.
@@ -89,12 +90,12 @@ pub enum Verb {
     Restart,
 }
 
-/// Runs until `shutdown` ends or its sender is gone. Containers go on running.
+/// Runs until `shutdown`. Containers go on running.
 pub async fn run<R: Runtime, S: ChunkSource + 'static>(
     parts: Parts<R, S>,
     mut commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
-    mut shutdown: watch::Receiver<bool>,
+    mut shutdown: Shutdown,
 ) {
     let (runtime, clock) = (parts.runtime.clone(), parts.clock);
     let mut held = parts.held.changed();
@@ -108,7 +109,7 @@ pub async fn run<R: Runtime, S: ChunkSource + 'static>(
             () = rounds.work_ended() => {}
             () = tokio::time::sleep_until(clock.instant(at)) => {}
             Some(command) = commands.recv() => rounds.command(command),
-            _ = shutdown.wait_for(|end| *end) => return,
+            () = shutdown.wait() => return,
         }
     }
 }

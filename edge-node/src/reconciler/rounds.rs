@@ -149,7 +149,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let before = std::mem::replace(&mut self.tasks, tasks);
         for (id, instance) in &actual.instances {
             let Task::Exited(exit) = &instance.task else { continue };
-            if before.get(id).is_some_and(Task::is_running) {
+            let by_us = self.work.is_busy(&Subject::Instance(id.clone()));
+            if !by_us && before.get(id).is_some_and(Task::is_running) {
                 let text = if exit.oom { &node::EVENT_OUT_OF_MEMORY } else { &node::EVENT_EXIT };
                 let event = Fault::new(text).with("service", &instance.service).with("code", exit.code);
                 self.parts.journal.record(now.wall, Some(&instance.app), event);

@@ -80,8 +80,8 @@ super::texts! {
         "There is no hub in {path}. Start it once with cloud-hub serve, or name its state directory with --state",
         "{path} 中没有中心。请先用 cloud-hub serve 启动一次，或用 --state 指定其状态目录";
     SAYS_FIRST_TOKEN = "hub-says-first-token",
-        "This hub is new. Its admin token, shown only now and kept in {file}: {token}",
-        "这是一个新的中心。管理员令牌只在此显示一次，并保存在 {file}：{token}";
+        "This hub is new. Log in as its admin:\n  hubctl login {api} --ca-fingerprint {ca} --token - < {file}",
+        "这是一个新的中心。以管理员身份登录：\n  hubctl login {api} --ca-fingerprint {ca} --token - < {file}";
     SAYS_CONFIG_GOOD = "hub-says-config-good",
         "The configuration is good. State directory: {state}",
         "配置正确。状态目录：{state}";

@@ -181,4 +181,13 @@ super::texts! {
     TOO_MANY_LOGS = "node-too-many-logs",
         "This node already sends {limit} logs at once. Close one of them first",
         "本节点已在同时发送 {limit} 份日志。请先关闭其中一份";
+    NO_LOG = "node-no-log",
+        "There is no log of {app}/{service} on this node. It appears when the service is started for the first time",
+        "本节点上没有 {app}/{service} 的日志。服务首次启动后才会出现";
+    STOPPING = "node-stopping",
+        "The node daemon is stopping. Try again when it is up: edge-node status",
+        "节点守护进程正在停止。请在其恢复后重试：edge-node status";
+    TASK_ENDED = "node-task-ended",
+        "The daemon's {task} ended by itself: {cause}. It is restarted by systemd; containers are not touched",
+        "守护进程的 {task} 自行退出：{cause}。systemd 会重新启动它，容器不受影响";
 }

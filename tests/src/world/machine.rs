@@ -14,13 +14,14 @@ use edge_node::link::transport::transport;
 use edge_node::reconciler::{self, Command, Status, Verb};
 use edge_node::reporter::{self, Reporter};
 use edge_node::runtime::memory::Memory;
-use edge_node::session::{self, Confirmed, Logs};
+use edge_node::session::{self, Logs};
+use edge_node::shutdown::{Trigger, shutdown};
 use edge_node::store::Store;
 use shared::fault::{Fault, node};
 use shared::id::Name;
 use shared::report::Report;
 use shared::sign::Keyring;
-use shared::time::UnixMillis;
+use shared::time::{UnixMillis, Uptime};
 use shared::wire::v1::LogWanted;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -61,12 +62,12 @@ pub struct Daemon {
     pub journal: Arc<Journal>,
     /// What it says about itself.
     pub latest: watch::Receiver<Arc<Report>>,
-    /// When the hub last agreed with it.
-    pub confirmed: watch::Receiver<Confirmed>,
+    /// When the hub last agreed with it, in uptime.
+    pub confirmed: watch::Receiver<Option<Uptime>>,
     /// What the loop says.
     pub status: watch::Receiver<Status>,
     commands: mpsc::Sender<Command>,
-    _run: watch::Sender<bool>,
+    _run: Trigger,
     tasks: JoinSet<()>,
 }
 
@@ -133,8 +134,8 @@ impl Machine {
             history: history.clone(),
         });
         let (commands, commanded) = mpsc::channel(8);
-        let (run, end) = watch::channel(false);
-        let (latest, confirmed) = (watch::Sender::new(Arc::new(reporter.report())), watch::Sender::new(Confirmed::default()));
+        let (run, end) = shutdown();
+        let (latest, confirmed) = (watch::Sender::new(Arc::new(reporter.report())), watch::Sender::new(None));
         let daemon = Daemon {
             held: held.clone(),
             journal: journal.clone(),

@@ -39,7 +39,8 @@ impl Broker {
         let root = dir.path().display();
         let config = format!(
             "listener {port} 127.0.0.1\ncafile {root}/ca.pem\ncertfile {root}/server.pem\nkeyfile {root}/server.key\n\
-             require_certificate true\nuse_identity_as_username true\ntls_version tlsv1.3\nuser root\npersistence false\n"
+             require_certificate true\nuse_identity_as_username true\ntls_version tlsv1.3\nuser root\npersistence false\n\
+             log_dest file {root}/log\nlog_type notice\n"
         );
         fs::write(path("broker.conf"), config).expect("written");
         let mut broker = Self { dir, port, ca, child: None };
@@ -87,8 +88,10 @@ impl Broker {
             loop {
                 match events.poll().await {
                     Ok(Event::Incoming(Incoming::ConnAck(_))) => {
-                        subscriber.try_subscribe("causeway/v1/n/+/s", QoS::AtLeastOnce).expect("room");
-                        subscriber.try_subscribe("causeway/v1/n/+/r", QoS::AtLeastOnce).expect("room");
+                        subscriber.try_subscribe(topic("n1", Channel::State).replace("n1", "+"), QoS::AtLeastOnce).expect("room");
+                        subscriber
+                            .try_subscribe(topic("n1", Channel::Request).replace("n1", "+"), QoS::AtLeastOnce)
+                            .expect("room");
                     }
                     Ok(Event::Incoming(Incoming::SubAck(_))) => {
                         let ready = ("ready".to_owned(), QoS::AtMostOnce, Bytes::new());
@@ -113,6 +116,10 @@ impl Drop for Broker {
     }
 }
 
+fn topic(node: &str, channel: Channel) -> String {
+    Topic { node: Name::new(node).expect("name"), channel }.to_string()
+}
+
 async fn becomes(node: &mut NodeEnds, online: bool) {
     let waited = timeout(SOON, node.online.wait_for(|now| *now == online)).await;
     drop(waited.expect("in time").expect("transport runs"));
@@ -133,29 +140,37 @@ async fn bytes_go_both_ways_and_the_end_is_said() {
 
     node.to_hub.send((Channel::State, Bytes::from_static(b"hello"))).await.expect("taken");
     node.to_hub.send((Channel::Request, Bytes::from_static(b"pull"))).await.expect("taken");
-    assert_eq!(next(&mut heard).await, ("causeway/v1/n/n1/s".into(), QoS::AtLeastOnce, Bytes::from_static(b"hello")));
-    assert_eq!(next(&mut heard).await, ("causeway/v1/n/n1/r".into(), QoS::AtMostOnce, Bytes::from_static(b"pull")));
+    assert_eq!(next(&mut heard).await, (topic("n1", Channel::State), QoS::AtLeastOnce, Bytes::from_static(b"hello")));
+    assert_eq!(next(&mut heard).await, (topic("n1", Channel::Request), QoS::AtMostOnce, Bytes::from_static(b"pull")));
 
     // The largest message of the wire fits, both ways; a longer one is dropped and harms nobody.
     let largest = Bytes::from(vec![7; MESSAGE_MAX]);
     node.to_hub.send((Channel::State, Bytes::from(vec![7; MESSAGE_MAX + 1]))).await.expect("taken");
     node.to_hub.send((Channel::State, Bytes::from_static(b"after"))).await.expect("taken");
     assert_eq!(next(&mut heard).await.2, Bytes::from_static(b"after"));
-    hub.publish("causeway/v1/n/n2/d", b"for another".as_slice(), PublishOptions::at_least_once()).await.expect("sent");
+    hub.publish(topic("n2", Channel::Down), b"for another".as_slice(), PublishOptions::at_least_once()).await.expect("sent");
     for round in 0..20_u8 {
-        hub.publish("causeway/v1/n/n1/d", vec![round], PublishOptions::at_least_once()).await.expect("sent");
+        hub.publish(topic("n1", Channel::Down), vec![round], PublishOptions::at_least_once()).await.expect("sent");
         assert_eq!(next(&mut node.from_hub).await, vec![round]);
     }
     let mut large = broker.config("hub2").options();
     large.set_max_packet_size(1 << 20, 1 << 20);
     let (large_hub, mut events) = AsyncClient::builder(large).capacity(4).build();
     tokio::spawn(async move { while events.poll().await.is_ok() {} });
-    large_hub.publish("causeway/v1/n/n1/d", largest.clone(), PublishOptions::at_most_once()).await.expect("sent");
+    large_hub.publish(topic("n1", Channel::Down), largest.clone(), PublishOptions::at_most_once()).await.expect("sent");
     assert_eq!(next(&mut node.from_hub).await, largest);
 
     trigger.pull();
     timeout(SOON, task).await.expect("in time").expect("no panic");
     assert!(!*node.online.borrow());
+    // What mosquitto writes for DISCONNECT; a connection that just ends is "closed its connection".
+    let said = || fs::read_to_string(broker.dir.path().join("log")).expect("log").contains("Client n1 disconnected");
+    let told = async {
+        while !said() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(SOON, told).await.expect("DISCONNECT was the last word");
 }
 
 #[tokio::test]
@@ -197,7 +212,7 @@ async fn a_node_that_takes_nothing_does_not_stop_what_it_sends() {
     let (mut node, trigger, task) = broker.node("n1");
     becomes(&mut node, true).await;
     for n in 0..60_u8 {
-        hub.publish("causeway/v1/n/n1/d", vec![n], PublishOptions::at_most_once()).await.expect("sent");
+        hub.publish(topic("n1", Channel::Down), vec![n], PublishOptions::at_most_once()).await.expect("sent");
     }
     for _ in 0..10 {
         node.to_hub.send((Channel::State, Bytes::from_static(b"alive"))).await.expect("taken");
@@ -210,6 +225,8 @@ async fn a_node_that_takes_nothing_does_not_stop_what_it_sends() {
 #[tokio::test]
 async fn strangers_on_either_side_are_named() {
     let broker = Broker::start();
+    let (mut known, _known_trigger, _task) = broker.node("known");
+    becomes(&mut known, true).await;
     let other = Authority::new();
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("key");
     let mut foreign_node = other.identity("n1", &format!("localhost:{}", broker.port));

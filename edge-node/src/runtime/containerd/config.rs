@@ -13,8 +13,6 @@ pub struct Config {
     pub state: PathBuf,
     /// Gone after a reboot: network namespaces, CNI's memory, files made for one instance.
     pub run: PathBuf,
-    /// Verified bytes of images, by digest.
-    pub blobs: PathBuf,
     /// containerd's snapshotter.
     pub snapshotter: String,
     /// The program that writes the logs: the daemon's own, on a path that outlives an upgrade.
@@ -70,7 +68,6 @@ impl Default for Config {
             namespace: "causeway".into(),
             state: "/var/lib/causeway".into(),
             run: "/run/causeway".into(),
-            blobs: "/var/lib/causeway/blobs".into(),
             snapshotter: "overlayfs".into(),
             log_sink: "/usr/bin/edge-node".into(),
             cni_dirs: vec!["/usr/lib/cni".into(), "/opt/cni/bin".into()],

@@ -90,6 +90,8 @@ impl Containerd {
         let grace = Duration::from_millis(number(GRACE).unwrap_or(10_000));
         let signal = number(SIGNAL).and_then(|signal| u32::try_from(signal).ok()).unwrap_or(15);
         task::stop(&self.client, id, signal, grace).await?;
+        task::delete(&self.client, id).await?;
+        self.exits.forget(id);
         self.network.detach(id).await
     }
 

@@ -97,7 +97,7 @@ fn is_protected(found: &OwnedFd, config: &Config) -> io::Result<bool> {
     let (path, stat) = identity(found)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     let special = !kind.is_dir() && !kind.is_file();
-    let own = [&config.socket, &config.state, &config.run, &config.blobs];
+    let own = [&config.socket, &config.state, &config.run];
     let real: Vec<PathBuf> = own.iter().flat_map(|path| [Some((*path).clone()), path.canonicalize().ok()]).flatten().collect();
     let inside = real.iter().any(|own| path.starts_with(own));
     let same = |place: &Path| rustix::fs::stat(place).is_ok_and(|s| (s.st_dev, s.st_ino) == (stat.st_dev, stat.st_ino));
@@ -138,7 +138,6 @@ mod tests {
             socket: at("box/c.sock").into(),
             state: at("state").into(),
             run: at("run").into(),
-            blobs: at("blobs").into(),
             ..Config::default()
         };
         for (source, expected) in [

@@ -121,7 +121,14 @@ impl Cni {
         let mapped = async {
             if ports.is_empty() { Ok(Value::Null) } else { self.call(&call, "portmap", port_maps(ports, Some(&result))).await }
         };
-        let (mapped, allowed) = tokio::join!(mapped, self.call(&call, "firewall", json!({"prevResult": result})));
+        // Older plugin packages have none; it matters only where the node's own firewall forwards nothing.
+        let allowed = async {
+            match self.find("firewall") {
+                Ok(_) => self.call(&call, "firewall", json!({"prevResult": result})).await,
+                Err(_) => Ok(Value::Null),
+            }
+        };
+        let (mapped, allowed) = tokio::join!(mapped, allowed);
         mapped.and(allowed)?;
         Ok(result)
     }
@@ -129,7 +136,7 @@ impl Cni {
     /// Takes back what [`add`](Self::add) did, in reverse; done before is fine.
     pub async fn del(&self, id: &str, netns: Option<&Path>, ports: &[Port], result: Option<&Value>) -> Result<(), CniError> {
         let call = Call { command: "DEL", id, netns, interface: INTERFACE };
-        if let Some(result) = result {
+        if let (Some(result), Ok(_)) = (result, self.find("firewall")) {
             self.call(&call, "firewall", json!({"prevResult": result})).await?;
         }
         if !ports.is_empty() {

@@ -10,7 +10,7 @@ fn image() -> ImageConfig {
         "os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []},
         "config": {
             "User": "app", "Env": ["A=image", "B=image", "BROKEN"], "Entrypoint": ["/entry"], "Cmd": ["image"],
-            "WorkingDir": "/work", "StopSignal": "SIGINT", "Labels": {"containerd.io/restart.status": "running"},
+            "WorkingDir": "/app", "StopSignal": "SIGINT", "Labels": {"containerd.io/restart.status": "running"},
         },
     }))
     .expect("an image config")
@@ -65,7 +65,34 @@ fn the_default_container_is_locked_down() {
     let mut spec = made(json!({}), &ground()).expect("spec");
     let seccomp = spec["linux"]["seccomp"].take();
     assert_eq!(seccomp["defaultAction"], "SCMP_ACT_ERRNO");
-    expect![[r#""#]].assert_eq(&pretty(&spec));
+    expect![[r#"
+        process.args ["/entry","image"]
+        process.capabilities {"bounding":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_FSETID","CAP_KILL","CAP_NET_BIND_SERVICE","CAP_SETFCAP","CAP_SETGID","CAP_SETPCAP","CAP_SETUID","CAP_SYS_CHROOT"],"effective":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_FSETID","CAP_KILL","CAP_NET_BIND_SERVICE","CAP_SETFCAP","CAP_SETGID","CAP_SETPCAP","CAP_SETUID","CAP_SYS_CHROOT"],"permitted":["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FOWNER","CAP_FSETID","CAP_KILL","CAP_NET_BIND_SERVICE","CAP_SETFCAP","CAP_SETGID","CAP_SETPCAP","CAP_SETUID","CAP_SYS_CHROOT"]}
+        process.cwd "/app"
+        process.env ["A=image","B=image","HOME=/home/app","HOSTNAME=web","PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        process.noNewPrivileges true
+        process.oomScoreAdj 0
+        process.rlimits [{"hard":20000,"soft":20000,"type":"RLIMIT_NOFILE"},{"hard":0,"soft":0,"type":"RLIMIT_CORE"}]
+        process.terminal false
+        process.user {"additionalGids":[2345,44],"gid":2345,"uid":1234}
+        linux.cgroupsPath "/causeway/i"
+        linux.devices []
+        linux.maskedPaths ["/proc/acpi","/proc/asound","/proc/interrupts","/proc/kcore","/proc/keys","/proc/latency_stats","/proc/sched_debug","/proc/scsi","/proc/timer_list","/proc/timer_stats","/sys/devices/virtual/powercap","/sys/firmware"]
+        linux.namespaces [{"type":"pid"},{"type":"ipc"},{"type":"uts"},{"type":"mount"},{"path":"/run/causeway/netns/i","type":"network"}]
+        linux.readonlyPaths ["/proc/bus","/proc/fs","/proc/irq","/proc/sys","/proc/sysrq-trigger"]
+        linux.resources {"devices":[{"access":"rwm","allow":false}],"memory":{"limit":268435456,"swap":268435456},"pids":{"limit":512}}
+        linux.seccomp null
+        linux.sysctl {"net.ipv4.ip_unprivileged_port_start":"0","net.ipv4.ping_group_range":"0 2147483647"}
+        root.path "rootfs"
+        root.readonly false
+        mount {"destination":"/proc","options":["nosuid","noexec","nodev"],"source":"proc","type":"proc"}
+        mount {"destination":"/dev","options":["nosuid","strictatime","mode=755","size=65536k"],"source":"tmpfs","type":"tmpfs"}
+        mount {"destination":"/dev/pts","options":["nosuid","noexec","newinstance","ptmxmode=0666","mode=0620","gid=5"],"source":"devpts","type":"devpts"}
+        mount {"destination":"/dev/shm","options":["nosuid","noexec","nodev","mode=1777","size=65536k"],"source":"tmpfs","type":"tmpfs"}
+        mount {"destination":"/dev/mqueue","options":["nosuid","noexec","nodev"],"source":"mqueue","type":"mqueue"}
+        mount {"destination":"/sys","options":["nosuid","noexec","nodev","ro"],"source":"sysfs","type":"sysfs"}
+        mount {"destination":"/sys/fs/cgroup","options":["nosuid","noexec","nodev","relatime","ro"],"source":"cgroup","type":"cgroup"}
+    "#]].assert_eq(&pretty(&spec));
 }
 
 #[test]

@@ -1,0 +1,401 @@
+//! The command line. Doc comments here are the English help; the Chinese one stands in [`super::help_zh`], and a test
+//! checks that it has a text for everything.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Operate a Causeway hub: publish apps, deploy them to nodes, see what runs where
+#[derive(Debug, Parser)]
+#[command(name = "hubctl", version, disable_help_flag = true, disable_help_subcommand = true, disable_version_flag = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The context to use for this command (also CAUSEWAY_CONTEXT)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) context: Option<String>,
+    /// The hub's address, if not that of the context (also CAUSEWAY_SERVER)
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) server: Option<String>,
+    /// Language: zh or en; else LC_ALL, LC_MESSAGES or LANG decides
+    #[arg(long, global = true, value_name = "LANG", value_parser = ["zh", "en"], hide_possible_values = true)]
+    pub(super) lang: Option<String>,
+    /// Results and errors only: no progress, no notices
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+}
+
+/// What is done.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Get to know a hub, and store its address, its CA fingerprint and an API token
+    Login(Login),
+    /// List, choose or remove the hubs that are known
+    #[command(subcommand)]
+    Context(ContextCommand),
+    /// Make a publisher key; the same as key generate
+    Keygen(KeyFile),
+    /// Make or show the publisher key that signs releases
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Register or remove keys that may sign releases
+    #[command(subcommand)]
+    Publisher(PublisherCommand),
+    /// Publish a release: read the manifest, bring the images to the hub, sign, send
+    Publish(Box<Publish>),
+    /// Show objects of one kind: apps, releases, nodes, deployments, events, publishers, tokens, api-tokens
+    Get(Get),
+    /// Show one object with everything that matters to it
+    Describe(Describe),
+    /// Deploy a release to nodes
+    Deploy(Deploy),
+    /// Deploy an earlier release of a deployment again
+    Rollback(Rollback),
+    /// Remove a deployment; its nodes stop the app and keep its volumes
+    Undeploy(Undeploy),
+    /// Make or remove a token with which one node can join
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Make or remove tokens for the API
+    #[command(subcommand)]
+    ApiToken(ApiTokenCommand),
+    /// Label, revoke or delete nodes
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Show what an app prints on a node
+    Logs(Logs),
+    /// Wait until a deployment or a node is as it should be
+    Wait(Wait),
+    /// Show the versions of hubctl and of the hub
+    Version(Version),
+    /// Print a completion script for a shell
+    Completion(Completion),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Login {
+    /// The hub's address, for example https://hub.example:8443
+    pub(super) url: String,
+    /// API token, or - for the standard input; asked for when absent (also CAUSEWAY_TOKEN)
+    #[arg(long, value_name = "TOKEN")]
+    pub(super) token: Option<String>,
+    /// sha256 of the hub's CA certificate, as the hub says it about itself (also CAUSEWAY_CA_FINGERPRINT)
+    #[arg(long, value_name = "SHA256", conflicts_with = "ca")]
+    pub(super) ca_fingerprint: Option<String>,
+    /// File with the hub's CA certificate in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ContextCommand {
+    /// Show all contexts; the current one has a star
+    List,
+    /// Make a context the current one
+    Use {
+        /// Its name
+        name: String,
+    },
+    /// Forget a context and its token
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a publisher key; an existing file is never replaced
+    Generate(KeyFile),
+    /// Show the public half of the publisher key
+    Show(KeyFile),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyFile {
+    /// The key's file; default publisher.key beside the contexts
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PublisherCommand {
+    /// Let a key sign releases
+    Add {
+        /// A name for the key
+        name: String,
+        /// The public key, or the file that holds it
+        key: String,
+    },
+    /// Let a key sign nothing new any more
+    Remove {
+        /// The key's name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Publish {
+    /// The manifest: an App or a plain compose.yaml; - for the standard input
+    pub(super) file: PathBuf,
+    /// Take a service's image from an archive (PATH or PATH#NAME) or from another reference
+    #[arg(long, value_name = "SERVICE=IMAGE")]
+    pub(super) image: Vec<String>,
+    /// Publish for these machines only, for example linux/arm64; default all that the images have
+    #[arg(long, value_name = "PLATFORM")]
+    pub(super) platform: Vec<String>,
+    /// The publisher key's file; default publisher.key beside the contexts
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+    /// The app's name, where the manifest has none
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The release's version, where the manifest has none
+    #[arg(long = "version", value_name = "VERSION")]
+    pub(super) release_version: Option<String>,
+    /// A value for ${VAR} in the manifest
+    #[arg(long, value_name = "VAR=VALUE")]
+    pub(super) set: Vec<String>,
+    /// User for the registry; its password is read from CAUSEWAY_REGISTRY_PASSWORD
+    #[arg(long, value_name = "USER")]
+    pub(super) registry_user: Option<String>,
+    /// Read and check everything that is on this machine, show the manifest in normal form, send nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Wide,
+    Json,
+    Yaml,
+    Name,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Output {
+    /// Form of the result: table, wide, json, yaml or name
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORM",
+        default_value = "table",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Get {
+    /// apps, releases, nodes, deployments, events, publishers, tokens or api-tokens; KIND/NAME means one object
+    pub(super) kind: String,
+    /// Only these objects
+    pub(super) names: Vec<String>,
+    #[command(flatten)]
+    pub(super) output: Output,
+    /// Only what has these labels: site=north,role!=gate,gpu,!old
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub(super) selector: Option<String>,
+    /// Go on showing what changes
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    /// No line with the names of columns
+    #[arg(long)]
+    pub(super) no_headers: bool,
+    /// Events: only about this node
+    #[arg(long, value_name = "NODE")]
+    pub(super) node: Option<String>,
+    /// Events: only about this app
+    #[arg(long, value_name = "APP")]
+    pub(super) app: Option<String>,
+    /// Events: so many of the newest
+    #[arg(long, value_name = "N", default_value_t = 100, hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Describe {
+    /// app, release, node, deployment, publisher, token or api-token; KIND/NAME works too
+    pub(super) kind: String,
+    /// Its name; a release is named APP@VERSION or by its id
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Deploy {
+    /// The release, for example counter@1.0.0
+    #[arg(value_name = "APP@VERSION")]
+    pub(super) release: String,
+    /// The deployment's name; default the app's
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// To this node; may be given several times
+    #[arg(short, long, value_name = "NODE", conflicts_with_all = ["selector", "all_nodes"])]
+    pub(super) node: Vec<String>,
+    /// To all nodes with these labels, now and in future: key=value,…
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all_nodes")]
+    pub(super) selector: Option<String>,
+    /// To every node, now and in future
+    #[arg(long)]
+    pub(super) all_nodes: bool,
+    /// Have it on disk, but stopped
+    #[arg(long)]
+    pub(super) stopped: bool,
+    /// Under a new revision even if nothing changed: nodes that undid it try once more
+    #[arg(long)]
+    pub(super) redeploy: bool,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// Waiting for what was deployed.
+#[derive(Debug, Args)]
+pub(super) struct Patience {
+    /// Wait until all nodes are ready
+    #[arg(long)]
+    pub(super) wait: bool,
+    /// How long to wait at most, for example 90s, 10m, 1h
+    #[arg(long, value_name = "TIME", default_value = "5m", hide_default_value = true)]
+    pub(super) timeout: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    /// The deployment
+    pub(super) deployment: String,
+    /// To this version or release id; default the one before
+    #[arg(long, value_name = "VERSION")]
+    pub(super) to: Option<String>,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Undeploy {
+    /// The deployment
+    pub(super) deployment: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token, and show the line to run on the node; an earlier token for it is void
+    Create {
+        /// The node's name
+        node: String,
+        /// How long it is good for, at most 24h; default 1h
+        #[arg(long, value_name = "TIME")]
+        ttl: Option<String>,
+        /// A label the node gets
+        #[arg(short = 'l', long, value_name = "KEY=VALUE")]
+        label: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Make a token void that was not used yet
+    Remove {
+        /// The node's name
+        node: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ApiTokenCommand {
+    /// Make an API token; its text is shown only now
+    Create {
+        /// A name for it
+        name: String,
+        /// viewer, operator or admin
+        #[arg(long, value_name = "ROLE", value_parser = ["viewer", "operator", "admin"], hide_possible_values = true)]
+        role: String,
+        /// How long it is good for, for example 720h; default without end
+        #[arg(long, value_name = "TIME")]
+        ttl: Option<String>,
+    },
+    /// Remove an API token; it is refused from now on
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NodeCommand {
+    /// Set labels (key=value) or remove them (key-)
+    Label {
+        /// The node
+        node: String,
+        /// key=value or key-
+        #[arg(required = true, value_name = "LABEL")]
+        labels: Vec<String>,
+    },
+    /// Cut a node off at once and for ever; its apps run on, only a new token brings it back
+    Revoke {
+        /// The node
+        node: String,
+    },
+    /// Forget a node, and cut it off
+    Delete {
+        /// The node
+        node: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// The node
+    pub(super) node: String,
+    /// The app
+    pub(super) app: String,
+    /// The service; all of the app when absent
+    pub(super) service: Option<String>,
+    /// Go on as lines are written
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// So many of the last lines; default 100
+    #[arg(long, value_name = "N")]
+    pub(super) tail: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Wait {
+    /// What to wait for: deployment/NAME or node/NAME
+    pub(super) object: String,
+    /// deployment: ready, accepted, deleted; node: connected, disconnected, in-sync, deleted
+    #[arg(long = "for", value_name = "CONDITION")]
+    pub(super) condition: String,
+    /// How long to wait at most, for example 90s, 10m, 1h; default 5m
+    #[arg(long, value_name = "TIME", default_value = "5m", hide_default_value = true)]
+    pub(super) timeout: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Version {
+    /// Only that of hubctl; no hub is asked
+    #[arg(long)]
+    pub(super) client: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completion {
+    /// bash, zsh or fish
+    #[arg(value_parser = ["bash", "zsh", "fish"], hide_possible_values = true)]
+    pub(super) shell: String,
+}

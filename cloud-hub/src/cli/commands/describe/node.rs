@@ -1,0 +1,98 @@
+//! The page of a node.
+
+use super::super::super::age::{bytes, period, utc};
+use super::super::super::page::Page;
+use super::super::super::rows::{self, View, labels, problem};
+use super::super::super::table::{Column, col};
+use super::super::super::words::{word, word_of};
+use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp};
+
+static WANTED: [Column; 4] = [col("APP", "应用"), col("RELEASE", "发布"), col("DEPLOYMENT", "部署"), col("RUN", "运行")];
+static SERVICES: [Column; 7] = [
+    col("APP", "应用"),
+    col("SERVICE", "服务"),
+    col("STATE", "状态"),
+    col("HEALTH", "健康"),
+    col("RESTARTS", "重启"),
+    col("RUNNING", "已运行"),
+    col("EXIT", "退出码"),
+];
+static APPS: [Column; 3] = [col("APP", "应用"), col("VERSION", "版本"), col("PHASE", "阶段")];
+
+pub(super) fn page(page: &mut Page, node: &Node, view: View) {
+    let status = &node.status;
+    page.field("Name", "名称", &node.metadata.name);
+    page.field("Labels", "标签", labels(&node.metadata.labels));
+    page.field("Status", "状态", word(view.lang, rows::node::status(node)));
+    page.field_some("Since", "自", status.since.map(utc));
+    page.field_some("Last seen", "最近联系", status.last_seen_seconds.map(period));
+    page.field("Wanted state", "期望状态", stamp(status.wanted));
+    page.field_some("Accepted state", "已接受状态", status.accepted.map(stamp));
+    page.field_some("Certificate", "证书", node.spec.certificate.map(|digest| digest.short()));
+    // Everything from here on is as old as this.
+    page.field_some("Report age", "报告时间", status.age_seconds.map(period));
+    if let Some(facts) = &status.facts {
+        self::facts(page, facts);
+    }
+    if !node.spec.apps.is_empty() {
+        page.section("Wanted apps", "期望的应用");
+        let row = |(app, wanted): (&shared::id::Name, &crate::api::types::NodeAssignment)| {
+            let run = word(view.lang, if wanted.run { "yes" } else { "no" });
+            vec![app.to_string(), wanted.release.short(), wanted.deployment.to_string(), run]
+        };
+        page.table(&WANTED, &node.spec.apps.iter().map(row).collect::<Vec<_>>());
+    }
+    apps(page, &status.apps, view);
+    if !status.transfers.is_empty() {
+        page.section("Images on their way", "传输中的镜像");
+        page.lines(status.transfers.iter().map(|t| format!("{}  {} / {}", t.image.short(), bytes(t.done), bytes(t.total))));
+    }
+    let of_apps = status.apps.iter().filter_map(|app| app.fault.as_ref().map(|fault| (Some(&app.app), fault)));
+    let faults: Vec<_> = status.faults.iter().map(|fault| (None, fault)).chain(of_apps).collect();
+    if !faults.is_empty() {
+        page.section("Problems", "问题");
+        page.lines(faults.into_iter().map(|(app, fault)| match app {
+            Some(app) => format!("{app}: {}", problem(fault, view.lang)),
+            None => problem(fault, view.lang),
+        }));
+    }
+}
+
+fn stamp(stamp: Stamp) -> String {
+    format!("{}.{}", stamp.epoch, stamp.generation)
+}
+
+fn facts(page: &mut Page, facts: &Facts) {
+    page.field("Version", "版本", &facts.version);
+    page.field("Platform", "平台", &facts.platform);
+    page.field("containerd", "containerd", &facts.runtime);
+    page.field("Up for", "开机时间", period(facts.uptime_seconds));
+    page.field("Processors", "处理器", facts.cpus);
+    page.field("Memory", "内存", bytes(facts.memory));
+    page.field("Disk free", "可用磁盘", bytes(facts.disk_free));
+}
+
+fn apps(page: &mut Page, apps: &[AppStatus], view: View) {
+    if apps.is_empty() {
+        return;
+    }
+    page.section("Apps", "应用");
+    let row = |app: &AppStatus| vec![app.app.to_string(), app.version.clone(), word_of(view.lang, app.phase)];
+    page.table(&APPS, &apps.iter().map(row).collect::<Vec<_>>());
+    page.section("Services", "服务");
+    let rows = apps.iter().flat_map(|app| app.services.iter().map(|service| self::service(app, service, view)));
+    page.table(&SERVICES, &rows.collect::<Vec<_>>());
+}
+
+fn service(app: &AppStatus, service: &ServiceStatus, view: View) -> Vec<String> {
+    let exit = service.exit.map(|code| if service.oom { format!("{code} (OOM)") } else { code.to_string() });
+    vec![
+        app.app.to_string(),
+        service.service.to_string(),
+        word_of(view.lang, service.state),
+        word_of(view.lang, service.health),
+        service.restarts.to_string(),
+        service.running_seconds.map(period).unwrap_or_default(),
+        exit.unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,123 @@
+//! Nodes and deployments.
+
+use serde_json::Value;
+use shared::report::{AppReport, Phase};
+
+use crate::node::{FakeNode, Identity, report, request, running};
+use crate::shell::Shell;
+use crate::world::{World, name};
+
+/// Joins with what `hubctl token create` printed.
+async fn join(world: &World, shell: &Shell, node: &str) -> Identity {
+    let said = shell.run(&["token", "create", node, "--ttl", "10m", "-l", "site=north"]).await;
+    assert!(said.err.contains(&format!("becomes node {node}")), "{said:?}");
+    let token = said.out.strip_prefix("edge-node join ").unwrap().trim().to_owned();
+    assert_eq!(shell.run(&["get", "tokens", "-o", "name"]).await.ok(), format!("token/{node}\n"));
+    let (key, csr) = request();
+    let body = serde_json::json!({"token": token, "node": node, "csr": csr});
+    let (status, answer) = world.call_as("", reqwest::Method::POST, "/api/v1/enroll", Some(body)).await;
+    assert!(status.is_success(), "{answer}");
+    Identity { node: name(node), certificate: answer["certificate"].as_str().unwrap().to_owned(), key, answer }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_goes_to_a_node_and_back() {
+    let world = World::new().await;
+    let shell = Shell::of(&world).await;
+    let v1 = world.publish_as(&shell, "1.0.0").await;
+    let v2 = world.publish_as(&shell, "2.0.0").await;
+    let identity = join(&world, &shell, "n1").await;
+
+    shell.run(&["deploy", "web@1.0.0"]).await.failed(2, "cli-no-target");
+    shell.run(&["deploy", "web@9", "--all-nodes"]).await.failed(3, "hub-release-not-found");
+    shell.run(&["deploy", "web@1.0.0", "-l", "site!=north"]).await.failed(2, "cli-bad-selector");
+    let said = shell.run(&["deploy", "web@1.0.0", "-l", "site=north"]).await.ok();
+    assert_eq!(said, "Deployment web: web@1.0.0 to 1 nodes, revision 1\n");
+    let late = shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "1s"]).await.failed(6, "cli-wait-timeout");
+    assert!(late.err.contains("0 of 1 nodes ready (1 unknown)"), "{late:?}");
+    let offline = shell.run(&["get", "nodes"]).await.ok();
+    assert!(offline.contains("never seen") && offline.contains("behind"), "{offline}");
+
+    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.unwrap();
+    node.hello(0, [0; 32]).await;
+    node.say(&report(1, 1, Some(running("web", v1, "1.0.0")))).await;
+    let ready = shell.run(&["wait", "--for=ready", "deploy/web", "--timeout", "20s"]).await.ok();
+    assert_eq!(ready, "deployment/web is ready\n");
+    shell.run(&["wait", "--for=connected", "node/n1", "--timeout", "5s"]).await.ok();
+    let text = shell.run(&["describe", "node", "n1"]).await.ok();
+    for part in ["connected", "site=north", "linux/amd64", "web   web       running", "Events:"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    // The same nodes, another release; a node that undoes it is told at once.
+    shell.run(&["deploy", "web@2.0.0"]).await.ok();
+    let fault = shared::fault::Fault::new(&shared::fault::node::SERVICE_UNHEALTHY).with("service", "web");
+    let undone = AppReport { wanted: v2, phase: Phase::Undone, fault: Some(fault), ..running("web", v1, "1.0.0") };
+    node.say(&report(2, 2, Some(undone))).await;
+    let hopeless = shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "60s"]).await.failed(1, "cli-wait-hopeless");
+    assert!(hopeless.err.contains("node-service-unhealthy"), "{hopeless:?}");
+    let text = shell.run(&["describe", "deployment", "web", "--lang", "zh"]).await.ok();
+    assert!(text.contains("已撤销") && text.contains("健康检查失败"), "{text}");
+
+    let back = shell.run(&["rollback", "web"]).await.ok();
+    assert_eq!(back, "Deployment web: web@1.0.0 to 1 nodes, revision 3\n");
+    assert_eq!(shell.run(&["rollback", "web", "--to", "7"]).await.code, 5);
+    shell.run(&["undeploy", "web"]).await.ok();
+    shell.run(&["undeploy", "web"]).await.failed(3, "hub-deployment-not-found");
+    shell.run(&["wait", "--for=deleted", "deployment/web", "--timeout", "5s"]).await.ok();
+    world.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_are_labelled_listed_revoked_and_forgotten() {
+    let world = World::new().await;
+    let shell = Shell::of(&world).await;
+    for node in ["a", "b"] {
+        join(&world, &shell, node).await;
+    }
+    assert_eq!(shell.run(&["node", "label", "a", "gpu=yes", "site-"]).await.ok(), "Node a: gpu=yes\n");
+    let get = async |args: &[&str]| shell.run(&[&["get", "nodes"], args].concat()).await;
+    assert_eq!(get(&["-o", "name"]).await.ok(), "node/a\nnode/b\n");
+    assert_eq!(get(&["-l", "gpu", "-o", "name"]).await.ok(), "node/a\n");
+    assert_eq!(get(&["-l", "site=north,!gpu", "-o", "name"]).await.ok(), "node/b\n");
+    assert_eq!(get(&["b", "a", "-o", "name"]).await.ok(), "node/a\nnode/b\n");
+    get(&["a", "zz", "-o", "name"]).await.failed(3, "cli-not-found");
+    get(&["zz"]).await.failed(3, "hub-node-not-found");
+    get(&["-l", "a in (b)"]).await.failed(2, "hub-bad-selector");
+    assert!(!get(&["--no-headers"]).await.ok().contains("STATUS"));
+    assert_eq!(get(&["-l", "none"]).await.err, "No node found\n");
+    let one: Value = serde_json::from_str(&get(&["a", "-o", "json"]).await.ok()).unwrap();
+    assert_eq!(one["metadata"]["labels"]["gpu"], "yes");
+    let yaml = get(&["a", "-o", "yaml"]).await.ok();
+    assert!(yaml.starts_with("metadata:\n  created: ") && yaml.contains("    gpu: \"yes\"\n"), "{yaml}");
+    let list: Value = serde_json::from_str(&get(&["-o", "json"]).await.ok()).unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
+
+    shell.run(&["node", "revoke", "a"]).await.ok();
+    assert!(get(&["a"]).await.ok().contains("revoked"));
+    shell.run(&["node", "delete", "a"]).await.ok();
+    shell.run(&["node", "delete", "a"]).await.failed(3, "hub-node-not-found");
+    shell.run(&["node", "delete", "A/.."]).await.failed(2, "cli-bad-name");
+    assert_eq!(shell.run(&["logs", "b", "web"]).await.code, 1, "it is not connected");
+    assert_eq!(shell.run(&["logs", "zz", "web"]).await.code, 3);
+    let events = shell.run(&["get", "events", "--node", "a"]).await.ok();
+    assert!(events.contains("admin") && events.lines().count() > 3, "{events}");
+    shell.run(&["get", "apps", "-w"]).await.failed(2, "cli-not-for-kind");
+    shell.run(&["get", "pods"]).await.failed(2, "cli-bad-kind");
+    shell.run(&["token", "create", "c", "--ttl", "48h"]).await.failed(1, "hub-bad-ttl");
+    world.running.stop().await;
+}
+
+impl World {
+    /// Publishes `web` in `version`, signed with the shell's key.
+    async fn publish_as(&self, shell: &Shell, version: &str) -> shared::id::Digest {
+        use shared::sign::{Envelope, Purpose};
+        let sample = crate::world::sample(version, "linux/amd64");
+        self.upload(&sample).await;
+        let release = crate::world::release("web", version, vec![sample.expected()]);
+        let envelope = Envelope::sign(Purpose::Release, release.to_bytes(), &[&shell.key()]);
+        let (status, value) = self.bytes(reqwest::Method::POST, "/api/v1/releases", envelope.to_bytes()).await;
+        assert!(status.is_success(), "{value}");
+        envelope.payload_digest()
+    }
+}

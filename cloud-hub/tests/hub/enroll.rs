@@ -1,0 +1,128 @@
+//! Join tokens: once, in time, for one node.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use shared::id::Digest;
+use shared::join::JoinToken;
+
+use crate::node::{FakeNode, NoSession, enroll, request};
+use crate::world::{World, name};
+
+async fn try_enroll(world: &World, token: &str, node: &str, csr: &str) -> (u16, Value) {
+    let body = json!({"token": token, "node": node, "csr": csr});
+    let (status, answer) = world.call_as("", Method::POST, "/api/v1/enroll", Some(body)).await;
+    (status.as_u16(), answer["code"].clone())
+}
+
+#[tokio::test]
+async fn a_token_works_once_in_time_and_for_its_node() {
+    let world = World::new().await;
+    let (_, csr) = request();
+    let token = world.join_token("n1").await;
+    let parsed: JoinToken = token.parse().unwrap();
+    assert_eq!((parsed.node(), parsed.hub()), (&name("n1"), world.base.as_str()));
+
+    let forged = JoinToken::new(&world.base, name("n1"), [9; 16], Digest::of(b"")).unwrap().to_string();
+    for (what, token, node, csr, expected) in [
+        ("noise", "hunter2", "n1", csr.as_str(), (400, "trust-token-not-one")),
+        ("cut", &token[..token.len() - 3], "n1", &csr, (400, "trust-token-damaged")),
+        ("another node", &token, "n2", &csr, (403, "hub-enroll-refused")),
+        ("guessed", &forged, "n1", &csr, (403, "hub-enroll-refused")),
+        ("no request", &token, "n1", "", (400, "trust-csr-refused")),
+        (
+            "noise for a request",
+            &token,
+            "n1",
+            "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+            (422, "trust-csr-refused"),
+        ),
+    ] {
+        world.pass(61);
+        let (status, code) = try_enroll(&world, token, node, csr).await;
+        assert_eq!((status, code.as_str().unwrap()), expected, "{what}");
+    }
+    assert_eq!(try_enroll(&world, &token, "n1", &csr).await.0, 200);
+    assert_eq!(try_enroll(&world, &token, "n1", &csr).await.1, "hub-enroll-refused", "a second time");
+
+    let late = world.join_token("n2").await;
+    world.pass(3601);
+    assert_eq!(try_enroll(&world, &late, "n2", &csr).await, (403, json!("hub-enroll-expired")));
+
+    let (first, second) = (world.join_token("n3").await, world.join_token("n3").await);
+    assert_eq!(try_enroll(&world, &first, "n3", &csr).await.1, "hub-enroll-refused", "replaced by a newer one");
+    assert_eq!(world.call(Method::DELETE, "/api/v1/tokens/n3", None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(try_enroll(&world, &second, "n3", &csr).await.1, "hub-enroll-refused", "removed");
+}
+
+#[tokio::test]
+async fn guessing_tokens_is_slowed_down() {
+    let world = World::new().await;
+    let (_, csr) = request();
+    let token = world.join_token("n1").await;
+    let forged = JoinToken::new(&world.base, name("n1"), [9; 16], Digest::of(b"")).unwrap().to_string();
+    for _ in 0..10 {
+        assert_eq!(try_enroll(&world, &forged, "n1", &csr).await.0, 403);
+    }
+    assert_eq!(try_enroll(&world, &token, "n1", &csr).await, (429, json!("hub-too-many-attempts")));
+    world.pass(61);
+    assert_eq!(try_enroll(&world, &token, "n1", &csr).await.0, 200);
+}
+
+#[tokio::test]
+async fn of_two_machines_with_one_token_one_becomes_the_node() {
+    let world = World::new().await;
+    let (_, csr) = request();
+    let token = world.join_token("n1").await;
+    let (a, b, c) = tokio::join!(
+        try_enroll(&world, &token, "n1", &csr),
+        try_enroll(&world, &token, "n1", &csr),
+        try_enroll(&world, &token, "n1", &csr)
+    );
+    assert_eq!([a, b, c].iter().filter(|(status, _)| *status == 200).count(), 1);
+}
+
+#[tokio::test]
+async fn an_enrolled_node_gets_all_it_needs_and_nothing_secret_is_shown_later() {
+    let world = World::new().await;
+    world.publisher().await;
+    let pending = world.join_token("n1").await;
+    let listed = world.get("/api/v1/tokens").await;
+    assert_eq!((&listed["items"][0]["node"], &listed["items"][0]["by"]), (&json!("n1"), &json!("admin")));
+    assert!(!listed.to_string().contains(&pending[5..]));
+
+    let identity = enroll(&world, "n1").await;
+    assert_eq!(identity.answer["publishers"], json!([crate::world::key().public().to_string()]));
+    assert_eq!(identity.answer["hubKey"], world.get("/api/v1/version").await["hubKey"]);
+    assert_eq!((&identity.answer["epoch"], &identity.answer["mqtt"]), (&json!(1), &json!(world.running.gate.to_string())));
+    let node = world.get("/api/v1/nodes/n1").await;
+    assert_eq!(node["metadata"]["labels"], json!({"site": "north"}));
+    assert_eq!((&node["status"]["wanted"], &node["status"]["inSync"]), (&json!({"epoch": 1, "generation": 1}), &json!(false)));
+    assert_eq!(world.get("/api/v1/tokens").await["items"], json!([]));
+}
+
+#[tokio::test]
+async fn enrolling_again_makes_the_old_certificate_worthless_and_revoking_ends_the_session() {
+    let world = World::new().await;
+    let old = enroll(&world, "n1").await;
+    let mut session = FakeNode::connect(world.running.gate, &old, &world.ca).await.expect("session");
+    let new = enroll(&world, "n1").await;
+    assert!(session.hear().await.is_none(), "the old session ends");
+    assert!(matches!(FakeNode::connect(world.running.gate, &old, &world.ca).await, Err(NoSession::Refused(5))));
+
+    let mut session = FakeNode::connect(world.running.gate, &new, &world.ca).await.expect("session");
+    let began = std::time::Instant::now();
+    let (status, node) = world.call(Method::POST, "/api/v1/nodes/n1/revoke", None).await;
+    assert_eq!((status, &node["spec"]["revoked"]), (StatusCode::OK, &json!(true)));
+    assert!(session.hear().await.is_none());
+    assert!(began.elapsed().as_secs() < 5);
+    assert!(matches!(FakeNode::connect(world.running.gate, &new, &world.ca).await, Err(NoSession::Refused(5))));
+
+    let back = enroll(&world, "n1").await;
+    assert!(FakeNode::connect(world.running.gate, &back, &world.ca).await.is_ok());
+    assert_eq!(world.call(Method::DELETE, "/api/v1/nodes/n1", None).await.0, StatusCode::NO_CONTENT);
+    assert!(FakeNode::connect(world.running.gate, &back, &world.ca).await.is_err());
+    let generation = |node: Value| node["status"]["wanted"]["generation"].as_u64().unwrap();
+    let before = generation(node);
+    enroll(&world, "n1").await;
+    assert!(generation(world.get("/api/v1/nodes/n1").await) >= before, "a name that comes back never goes backwards");
+}

@@ -1,0 +1,15 @@
+//! The hub over its own TLS listeners: REST API with reqwest, gate with a small MQTT node. Nothing is mocked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::large_futures)]
+
+mod access;
+mod bad_input;
+mod enroll;
+mod flow;
+mod ingest;
+mod killed;
+mod link;
+mod node;
+#[path = "../support/samples.rs"]
+mod samples;
+mod watch;
+mod world;

@@ -1,0 +1,101 @@
+//! What the API needs of the daemon's loop: a handful of reads, and commands.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use shared::fault::Fault;
+use shared::id::{Digest, Name};
+use shared::report::{Event, Report};
+use shared::sign::PublicKey;
+use tokio::sync::mpsc;
+
+/// The daemon, as the API sees it.
+pub trait Node: Send + Sync + 'static {
+    /// The newest snapshot.
+    fn report(&self) -> Arc<Report>;
+
+    /// The session with the hub.
+    fn link(&self) -> LinkStatus;
+
+    /// Who the node is and whom it believes.
+    fn trust(&self) -> Trust;
+
+    /// Journal entries from number `from` on, at most `limit`, oldest first.
+    fn events(&self, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, Fault>> + Send;
+
+    /// Lines of a service's log, whole lines per message: RFC 3339 time, space, `out` or `err`, space, text, newline.
+    /// The service is one of the report. The channel is bounded, and closed at the end; a reader that goes away ends it.
+    fn logs(&self, wanted: LogsWanted) -> impl Future<Output = Result<mpsc::Receiver<Bytes>, Fault>> + Send;
+
+    /// Carries out a command; returns when its effect is durable, not when containers have followed.
+    fn command(&self, command: Command) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// The session with the hub, with ages instead of points in time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkStatus {
+    /// Whether there is one.
+    pub online: bool,
+    /// For how long it has been so.
+    pub since: Duration,
+    /// How long ago the hub last confirmed that the node has the newest desired state; never when absent.
+    pub confirmed: Option<Duration>,
+    /// Why there is none.
+    pub trouble: Option<Fault>,
+}
+
+/// Who the node is and whom it believes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// Its name.
+    pub node: Name,
+    /// URL of the hub's API.
+    pub hub: String,
+    /// The hub's gate, `host:port`.
+    pub mqtt: String,
+    /// Fingerprint of the hub's CA.
+    pub ca: Digest,
+    /// The key that signs desired states.
+    pub hub_key: PublicKey,
+    /// Keys that may sign releases.
+    pub publishers: Vec<PublicKey>,
+}
+
+/// Which lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogsWanted {
+    /// The app.
+    pub app: Name,
+    /// The service.
+    pub service: Name,
+    /// So many of the last lines.
+    pub tail: usize,
+    /// And those that come.
+    pub follow: bool,
+}
+
+/// What an on-site operator may tell the node. App and service are of the newest report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Run it again: the override is lifted.
+    Start(Target),
+    /// Stop it until it is started again or the hub deploys it anew.
+    Stop(Target),
+    /// Stop its processes once and start them.
+    Restart(Target),
+    /// A secret was set or removed; services that wait for it may start now. Running ones keep what they have.
+    SecretChanged(Name),
+    /// From now on these keys may sign releases; they are on disk already.
+    Publishers(Vec<PublicKey>),
+}
+
+/// An app, or one service of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The app.
+    pub app: Name,
+    /// The service; all when absent.
+    pub service: Option<Name>,
+}

@@ -1,0 +1,67 @@
+//! `join`: see [`crate::join`].
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use shared::fault::{Fault, Faulty, cli};
+use shared::join::TOKEN_MAX;
+
+use super::args::{JoinArgs, RunArgs};
+use super::exit::{Ended, Exit};
+use super::out::Out;
+use super::{run, wait};
+use crate::identity::Identity;
+use crate::join::{JoinError, join};
+
+pub fn run(args: JoinArgs, out: &mut Out) -> Result<(), Ended> {
+    let JoinArgs { token, again, config, state_dir } = args;
+    let config = run::config(RunArgs { config, state_dir, ..RunArgs::default() })?;
+    let token = if token == "-" { stdin()? } else { token };
+    let mut joined = None;
+    wait(async {
+        let identity = join(&token, &config.identity_dir(), again).await.map_err(|error| ended(&error))?;
+        joined = Some(identity);
+        Ok(())
+    })?;
+    joined.map_or(Ok(()), |identity| say(&identity, &config.identity_dir(), out))
+}
+
+fn say(identity: &Identity, dir: &Path, out: &mut Out) -> Result<(), Ended> {
+    if out.is_json() {
+        let Identity { node, api, mqtt, epoch, .. } = identity;
+        return out.json(&serde_json::json!({ "node": node, "hub": api, "mqtt": mqtt.to_string(), "epoch": epoch, "dir": dir }));
+    }
+    let (node, hub) = (&identity.node, &identity.api);
+    out.line(&match out.lang() {
+        shared::fault::Lang::En => {
+            format!("This node is now {node} of {hub}. Start it: systemctl enable --now edge-node (or: edge-node run)")
+        }
+        shared::fault::Lang::Zh => {
+            format!("本节点已以 {node} 的身份接入 {hub}。启动：systemctl enable --now edge-node（或：edge-node run）")
+        }
+    })
+}
+
+fn ended(error: &JoinError) -> Ended {
+    let exit = match error {
+        JoinError::Token(_) => Exit::Usage,
+        JoinError::Impostor { .. } => Exit::Denied,
+        JoinError::Refused { status: 401 | 403, .. } => Exit::Denied,
+        JoinError::Unreachable { .. } => Exit::Unreachable,
+        JoinError::Timeout { .. } => Exit::Timeout,
+        JoinError::Refused { .. }
+        | JoinError::Identity(_)
+        | JoinError::Tls(_)
+        | JoinError::NoKey(_)
+        | JoinError::BadAnswer { .. } => Exit::Error,
+    };
+    Ended::failed(exit, error.fault())
+}
+
+fn stdin() -> Result<String, Ended> {
+    let mut text = String::new();
+    let read = io::stdin().take(TOKEN_MAX as u64 + 64).read_to_string(&mut text);
+    let failed = |error| Fault::new(&cli::INPUT_FAILED).with("what", "-").with("cause", error);
+    read.map_err(|error| Ended::failed(Exit::Error, failed(error)))?;
+    Ok(text)
+}

@@ -1,0 +1,90 @@
+//! The one writer of the command line.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use serde::Serialize;
+use shared::fault::{Fault, Lang, cli};
+
+use super::args::Output;
+use super::exit::{Ended, Exit};
+use super::table::Table;
+
+/// Standard output and error, in one language and form.
+pub struct Out {
+    lang: Lang,
+    output: Output,
+    writer: BufWriter<StdoutLock<'static>>,
+}
+
+impl Out {
+    /// Writes to this process's standard output.
+    pub fn new(lang: Lang, output: Output) -> Self {
+        Self { lang, output, writer: BufWriter::new(io::stdout().lock()) }
+    }
+
+    /// The reader's language.
+    pub const fn lang(&self) -> Lang {
+        self.lang
+    }
+
+    /// One of two texts.
+    pub const fn say(&self, en: &'static str, zh: &'static str) -> &'static str {
+        match self.lang {
+            Lang::En => en,
+            Lang::Zh => zh,
+        }
+    }
+
+    /// Whether a program reads.
+    pub fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// One line.
+    pub fn line(&mut self, text: &str) -> Result<(), Ended> {
+        writeln!(self.writer, "{text}").map_err(|error| ended(&error))
+    }
+
+    /// Bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        self.writer.write_all(bytes).map_err(|error| ended(&error))
+    }
+
+    /// Shows what was written so far.
+    pub fn flush(&mut self) -> Result<(), Ended> {
+        self.writer.flush().map_err(|error| ended(&error))
+    }
+
+    /// A table.
+    pub fn table(&mut self, table: &Table) -> Result<(), Ended> {
+        self.bytes(table.render().as_bytes())
+    }
+
+    /// Indented JSON.
+    pub fn json(&mut self, value: &impl Serialize) -> Result<(), Ended> {
+        let text = serde_json::to_string_pretty(value).map_err(|error| ended(&error.into()))?;
+        self.line(&text)
+    }
+
+    /// JSON on one line, for a stream of values.
+    pub fn json_line(&mut self, value: &impl Serialize) -> Result<(), Ended> {
+        let text = serde_json::to_string(value).map_err(|error| ended(&error.into()))?;
+        self.line(&text)?;
+        self.flush()
+    }
+
+    /// Says on standard error why a command failed. When that is closed, the exit code has to do.
+    pub fn complain(&mut self, faults: &[Fault]) {
+        drop(self.writer.flush());
+        for fault in faults {
+            let _ = writeln!(io::stderr(), "edge-node: {} [{}]", fault.text(self.lang), fault.code);
+        }
+    }
+}
+
+fn ended(error: &io::Error) -> Ended {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ended::Quietly;
+    }
+    Ended::failed(Exit::Error, Fault::new(&cli::OUTPUT_FAILED).with("cause", error))
+}

@@ -1,0 +1,69 @@
+//! `status` and `version`.
+
+use shared::fault::Lang;
+
+use super::client::Client;
+use super::exit::Ended;
+use super::out::Out;
+use super::show;
+use super::table::Table;
+use crate::api::{Hub, Status};
+
+pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
+    let status: Status = client.get("/v1/status").await?;
+    if out.is_json() {
+        return out.json(&status);
+    }
+    let lang = out.lang();
+    let Status { node, hub, accepted, facts, wall, uptime_ms, apps, faults } = &status;
+    let runtime = if facts.runtime.is_empty() { out.say("not reached", "未连接").to_owned() } else { facts.runtime.clone() };
+    let mut table = Table::plain();
+    table.row([out.say("Node", "节点").into(), node.to_string()]);
+    table.row([out.say("Hub", "中心").into(), hub.url.clone()]);
+    table.row([out.say("Link", "连接").into(), link(hub, lang)]);
+    table.row([out.say("Confirmed", "上次确认").into(), confirmed(hub, lang)]);
+    table.row([out.say("Accepted", "已接受状态").into(), accepted.to_string()]);
+    table.row([out.say("Apps", "应用数").into(), apps.to_string()]);
+    table.row([out.say("Runtime", "容器运行时").into(), runtime]);
+    table.row([out.say("Version", "版本").into(), facts.version.clone()]);
+    table.row([out.say("Disk free", "可用磁盘").into(), show::bytes(facts.disk_free)]);
+    table.row([out.say("Clock", "时钟").into(), show::time(*wall)]);
+    table.row([out.say("Booted", "开机").into(), ago(*uptime_ms, lang)]);
+    out.table(&table)?;
+    for fault in hub.trouble.iter().chain(faults) {
+        out.line(&format!("! {} [{}]", fault.text(lang), fault.code))?;
+    }
+    Ok(())
+}
+
+fn link(hub: &Hub, lang: Lang) -> String {
+    let age = show::age(hub.since_ms, lang);
+    match (hub.online, lang) {
+        (true, Lang::En) => format!("online for {age}"),
+        (true, Lang::Zh) => format!("在线（已 {age}）"),
+        (false, Lang::En) => format!("offline for {age}"),
+        (false, Lang::Zh) => format!("离线（已 {age}）"),
+    }
+}
+
+fn confirmed(hub: &Hub, lang: Lang) -> String {
+    match (hub.confirmed_ms, lang) {
+        (Some(age), _) => ago(age, lang),
+        (None, Lang::En) => "never since the daemon started".into(),
+        (None, Lang::Zh) => "守护进程启动后尚未确认".into(),
+    }
+}
+
+fn ago(millis: u64, lang: Lang) -> String {
+    let age = show::age(millis, lang);
+    match lang {
+        Lang::En => format!("{age} ago"),
+        Lang::Zh => format!("{age}前"),
+    }
+}
+
+/// The version of this program; that of the daemon is in `status`.
+pub fn version(out: &mut Out) -> Result<(), Ended> {
+    let version = env!("CARGO_PKG_VERSION");
+    if out.is_json() { out.json(&serde_json::json!({ "version": version })) } else { out.line(&format!("edge-node {version}")) }
+}

@@ -1,0 +1,37 @@
+//! `trust show|add`.
+
+use hyper::Method;
+
+use super::args::TrustAction;
+use super::client::Client;
+use super::exit::Ended;
+use super::out::Out;
+use super::table::Table;
+use crate::api::{NewPublisher, TrustView};
+
+pub async fn run(action: TrustAction, client: &Client, out: &mut Out) -> Result<(), Ended> {
+    match action {
+        TrustAction::Show => show(&client.get("/v1/trust").await?, out),
+        TrustAction::Add { key } => {
+            // Plain data with one field has no way to fail; an empty body would be refused by name.
+            let body = serde_json::to_vec(&NewPublisher { key }).unwrap_or_default();
+            client.send(Method::POST, "/v1/trust/publishers", body.into()).await
+        }
+    }
+}
+
+fn show(trust: &TrustView, out: &mut Out) -> Result<(), Ended> {
+    if out.is_json() {
+        return out.json(trust);
+    }
+    let mut table = Table::plain();
+    table.row([out.say("Node", "节点").into(), trust.node.to_string()]);
+    table.row([out.say("Hub", "中心").into(), trust.hub.clone()]);
+    table.row([out.say("Gate", "接入地址").into(), trust.mqtt.clone()]);
+    table.row([out.say("CA", "CA 指纹").into(), trust.ca.to_string()]);
+    table.row([out.say("Hub key", "中心密钥").into(), trust.hub_key.to_string()]);
+    for publisher in &trust.publishers {
+        table.row([out.say("Publisher key", "发布者密钥").into(), publisher.key.to_string()]);
+    }
+    out.table(&table)
+}

@@ -1,0 +1,275 @@
+//! The daemon: what surrounds the loop.
+//!
+//! ```text
+//! lock ─► identity ─► store, blobs, runtime ─► link, local API (own tasks) ─► node (the loop) ─► READY=1
+//!      … until shutdown … ─► STOPPING=1, DISCONNECT
+//! ```
+//!
+//! One daemon per run directory. Ending it ends no container.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use sd_notify::NotifyState;
+use shared::fault::{Fault, Faulty, node};
+use tokio::task::JoinHandle;
+
+use crate::api::{self, Listener, port};
+use crate::clock::Clock;
+use crate::config::{Config, RuntimeKind};
+use crate::identity::{Identity, IdentityError};
+use crate::images::blobs::{BlobError, Blobs};
+use crate::link::mqtt::{self, MqttConfig};
+use crate::link::transport::{NodeEnds, transport};
+use crate::logs::LogFiles;
+use crate::node::{Node, Setup};
+use crate::reporter::Machine;
+use crate::runtime::containerd::Containerd;
+use crate::runtime::memory::Memory;
+use crate::runtime::{Runtime, RuntimeError};
+use crate::shutdown::Shutdown;
+use crate::store::{Store, StoreError};
+use crate::tls::Unusable;
+
+/// Messages that may wait between the link and its transport, each way.
+const LINK_QUEUE: usize = 16;
+/// The transport says goodbye within this time.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Why the daemon does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// Another one has the run directory.
+    #[error("another daemon has {}", .0.display())]
+    AlreadyRuns(PathBuf),
+    /// A file of its own cannot be made.
+    #[error("{doing} {path}")]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: String,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// It has no identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The identity is of no use for TLS.
+    #[error(transparent)]
+    Tls(#[from] Unusable),
+    /// Its memory cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The directory of image bytes cannot be opened.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// The container runtime cannot be set up.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A part of it ended although nobody asked.
+    #[error("{task} ended: {cause}")]
+    TaskEnded {
+        /// Which.
+        task: &'static str,
+        /// Why.
+        cause: String,
+    },
+}
+
+impl Faulty for DaemonError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::AlreadyRuns(path) => Fault::new(&node::ALREADY_RUNS).with("path", path.display()),
+            Self::File { doing, path, cause } => {
+                Fault::new(&node::FILE_FAILED).with("doing", doing).with("path", path).with("cause", cause)
+            }
+            Self::Identity(error) => error.fault(),
+            Self::Tls(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Blobs(error) => error.fault(),
+            Self::Runtime(error) => error.fault(),
+            Self::TaskEnded { task, cause } => Fault::new(&node::TASK_ENDED).with("task", task).with("cause", cause),
+        }
+    }
+}
+
+/// Runs the daemon until shutdown.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> {
+    let _lock = Lock::take(&config)?;
+    let identity = Identity::load(&config.identity_dir())?;
+    let clock = Clock::system();
+    let machine = Machine::this(config.state_dir.clone());
+    let blobs = Blobs::open(&config.state_dir.join("blobs"), &machine.boot)?;
+    match config.runtime.kind {
+        RuntimeKind::Containerd => {
+            let runtime = Containerd::new(config.containerd(own_path()?), blobs.clone())?;
+            serve(&config, &identity, runtime, blobs, clock, machine, shutdown).await
+        }
+        RuntimeKind::Memory => serve(&config, &identity, Memory::new(clock), blobs, clock, machine, shutdown).await,
+    }
+}
+
+/// Runs the node around `runtime`.
+async fn serve<R: Runtime>(
+    config: &Config,
+    identity: &Identity,
+    runtime: R,
+    blobs: Blobs,
+    clock: Clock,
+    machine: Machine,
+    mut shutdown: Shutdown,
+) -> Result<(), DaemonError> {
+    let (store, repaired) = Store::open(&config.state_dir.join("store"))?;
+    let (ends, mut transport) = connect(identity, shutdown.clone())?;
+    let node = Node::assemble(Setup {
+        trust: trust(identity),
+        runtime: Arc::new(runtime),
+        store: Arc::new(store),
+        blobs,
+        logs: LogFiles::new(config.state_dir.join("logs")),
+        clock,
+        machine,
+        faults: repaired.into_iter().collect(),
+        ends,
+    });
+    let listener = Listener::bind(&config.socket()).map_err(failed("listening on", &config.socket()))?;
+    let mut api = Box::pin(api::serve(listener, node.view(), config, shutdown.clone()));
+    let mut node = tokio::spawn(Box::pin(node.run(shutdown.clone())));
+    tracing::info!(node = %identity.node, hub = %identity.mqtt, state = %config.state_dir.display(), "running");
+    notify(NotifyState::Ready);
+    tokio::spawn(heartbeat());
+    tokio::select! {
+        () = shutdown.wait() => {}
+        ended = &mut transport => return Err(ended_early("link", &ended)),
+        ended = &mut node => return Err(ended_early("loop", &ended)),
+        ended = &mut api => return Err(ended_early("local API", &Ok(ended.is_ok()))),
+    }
+    notify(NotifyState::Stopping);
+    // Whoever cannot be told in time notices by the closed connection.
+    drop(tokio::time::timeout(LAST_WORDS, async { tokio::join!(transport, node, api) }).await);
+    Ok(())
+}
+
+/// What the node believes, for people and for the inbox.
+fn trust(identity: &Identity) -> port::Trust {
+    port::Trust {
+        node: identity.node.clone(),
+        hub: identity.api.clone(),
+        mqtt: identity.mqtt.to_string(),
+        ca: identity.ca_digest(),
+        hub_key: identity.hub_key,
+        publishers: identity.publishers.clone(),
+    }
+}
+
+/// The program that is running, as the log sink of containers. Its path must outlive an upgrade.
+fn own_path() -> Result<PathBuf, DaemonError> {
+    std::env::current_exe().map_err(failed("finding", Path::new("/proc/self/exe")))
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> DaemonError + use<> {
+    let path = path.display().to_string();
+    move |cause| DaemonError::File { doing, path: path.clone(), cause }
+}
+
+/// Starts the session with the hub in a task of its own.
+fn connect(identity: &Identity, shutdown: Shutdown) -> Result<(NodeEnds, JoinHandle<()>), DaemonError> {
+    let config = MqttConfig::of(identity)?;
+    let (ends, node_ends) = transport(LINK_QUEUE);
+    Ok((node_ends, tokio::spawn(Box::pin(mqtt::run(config, ends, shutdown)))))
+}
+
+/// A task ended although nobody asked it to.
+fn ended_early<T>(task: &'static str, ended: &Result<T, tokio::task::JoinError>) -> DaemonError {
+    let cause = ended.as_ref().err().map_or_else(|| "it returned".to_owned(), ToString::to_string);
+    DaemonError::TaskEnded { task, cause }
+}
+
+/// Tells systemd; without it, nobody.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+/// Tells systemd's watchdog twice per period that the runtime of this thread still turns.
+async fn heartbeat() {
+    let Some(period) = sd_notify::watchdog_enabled() else { return };
+    let mut ticks = tokio::time::interval(period / 2);
+    loop {
+        ticks.tick().await;
+        notify(NotifyState::Watchdog);
+    }
+}
+
+/// The sign that this run directory is taken. The kernel removes it with the process, however that ends.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl Lock {
+    /// Makes the directories and takes the lock, with our process id in it for people.
+    pub fn take(config: &Config) -> Result<Self, DaemonError> {
+        make_dir(&config.run_dir, 0o755)?;
+        make_dir(&config.state_dir, 0o711)?;
+        let path = config.run_dir.join("node.lock");
+        let failed = failed("locking", &path);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(&failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(DaemonError::AlreadyRuns(config.run_dir.clone())),
+            Err(error) => return Err(failed(error.into())),
+        }
+        file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id())).map_err(failed)?;
+        Ok(Self(file))
+    }
+}
+
+/// Makes a directory and those above it; an existing one keeps its mode.
+fn make_dir(path: &Path, mode: u32) -> Result<(), DaemonError> {
+    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed("creating", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shutdown::shutdown;
+    use crate::testing::Authority;
+
+    fn config(dir: &Path) -> Config {
+        Config { state_dir: dir.join("state"), run_dir: dir.join("run"), ..Config::default() }
+    }
+
+    #[tokio::test]
+    async fn there_is_one_daemon_and_it_ends_when_asked() {
+        let dir = tempfile::tempdir().expect("dir");
+        let config = config(dir.path());
+        let (trigger, shutdown) = shutdown();
+        assert!(matches!(run(config.clone(), shutdown.clone()).await, Err(DaemonError::Identity(IdentityError::Absent(_)))));
+        // Nobody listens there: the daemon runs all the same.
+        Authority::new().identity("n1", "localhost:1").store(&config.identity_dir(), false).expect("stored");
+        let first = tokio::spawn(run(config.clone(), shutdown.clone()));
+        let second = loop {
+            tokio::task::yield_now().await;
+            match run(config.clone(), {
+                let (_now, asked) = crate::shutdown::shutdown();
+                asked
+            })
+            .await
+            {
+                Ok(()) => continue,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(second, DaemonError::AlreadyRuns(_)), "{second}");
+        trigger.pull();
+        first.await.expect("no panic").expect("ended in order");
+        assert!(Lock::take(&config).is_ok());
+    }
+}

@@ -1,0 +1,247 @@
+//! One node, assembled: store, loop and conversation around one runtime and one transport.
+//!
+//! ```text
+//! transport ends ─▶ link ─▶ session ─▶ inbox ─▶ held ─▶ reconciler ─▶ runtime
+//!                    └──────── images ◀── fetch ────────┘     └─▶ status ─▶ reporter ─▶ session
+//! ```
+//!
+//! The daemon and the simulated world build it from the same parts.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use bytes::Bytes;
+use shared::fault::{Fault, Faulty, node};
+use shared::report::{Event, Report};
+use shared::sign::Keyring;
+use shared::time::Uptime;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::api::port::{self, LinkStatus, LogsWanted, Target};
+use crate::clock::Clock;
+use crate::held::Held;
+use crate::images::blobs::Blobs;
+use crate::inbox::{Inbox, Trust};
+use crate::journal::Journal;
+use crate::link::Link;
+use crate::link::transport::NodeEnds;
+use crate::logs::{LogFiles, Wanted};
+use crate::reconciler::{self, Command, Status, Verb};
+use crate::reporter::{Machine, Reporter};
+use crate::runtime::Runtime;
+use crate::session;
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+
+/// Commands of operators that wait for the loop.
+const COMMANDS: usize = 16;
+
+/// What a node is made of.
+pub struct Setup<R> {
+    /// Who it is and whom it believes.
+    pub trust: port::Trust,
+    /// What runs containers.
+    pub runtime: Arc<R>,
+    /// Its memory.
+    pub store: Arc<Store>,
+    /// Bytes of images.
+    pub blobs: Blobs,
+    /// Logs of services.
+    pub logs: LogFiles,
+    /// Its clocks.
+    pub clock: Clock,
+    /// What it is.
+    pub machine: Machine,
+    /// What was found wrong while starting.
+    pub faults: Vec<Fault>,
+    /// Its side of the transport.
+    pub ends: NodeEnds,
+}
+
+/// A node that was assembled; [`run`](Self::run) makes it live.
+pub struct Node<R> {
+    view: Arc<View>,
+    runtime: Arc<R>,
+    blobs: Blobs,
+    inbound: mpsc::Receiver<crate::link::Inbound>,
+    pump: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    commands: mpsc::Receiver<Command>,
+    status: watch::Sender<Status>,
+    latest: watch::Sender<Arc<Report>>,
+    confirmed: watch::Sender<Option<Uptime>>,
+    reporter: Arc<Reporter>,
+    machine: Machine,
+}
+
+/// The node as the local API sees it.
+pub struct View {
+    trust: Mutex<port::Trust>,
+    believed: Arc<RwLock<Trust>>,
+    link: Link,
+    held: Arc<Held>,
+    journal: Arc<Journal>,
+    logs: LogFiles,
+    clock: Clock,
+    commands: mpsc::Sender<Command>,
+    latest: watch::Receiver<Arc<Report>>,
+    confirmed: watch::Receiver<Option<Uptime>>,
+    /// Whether the link was up when we last looked, and since when.
+    online: Mutex<(bool, Uptime)>,
+}
+
+impl<R: Runtime> Node<R> {
+    /// Puts the parts together and reads the store.
+    pub fn assemble(setup: Setup<R>) -> Self {
+        let Setup { trust, runtime, store, blobs, logs, clock, machine, faults, ends } = setup;
+        let now = clock.now();
+        let held = Arc::new(Held::load(store.clone(), &trust.node, now.uptime));
+        let journal = Arc::new(Journal::new(store));
+        journal.record(now.wall, None, Fault::new(&node::EVENT_STARTED).with("version", env!("CARGO_PKG_VERSION")));
+        for fault in &faults {
+            journal.record(now.wall, None, fault.clone());
+        }
+        let (status, changes) = watch::channel(Status::default());
+        let reporter = Arc::new(Reporter::new(clock, held.clone(), changes, machine.clone(), faults));
+        let (latest, newest) = watch::channel(Arc::new(reporter.report()));
+        let (confirmed, agreed) = watch::channel(None);
+        let (tell, commands) = mpsc::channel(COMMANDS);
+        let (link, inbound, pump) = Link::new(ends);
+        let believed = Arc::new(RwLock::new(Trust {
+            hub: Keyring::new([trust.hub_key], 1),
+            publishers: Keyring::new(trust.publishers.iter().copied(), 1),
+        }));
+        let view = Arc::new(View {
+            trust: Mutex::new(trust),
+            believed,
+            link,
+            held,
+            journal,
+            logs,
+            clock,
+            commands: tell,
+            latest: newest,
+            confirmed: agreed,
+            online: Mutex::new((false, now.uptime)),
+        });
+        Self { view, runtime, blobs, inbound, pump: Box::pin(pump), commands, status, latest, confirmed, reporter, machine }
+    }
+
+    /// The node as the local API sees it.
+    pub fn view(&self) -> Arc<View> {
+        self.view.clone()
+    }
+
+    /// Runs loop and conversation until `shutdown`. Containers go on running.
+    pub async fn run(self, shutdown: Shutdown) {
+        let Self { view, runtime, blobs, inbound, pump, commands, status, latest, confirmed, reporter, machine } = self;
+        let me = lock(&view.trust).node.clone();
+        let changed = status.subscribe();
+        let loop_parts = reconciler::Parts {
+            runtime,
+            source: Arc::new(view.link.clone()),
+            blobs,
+            held: view.held.clone(),
+            journal: view.journal.clone(),
+            clock: view.clock,
+            platform: machine.platform,
+        };
+        let session_parts = session::Parts {
+            link: view.link.clone(),
+            inbound,
+            inbox: Inbox::new(me, view.believed.clone(), view.held.clone()),
+            held: view.held.clone(),
+            journal: view.journal.clone(),
+            reporter,
+            changed,
+            latest,
+            confirmed,
+            logs: Arc::new(view.logs.clone()),
+            clock: view.clock,
+        };
+        let reconcile = Box::pin(reconciler::run(loop_parts, commands, status, shutdown.clone()));
+        let converse = Box::pin(session::run(session_parts, shutdown.clone()));
+        let (mut moved, mut watched) = (shutdown.clone(), shutdown);
+        let moving = async {
+            tokio::select! {
+                () = pump => {}
+                () = moved.wait() => {}
+            }
+        };
+        let watching = async {
+            tokio::select! {
+                () = view.watch_link() => {}
+                () = watched.wait() => {}
+            }
+        };
+        tokio::join!(reconcile, converse, moving, watching);
+    }
+}
+
+impl View {
+    async fn watch_link(&self) {
+        let mut online = self.link.online();
+        while online.changed().await.is_ok() {
+            *lock(&self.online) = (*online.borrow_and_update(), self.clock.now().uptime);
+        }
+    }
+
+    async fn tell(&self, target: Target, verb: Verb) -> Result<(), Fault> {
+        let Target { app, service } = target;
+        let (answer, answered) = oneshot::channel();
+        let gone = || Fault::new(&node::STOPPING);
+        self.commands.send(Command { app, service, verb, answer }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+impl port::Node for View {
+    fn report(&self) -> Arc<Report> {
+        self.latest.borrow().clone()
+    }
+
+    fn link(&self) -> LinkStatus {
+        let (now, (online, since)) = (self.clock.now().uptime, *lock(&self.online));
+        let age = |at: Uptime| now.saturating_sub(at);
+        LinkStatus { online, since: age(since), confirmed: self.confirmed.borrow().map(age), trouble: self.link.trouble() }
+    }
+
+    fn trust(&self) -> port::Trust {
+        lock(&self.trust).clone()
+    }
+
+    async fn events(&self, from: u64, limit: usize) -> Result<Vec<Event>, Fault> {
+        self.journal.entries(from, limit).map_err(|error| error.fault())
+    }
+
+    async fn logs(&self, wanted: LogsWanted) -> Result<mpsc::Receiver<Bytes>, Fault> {
+        let LogsWanted { app, service, tail, follow } = wanted;
+        let mut pieces = self.logs.open(&Wanted { app, service: Some(service), tail, follow })?;
+        let (send, lines) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(piece) = pieces.recv().await {
+                if send.send(Bytes::from(piece)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(lines)
+    }
+
+    async fn command(&self, command: port::Command) -> Result<(), Fault> {
+        match command {
+            port::Command::Start(target) => self.tell(target, Verb::Start).await,
+            port::Command::Stop(target) => self.tell(target, Verb::Stop).await,
+            port::Command::Restart(target) => self.tell(target, Verb::Restart).await,
+            port::Command::SecretChanged(_) => Ok(()), // The planner tries again by itself within a minute.
+            port::Command::Publishers(keys) => {
+                let mut believed = self.believed.write().unwrap_or_else(PoisonError::into_inner);
+                believed.publishers = Keyring::new(keys.iter().copied(), 1);
+                lock(&self.trust).publishers = keys;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,186 @@
+//! The program itself: what it prints, and with which code it ends.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use edge_node::api::port;
+
+use super::fake::{Daemon, name};
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edge-node"));
+    command.args(arguments).env_clear().env("LANG", "en_US.UTF-8").stdin(Stdio::null());
+    command
+}
+
+fn run(socket: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = program(arguments).env("CAUSEWAY_SOCKET", socket).output().expect("run");
+    said(&output)
+}
+
+fn said(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("utf-8");
+    (output.status.code().expect("an exit code"), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn tables_and_json_in_both_languages() {
+    let daemon = Daemon::start();
+    let socket = daemon.socket();
+    let (code, out, _) = run(&socket, &["ps"]);
+    assert_eq!(code, 0);
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(
+        lines[0].split_whitespace().collect::<Vec<_>>(),
+        ["APP", "VERSION", "STATE", "SERVICE", "STATE", "HEALTH", "RESTARTS", "UP"]
+    );
+    assert!(lines[1].starts_with("idle") && lines[1].contains("pending"), "{out}");
+    assert!(lines[2].contains("failed (137 OOM)"), "{out}");
+    assert!(lines[3].contains("running") && lines[3].ends_with("1 min"), "{out}");
+    assert!(
+        lines[4].starts_with("! shop: Service db ended with code 137") && lines[4].ends_with("[node-service-exits]"),
+        "{out}"
+    );
+
+    let (code, out, _) = run(&socket, &["status"]);
+    assert_eq!(code, 0);
+    for part in ["crane-7", "offline for 3 d 4 h", "1 min 30 s ago", "1.7", "5.0 GiB", "2026-11-21T12:25:07Z"] {
+        assert!(out.contains(part), "{part} is missing in\n{out}");
+    }
+    let (_, out, _) = run(&socket, &["status", "--lang", "zh"]);
+    assert!(out.contains("离线（已 3 天 4 小时）") && out.contains("1 分 30 秒前"), "{out}");
+    let (_, out, _) = run(&socket, &["events", "--from", "2", "--limit", "1"]);
+    assert!(out.lines().count() == 2 && out.contains("1970-01-01T00:00:00Z  shop  containerd does not answer"), "{out}");
+    let (_, out, _) = run(&socket, &["trust", "show"]);
+    assert!(out.contains("Publisher key") && out.contains("ed25519:"), "{out}");
+
+    for arguments in [&["status"][..], &["ps"], &["events"], &["trust", "show"], &["secret", "list", "shop"], &["version"]] {
+        let (code, out, err) = run(&socket, &[arguments, &["-o", "json"]].concat());
+        assert_eq!(code, 0, "{arguments:?} {err}");
+        assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{arguments:?} {out}");
+    }
+}
+
+#[test]
+fn commands_do_what_they_say() {
+    let daemon = Daemon::start();
+    let socket = daemon.socket();
+    let target = |service: Option<&str>| port::Target { app: name("shop"), service: service.map(name) };
+    assert_eq!(run(&socket, &["stop", "shop"]).0, 0);
+    assert_eq!(run(&socket, &["start", "shop", "web"]).0, 0);
+    assert_eq!(run(&socket, &["restart", "shop"]).0, 0);
+    let expected =
+        [port::Command::Stop(target(None)), port::Command::Start(target(Some("web"))), port::Command::Restart(target(None))];
+    assert_eq!(daemon.told(), expected);
+
+    let mut set = program(&["secret", "set", "shop", "pin"]);
+    let mut child = set.env("CAUSEWAY_SOCKET", &socket).stdin(Stdio::piped()).spawn().expect("run");
+    child.stdin.take().expect("stdin").write_all(b"hush").expect("written");
+    assert!(child.wait().expect("ended").success());
+    assert_eq!(std::fs::read(daemon.state().join("secrets/shop/pin")).expect("stored"), b"hush");
+    assert_eq!(run(&socket, &["secret", "list", "shop"]), (0, "pin\n".into(), String::new()));
+    assert_eq!(run(&socket, &["secret", "remove", "shop", "pin"]).0, 0);
+    assert_eq!(run(&socket, &["secret", "remove", "shop", "pin"]).0, 3);
+
+    let (code, out, _) = run(&socket, &["logs", "shop", "web", "--tail", "5"]);
+    assert_eq!((code, out.as_str()), (0, "2026-01-01T00:00:00.000000000Z out web 5\n"));
+    let (_, out, _) = run(&socket, &["logs", "shop"]);
+    let mut lines: Vec<&str> = out.lines().collect();
+    lines.sort_unstable();
+    assert!(lines.len() == 2 && lines[0].starts_with("db  | ") && lines[1].starts_with("web | "), "{out}");
+}
+
+#[test]
+fn exit_codes_are_those_of_the_manual() {
+    let daemon = Daemon::start();
+    let socket = daemon.socket();
+    for (arguments, code, text) in [
+        (&["--help"][..], 0, ""),
+        (&["version"], 0, ""),
+        (&["completion", "bash"], 0, ""),
+        (&[], 2, "Usage"),
+        (&["dance"], 2, "dance"),
+        (&["stop"], 2, "APP"),
+        (&["stop", "../etc"], 2, "not a name"),
+        (&["trust", "add", "ed25519:00"], 2, "ed25519"),
+        (&["join", "hunter2"], 2, "trust-token-not-one"),
+        (&["run", "--config", "/no/such/file"], 2, "node-config-unreadable"),
+        (&["run", "--run-dir", "relative"], 2, "run_dir is not right"),
+        (&["stop", "nope"], 3, "node-app-not-found"),
+        (&["stop", "shop", "nope"], 3, "db, web"),
+        (&["logs", "nope"], 3, "node-app-not-found"),
+    ] {
+        let (got, out, err) = run(&socket, arguments);
+        assert_eq!(got, code, "{arguments:?}\n{out}{err}");
+        assert!(err.contains(text), "{arguments:?}\n{err}");
+    }
+    let nobody = daemon.dir.path().join("nobody.sock");
+    let (code, _, err) = run(&nobody, &["ps", "--lang", "zh"]);
+    assert!(code == 7 && err.contains("没有 edge-node 应答") && err.contains("[cli-daemon-unreachable]"), "{code} {err}");
+    std::fs::write(&nobody, "").expect("written");
+    assert_eq!(run(&nobody, &["ps"]).0, 7, "a file that is no socket");
+}
+
+#[test]
+fn help_speaks_both_languages() {
+    for (lang, expected) in [("en", ["Usage:", "Commands:", "Join a hub"]), ("zh", ["用法：", "命令:", "接入中心"])] {
+        let output = program(&["--lang", lang, "--help"]).output().expect("run");
+        let (code, out, _) = said(&output);
+        assert_eq!(code, 0);
+        for part in expected {
+            assert!(out.contains(part), "{part} is missing in\n{out}");
+        }
+    }
+    let (_, out, _) = said(&program(&["logs", "--help"]).env("LANG", "zh_CN.UTF-8").output().expect("run"));
+    assert!(out.contains("选项:") && out.contains("持续显示新的日志") && !out.contains("Options"), "{out}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let daemon = Daemon::start();
+    let mut child = program(&["logs", "shop", "web", "-f"])
+        .env("CAUSEWAY_SOCKET", daemon.socket())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run");
+    let mut stdout = child.stdout.take().expect("stdout");
+    let mut first = [0; 10];
+    stdout.read_exact(&mut first).expect("a line");
+    drop(stdout);
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(said(&output), (0, String::new(), String::new()));
+}
+
+#[test]
+fn check_says_what_would_be_used_and_what_is_wrong() {
+    let dir = tempfile::tempdir().expect("dir");
+    let file = dir.path().join("node.toml");
+    let state = dir.path().join("state");
+    std::fs::write(&file, format!("state_dir = {state:?}\nrun_dir = {state:?}\n[runtime]\nkind = \"memory\"\n"))
+        .expect("written");
+    let file = file.to_str().expect("utf-8");
+    let (code, out, err) = run(dir.path(), &["run", "--check", "--config", file]);
+    assert!(code == 1 && out.contains("runtime.kind") && err.contains("trust-not-joined"), "{code}\n{out}\n{err}");
+    let (_, out, _) = run(dir.path(), &["run", "--check", "--config", file, "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).expect("json");
+    assert_eq!(json["config"]["runtime"]["kind"], "memory");
+    assert!(!state.exists(), "nothing was made");
+
+    std::fs::write(file, "stat_dir = 1\n[limits]\npid = 3\n").expect("written");
+    let (code, _, err) = run(dir.path(), &["run", "--config", file, "--lang", "zh"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("node.toml:1：没有名为 stat_dir 的设置。最接近的设置：state_dir"), "{err}");
+    assert!(err.contains("node.toml:3：没有名为 limits.pid 的设置。最接近的设置：limits.pids"), "{err}");
+}
+
+#[test]
+fn a_daemon_that_has_not_joined_says_what_to_do() {
+    let dir = tempfile::tempdir().expect("dir");
+    let place = dir.path().to_str().expect("utf-8");
+    let (code, _, err) = run(dir.path(), &["run", "--runtime", "memory", "--state-dir", place, "--run-dir", place]);
+    assert!(code == 1 && err.contains("edge-node join TOKEN"), "{code} {err}");
+    assert_eq!(std::fs::metadata(dir.path().join("node.lock")).expect("lock").permissions().mode() & 0o777, 0o600);
+}
