@@ -6,7 +6,6 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panic")]
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use shared::wire::WireError;
@@ -39,7 +38,7 @@ macro_rules! golden {
     }};
 }
 
-fn same<T: PartialEq + Debug>(a: &T, b: &T) -> bool {
+fn same<T: PartialEq>(a: &T, b: &T) -> bool {
     a == b
 }
 
