@@ -137,8 +137,8 @@ impl Site {
     /// Process ids of the sample app's services.
     pub fn pids(&self) -> Result<Vec<(String, u64)>, Failure> {
         let apps = self.apps()?;
-        let services = apps.as_array().into_iter().flatten().filter_map(|app| app["services"].as_array()).flatten();
-        Ok(services.map(|s| (s["service"].as_str().unwrap_or_default().to_owned(), s["pid"].as_u64().unwrap_or(0))).collect())
+        let services = apps.as_array().into_iter().flatten().filter_map(|app| app.get("services")?.as_array()).flatten();
+        Ok(services.filter_map(pid).collect())
     }
 
     /// GET on the sample app's page.
@@ -158,7 +158,7 @@ impl Site {
     pub async fn answers_as(&self, version: &str, limit: Duration) -> Result<Value, Failure> {
         wait_for(&format!("the page of version {version}"), limit, async || {
             let status: Value = serde_json::from_str(&self.get("/status").await?).ok()?;
-            (status["version"] == version).then_some(status)
+            (status.get("version")?.as_str()? == version).then_some(status)
         })
         .await
     }
@@ -194,6 +194,10 @@ impl Drop for Site {
         self.kill_hub();
         self.power_off_node();
     }
+}
+
+fn pid(service: &Value) -> Option<(String, u64)> {
+    Some((service.get("service")?.as_str()?.to_owned(), service.get("pid")?.as_u64()?))
 }
 
 /// One of the project's programs: it lies beside this one.
