@@ -13,15 +13,15 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) async fn all(site: &mut Site, rows: &mut Vec<Row>) -> Result<(), Failure> {
     step(rows, "hub starts", hub(site)).await?;
     step(rows, "node joins", join(site)).await?;
-    step(rows, "publish 1.0.0", publish(site, "1.0.0", true)).await?;
+    step(rows, "publish 1.0.0", async { publish(site, "1.0.0", true) }).await?;
     step(rows, "deploy 1.0.0", deploy(site, "1.0.0")).await?;
     let counted = step(rows, "it answers", count(site)).await?;
-    step(rows, "publish 2.0.0", publish(site, "2.0.0", true)).await?;
+    step(rows, "publish 2.0.0", async { publish(site, "2.0.0", true) }).await?;
     step(rows, "switch to 2.0.0", switch(site, counted)).await?;
     step(rows, "lights out", lights_out(site)).await?;
     let pids = step(rows, "back without the hub", back(site, counted)).await?;
     step(rows, "hub returns", hub_returns(site, &pids)).await?;
-    step(rows, "publish bad 3.0.0", publish(site, "3.0.0", false)).await?;
+    step(rows, "publish bad 3.0.0", async { publish(site, "3.0.0", false) }).await?;
     step(rows, "3.0.0 is undone", undone(site)).await
 }
 
@@ -44,7 +44,7 @@ async fn join(site: &mut Site) -> Result<((), String), Failure> {
 }
 
 /// Publishes a version of the sample app: signed manifest, and an image that differs from version to version.
-async fn publish(site: &Site, version: &str, healthy: bool) -> Result<((), String), Failure> {
+fn publish(site: &Site, version: &str, healthy: bool) -> Result<((), String), Failure> {
     let (archive, size) = archive(site, version)?;
     let sample = include_str!("../../../manifests/sample/app.yaml");
     let mut manifest = sample.replace("1.0.0", version).replace("8080:8080", &format!("{}:8080", site.page));
