@@ -27,10 +27,10 @@ lint:  ## formatting, and clippy without a warning
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 .PHONY: promises
-promises:  ## the long lanes: 10,000 seeds of the simulated world, ten times the kills and cuts of make test
+promises:  ## the long lanes: 10,000 seeds of the simulated world, 1,000 kills and 200 cuts at a real site
 	$(need)
-	WORLD_SEEDS=$${WORLD_SEEDS:-10000} REAL_ROUNDS=$${REAL_ROUNDS:-200} RUST_TEST_THREADS=1 \
-	    $(CARGO) test --workspace --no-fail-fast
+	WORLD_SEEDS=$${WORLD_SEEDS:-10000} SITE_KILLS=$${SITE_KILLS:-1000} SITE_CUTS=$${SITE_CUTS:-200} \
+	    RUST_TEST_THREADS=1 $(CARGO) test --workspace --no-fail-fast
 
 .PHONY: bench
 bench: build  ## figures of the node, each against a floor of the same run: target/bench/node.json

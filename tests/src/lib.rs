@@ -5,5 +5,6 @@ pub mod busybox;
 pub mod containerd;
 pub mod demo;
 pub mod image;
+pub mod proxy;
 pub mod swarm;
 pub mod world;

@@ -7,7 +7,18 @@ const SHORTEST: u64 = 1_000;
 /// Longest delay, in milliseconds: a hub that is back is found within a minute.
 const LONGEST: u64 = 60_000;
 
-/// Delay before the next attempt after `failures` attempts in a row that failed or did not last: anything between one
+/// A session that was online so long counts as a success.
+const STABLE: Duration = Duration::from_secs(60);
+/// So does one that brought so many bytes, however short: four frames, more than it costs to come back.
+const WORTH: u64 = 1 << 20;
+
+/// Whether a lost session was worth having, so that the next delay is short again. A link that is cut every few seconds
+/// and yet brings an image piece by piece must not spend most of its time waiting.
+pub fn useful(online: Duration, received: u64) -> bool {
+    online >= STABLE || received >= WORTH
+}
+
+/// Delay before the next attempt after `failures` attempts in a row that were not [`useful`]: anything between one
 /// second and a ceiling of 2, 4, 8 … 60 s. The whole range is drawn from ("full jitter"), so that all nodes of a
 /// restarted hub do not come back at one moment. `random` is uniform.
 pub fn delay(failures: u32, random: u64) -> Duration {
@@ -18,6 +29,13 @@ pub fn delay(failures: u32, random: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_and_fruitful_sessions_are_useful() {
+        for (seconds, received, expected) in [(0, 0, false), (59, WORTH - 1, false), (60, 0, true), (0, WORTH, true)] {
+            assert_eq!(useful(Duration::from_secs(seconds), received), expected, "{seconds} s, {received} bytes");
+        }
+    }
 
     #[test]
     fn delays_fill_a_growing_range() {

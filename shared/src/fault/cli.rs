@@ -270,9 +270,6 @@ super::texts! {
     NOTHING_FOUND = "cli-nothing-found",
         "No {kind} found",
         "没有找到{kind}";
-    RECONNECTED = "cli-reconnected",
-        "Connected again",
-        "已重新连接";
     NO_RUNTIME = "cli-no-runtime",
         "The program could not begin its work: {cause}. The system may be out of memory or file descriptors",
         "程序无法开始工作：{cause}。系统可能缺少内存或文件描述符";

@@ -2,14 +2,16 @@
 //!
 //! A hub and a node run as separate processes, each on its own state; the node has a private containerd. Everything
 //! they leave on the machine lies below one directory or carries one unique name, and is removed at the end.
-//! [`steps`] is the story; [`site`] are the parts it is told with.
+//! [`steps`] is the story; [`site`] are the parts it is told with, and [`acts`] what an operator does with them.
 
+mod acts;
 mod site;
 mod steps;
 
 use std::time::{Duration, Instant};
 
-pub use site::Site;
+pub use acts::{NODE, Version};
+pub use site::{Said, Site, wait_for};
 
 /// What went wrong, for a person.
 pub type Failure = String;

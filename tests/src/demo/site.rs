@@ -24,6 +24,8 @@ pub struct Site {
     pub api: u16,
     /// Port of the hub's gate.
     pub gate: u16,
+    /// Port of the gate as nodes are told it: [`gate`](Self::gate), unless something stands in between.
+    pub told: u16,
     /// Port of the sample app's page.
     pub page: u16,
     /// The node's containerd.
@@ -37,7 +39,7 @@ impl Site {
     pub async fn new(dir: &Path) -> Result<Self, Failure> {
         let containerd = Private::start(&dir.join("containerd")).await;
         let [api, gate, page] = free_ports()?;
-        let site = Self { dir: dir.into(), api, gate, page, containerd, hub: None, node: None };
+        let site = Self { dir: dir.into(), api, gate, told: gate, page, containerd, hub: None, node: None };
         std::fs::write(site.dir.join("node.toml"), site.node_config()).map_err(|error| error.to_string())?;
         Ok(site)
     }
@@ -54,12 +56,21 @@ impl Site {
         )
     }
 
+    fn hub_config(&self) -> String {
+        let Self { dir, api, gate, told, .. } = self;
+        format!(
+            "name = \"demo-hub\"\nstate = \"{}/hub\"\nhosts = [\"127.0.0.1\"]\n\n[api]\nlisten = \"127.0.0.1:{api}\"\n\n\
+             [gate]\nlisten = \"127.0.0.1:{gate}\"\naddress = \"127.0.0.1:{told}\"\n",
+            dir.display()
+        )
+    }
+
     /// Starts the hub; returns when its API answers.
     pub async fn start_hub(&mut self) -> Result<(), Failure> {
+        let config = self.dir.join("hub.toml");
+        std::fs::write(&config, self.hub_config()).map_err(|error| error.to_string())?;
         let mut command = program("cloud-hub");
-        command.args(["serve", "--name", "demo-hub", "--host", "127.0.0.1"]);
-        command.arg("--state").arg(self.dir.join("hub"));
-        command.args(["--listen-api", &format!("127.0.0.1:{}", self.api), "--listen-mqtt", &format!("127.0.0.1:{}", self.gate)]);
+        command.arg("serve").arg("--config").arg(config);
         self.hub = Some(self.spawn(command, "hub.log")?);
         let address = ("127.0.0.1", self.api);
         wait_for("the hub's API", Duration::from_secs(20), async || TcpStream::connect(address).await.ok().map(drop)).await
@@ -76,16 +87,21 @@ impl Site {
         let token = File::open(file).map_err(|error| format!("{file}: {error}"))?;
         let mut login = self.command("hubctl");
         login.args(command.split(' ')).stdin(token);
-        output(login).map(drop)
+        Said::of(login)?.success().map(drop)
     }
 
     /// Joins the node; the token goes in where nobody else can read it.
     pub fn join(&self, token: &str) -> Result<(), Failure> {
+        self.ask_to_join(token, &[])?.success().map(drop)
+    }
+
+    /// Runs `edge-node join` with further arguments, whatever comes of it.
+    pub fn ask_to_join(&self, token: &str, args: &[&str]) -> Result<Said, Failure> {
         let file = self.dir.join("join.token");
         std::fs::write(&file, token).map_err(|error| error.to_string())?;
         let mut join = self.command("edge-node");
-        join.args(["join", "-"]).stdin(File::open(file).map_err(|error| error.to_string())?);
-        output(join).map(drop)
+        join.args(["join", "-"]).args(args).stdin(File::open(file).map_err(|error| error.to_string())?);
+        Said::of(join)
     }
 
     /// Ends the hub as a crash does.
@@ -116,16 +132,19 @@ impl Site {
 
     /// Runs `hubctl`; its output.
     pub fn hubctl(&self, args: &[&str]) -> Result<String, Failure> {
-        let mut command = self.command("hubctl");
-        command.args(args).stdin(Stdio::null());
-        output(command)
+        self.ask("hubctl", args)?.success()
     }
 
     /// Runs `edge-node` against this node; its output.
     pub fn edge_node(&self, args: &[&str]) -> Result<String, Failure> {
-        let mut command = self.command("edge-node");
+        self.ask("edge-node", args)?.success()
+    }
+
+    /// Runs one of the project's programs, whatever comes of it.
+    pub fn ask(&self, name: &str, args: &[&str]) -> Result<Said, Failure> {
+        let mut command = self.command(name);
         command.args(args).stdin(Stdio::null());
-        output(command)
+        Said::of(command)
     }
 
     /// The apps of the node, as its own report says it.
@@ -208,14 +227,39 @@ pub fn program(name: &str) -> Command {
     Command::new(dir.join(name))
 }
 
-fn output(mut command: Command) -> Result<String, Failure> {
-    let done = command.output().map_err(|error| error.to_string())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if done.status.success() {
-        Ok(text(&done.stdout))
-    } else {
-        let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy()).collect();
-        Err(format!("{} {}: {}", command.get_program().to_string_lossy(), args.join(" "), text(&done.stderr).trim()))
+/// What a program said, and how it ended.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Its command line.
+    pub line: String,
+    /// Its exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl Said {
+    fn of(mut command: Command) -> Result<Self, Failure> {
+        let done = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
+        let name = Path::new(command.get_program()).file_name().unwrap_or_default();
+        let words = std::iter::once(name).chain(command.get_args()).map(|word| word.to_string_lossy());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Self {
+            line: words.collect::<Vec<_>>().join(" "),
+            code: done.status.code().unwrap_or(-1),
+            out: text(&done.stdout),
+            err: text(&done.stderr),
+        })
+    }
+
+    /// The output, if the program succeeded.
+    ///
+    /// # Errors
+    /// It did not; what it said.
+    pub fn success(self) -> Result<String, Failure> {
+        if self.code == 0 { Ok(self.out) } else { Err(format!("{}: {}", self.line, self.err.trim())) }
     }
 }
 

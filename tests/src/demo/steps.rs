@@ -1,13 +1,9 @@
 //! The story of the demo, step by step.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::site::wait_for;
-use super::{Failure, Row, Site, step};
-use crate::image::{build_sample_program, oci_archive, sample_image};
+use super::{Failure, NODE, Row, Site, Version, step, wait_for};
 
-const NODE: &str = "demo-node";
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) async fn all(site: &mut Site, rows: &mut Vec<Row>) -> Result<(), Failure> {
@@ -26,49 +22,18 @@ pub(super) async fn all(site: &mut Site, rows: &mut Vec<Row>) -> Result<(), Fail
 }
 
 async fn hub(site: &mut Site) -> Result<((), String), Failure> {
-    site.start_hub().await?;
-    site.login().await?;
-    site.hubctl(&["keygen"])?;
-    let public = site.dir.join("config/causeway/publisher.pub").display().to_string();
-    site.hubctl(&["publisher", "add", "demo", &public])?;
+    site.open_hub().await?;
     Ok(((), "own CA, admin token made at first start, a publisher key of ours".into()))
 }
 
 async fn join(site: &mut Site) -> Result<((), String), Failure> {
-    let said = site.hubctl(&["token", "create", NODE, "-l", "site=demo"])?;
-    let token = said.split_whitespace().find(|word| word.starts_with("cwj1.")).ok_or(format!("no token in: {said}"))?;
-    site.join(token)?;
-    site.start_node().await?;
-    wait_online(site, MINUTE).await?;
+    site.enrol().await?;
     Ok(((), "one outbound MQTT connection, TLS 1.3 with certificates on both sides".into()))
 }
 
-/// Publishes a version of the sample app: signed manifest, and an image that differs from version to version.
 fn publish(site: &Site, version: &str, healthy: bool) -> Result<((), String), Failure> {
-    let (archive, size) = archive(site, version)?;
-    let sample = include_str!("../../../manifests/sample/app.yaml");
-    let mut manifest = sample.replace("1.0.0", version).replace("8080:8080", &format!("{}:8080", site.page));
-    if !healthy {
-        manifest = manifest.replace("SAMPLE_COUNTER: counter:8081", "SAMPLE_COUNTER: counter:8081\n        SAMPLE_HEALTH: never");
-    }
-    let file = site.dir.join(format!("app-{version}.yaml"));
-    std::fs::write(&file, manifest).map_err(|error| error.to_string())?;
-    let image = |service: &str| format!("{service}={}", archive.display());
-    let file = file.display().to_string();
-    site.hubctl(&["publish", &file, "--image", &image("web"), "--image", &image("counter")])?;
+    let size = site.publish(&Version { healthy, ..Version::new(version) })?;
     Ok(((), format!("signed by the publisher; image of {:.1} MB, every digest checked", size as f64 / 1e6)))
-}
-
-fn archive(site: &Site, version: &str) -> Result<(PathBuf, usize), Failure> {
-    let failed = |error: std::io::Error| error.to_string();
-    let program = build_sample_program().map_err(failed)?;
-    let mut bytes = std::fs::read(program).map_err(failed)?;
-    bytes.extend_from_slice(version.as_bytes()); // Behind an ELF file's end: another program, another layer.
-    let image = sample_image(&format!("sample-app:{version}"), &bytes).map_err(failed)?;
-    let path = site.dir.join(format!("sample-{version}.tar"));
-    let archive = oci_archive(&[&image]).map_err(failed)?;
-    std::fs::write(&path, archive).map_err(failed)?;
-    Ok((path, image.size()))
 }
 
 async fn deploy(site: &Site, version: &str) -> Result<((), String), Failure> {
@@ -122,7 +87,7 @@ async fn back(site: &mut Site, counted: u64) -> Result<(Vec<(String, u64)>, Stri
 
 async fn hub_returns(site: &mut Site, before: &[(String, u64)]) -> Result<((), String), Failure> {
     site.start_hub().await?;
-    wait_online(site, MINUTE).await?;
+    site.online(MINUTE).await?;
     site.hubctl(&["wait", "--for", "ready", "deployment/sample", "--timeout", "60s"])?;
     let after = site.pids()?;
     if after != before {
@@ -145,12 +110,4 @@ async fn undone(site: &Site) -> Result<((), String), Failure> {
     });
     why.await?;
     Ok(((), "never healthy, so the node went back to 2.0.0 by itself and said why".into()))
-}
-
-async fn wait_online(site: &Site, limit: Duration) -> Result<(), Failure> {
-    wait_for("the link to the hub", limit, async || {
-        let status: serde_json::Value = serde_json::from_str(&site.edge_node(&["status", "-o", "json"]).ok()?).ok()?;
-        (status.pointer("/hub/online")?.as_bool()?).then_some(())
-    })
-    .await
 }

@@ -52,8 +52,6 @@ const HEADER_MAX: usize = 256;
 const STALL: Duration = Duration::from_secs(15);
 /// At the end, messages in flight have so long to be acknowledged before DISCONNECT.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// A session that was online so long counts as a success: the next delay is short again.
-const STABLE: Duration = Duration::from_secs(60);
 
 /// How to reach the hub.
 #[derive(Debug, Clone)]
@@ -104,8 +102,8 @@ pub async fn run(config: MqttConfig, ends: TransportEnds, mut shutdown: Shutdown
     loop {
         let session = Box::pin(session(&config, &mut from_node, &to_node, &online, &trouble, &mut shutdown)).await;
         let was_online = online.send_replace(false);
-        let Err(Ended { why, stable }) = session else { return };
-        failures = if stable { 0 } else { failures + 1 };
+        let Err(Ended { why, useful }) = session else { return };
+        failures = if useful { 0 } else { failures + 1 };
         let wait = backoff::delay(failures, random());
         let fault = why.at(&config).fault();
         if was_online {
@@ -125,8 +123,8 @@ pub async fn run(config: MqttConfig, ends: TransportEnds, mut shutdown: Shutdown
 /// How a session ended.
 struct Ended {
     why: Lost,
-    /// Whether it was online long enough to count as a success.
-    stable: bool,
+    /// Whether it counts as a success.
+    useful: bool,
 }
 
 /// One session; `Ok` when we ended it.
@@ -143,13 +141,13 @@ async fn session(
     network.set_connection_timeout(NETWORK_LIMIT.as_secs());
     network.set_tcp_nodelay(true);
     events.set_network_options(network);
-    let mut pump = Pump { config, client: &client, to_node, online, trouble, online_since: None };
+    let mut pump = Pump { config, client: &client, to_node, online, trouble, online_since: None, received: 0 };
     tokio::select! {
         biased;
         () = shutdown.wait() => {}
         why = pump.run(&mut events) => {
-            let stable = pump.online_since.is_some_and(|since| since.elapsed() >= STABLE);
-            return Err(Ended { why, stable });
+            let useful = pump.online_since.is_some_and(|since| backoff::useful(since.elapsed(), pump.received));
+            return Err(Ended { why, useful });
         }
         () = feed(&client, &config.node, from_node, online) => {}
     }
@@ -194,6 +192,8 @@ struct Pump<'a> {
     online: &'a watch::Sender<bool>,
     trouble: &'a watch::Sender<Option<shared::fault::Fault>>,
     online_since: Option<Instant>,
+    /// Bytes of messages the node took.
+    received: u64,
 }
 
 impl Pump<'_> {
@@ -232,10 +232,16 @@ impl Pump<'_> {
                 }
                 _ => Err(Lost::Refused("it may not subscribe to its downlink".into())),
             },
-            Incoming::Publish(publish) => match timeout(STALL, self.to_node.send(publish.payload)).await {
-                Ok(_) => Ok(()),
-                Err(_) => Err(Lost::Stalled),
-            },
+            Incoming::Publish(publish) => {
+                let length = publish.payload.len() as u64;
+                match timeout(STALL, self.to_node.send(publish.payload)).await {
+                    Ok(_) => {
+                        self.received = self.received.saturating_add(length);
+                        Ok(())
+                    }
+                    Err(_) => Err(Lost::Stalled),
+                }
+            }
             _ => Ok(()),
         }
     }
