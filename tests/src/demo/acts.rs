@@ -126,7 +126,8 @@ impl Site {
 
     /// Returns when the node has a session with the hub.
     pub async fn online(&self, limit: Duration) -> Result<(), Failure> {
-        wait_for("the link to the hub", limit, async || (self.status().ok()?["hub"]["online"] == true).then_some(())).await
+        wait_for("the link to the hub", limit, async || self.status().ok()?.pointer("/hub/online")?.as_bool()?.then_some(()))
+            .await
     }
 
     /// What `edge-node status` says.
@@ -138,7 +139,7 @@ impl Site {
     /// One app of the node, as its own report says it.
     pub fn app(&self, name: &str) -> Result<Value, Failure> {
         let apps = self.apps()?;
-        let found = apps.as_array().into_iter().flatten().find(|app| app["app"] == name);
+        let found = apps.as_array().into_iter().flatten().find(|app| app.get("app").and_then(Value::as_str) == Some(name));
         found.cloned().ok_or_else(|| format!("there is no app {name}"))
     }
 }

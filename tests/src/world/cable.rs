@@ -16,7 +16,7 @@ use edge_node::link::transport::TransportEnds;
 use shared::id::Name;
 use shared::topic::Channel;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::center::{Serving, Wire};
 use super::weather::Sky;
@@ -41,7 +41,7 @@ pub async fn carry(
         let found = both(&mut plugged, &mut hub);
         let Some(serving) = while_discarding(&mut from_node, found).await else { return };
         let delay = sleep(Duration::from_millis(sky.up_to(sky.weather().reconnect_ms)));
-        if while_discarding(&mut from_node, async { Some(delay.await) }).await.is_none() {
+        if while_discarding(&mut from_node, passed(delay)).await.is_none() {
             return;
         }
         if !*plugged.borrow() {
@@ -64,7 +64,7 @@ pub async fn carry(
                 });
             } else {
                 drop(wire);
-                if while_discarding(&mut from_node, async { Some(late.await) }).await.is_none() {
+                if while_discarding(&mut from_node, passed(late)).await.is_none() {
                     return;
                 }
             }
@@ -136,20 +136,22 @@ impl Flow<'_> {
                     }
                     None => return,
                 },
-                () = self.up.due() => match self.up.pop() {
-                    Some(said) => self.up.settle(wire.up.try_send(said)),
-                    None => {}
+                () = self.up.due() => if let Some(said) = self.up.pop() {
+                    self.up.settle(wire.up.try_send(said));
                 },
-                () = self.down.due() => match self.down.pop() {
-                    Some(said) => {
-                        self.sky.arrived(&said);
-                        self.down.settle(to_node.try_send(said));
-                    }
-                    None => {}
+                () = self.down.due() => if let Some(said) = self.down.pop() {
+                    self.sky.arrived(&said);
+                    self.down.settle(to_node.try_send(said));
                 },
             }
         }
     }
+}
+
+/// Some, when the time has passed.
+async fn passed(time: Sleep) -> Option<()> {
+    time.await;
+    Some(())
 }
 
 /// Messages under way in one direction, by the moment they arrive.

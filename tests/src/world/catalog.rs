@@ -183,7 +183,7 @@ impl Maker {
 /// A layer of `kib` KiB that nothing compresses.
 fn layer(salt: u64, kib: usize) -> image::Layer {
     let mut random = Random::new(salt);
-    let bytes: Vec<u8> = std::iter::repeat_with(|| random.next().to_le_bytes()).take(kib * 128).flatten().collect();
+    let bytes: Vec<u8> = std::iter::repeat_with(|| random.word().to_le_bytes()).take(kib * 128).flatten().collect();
     image::Layer::new().compressed(image::Compression::None).file(&format!("/data/{salt}"), bytes, 0o644)
 }
 

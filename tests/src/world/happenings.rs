@@ -169,7 +169,17 @@ impl World {
         match kind {
             Kind::Reboot => machine.reboot(wait, wall).await,
             Kind::Clock => machine.turn_clock(wall).await,
-            _ => {
+            Kind::KillDaemon
+            | Kind::Deploy
+            | Kind::Rollback
+            | Kind::Undeploy
+            | Kind::Label
+            | Kind::Cut
+            | Kind::Turn
+            | Kind::KillHub
+            | Kind::RuntimeDown
+            | Kind::Crash
+            | Kind::OnSite => {
                 machine.kill().await;
                 tokio::time::sleep(wait).await;
             }
