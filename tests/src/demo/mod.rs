@@ -10,6 +10,8 @@ mod steps;
 use std::time::{Duration, Instant};
 
 pub use site::Site;
+pub(crate) use site::{program, wait_for};
+pub(crate) use steps::{hub, join};
 
 /// What went wrong, for a person.
 pub type Failure = String;

@@ -25,7 +25,8 @@ pub(super) async fn all(site: &mut Site, rows: &mut Vec<Row>) -> Result<(), Fail
     step(rows, "3.0.0 is undone", undone(site)).await
 }
 
-async fn hub(site: &mut Site) -> Result<((), String), Failure> {
+/// The hub, logged in, with one publisher.
+pub(crate) async fn hub(site: &mut Site) -> Result<((), String), Failure> {
     site.start_hub().await?;
     site.login().await?;
     site.hubctl(&["keygen"])?;
@@ -34,7 +35,8 @@ async fn hub(site: &mut Site) -> Result<((), String), Failure> {
     Ok(((), "own CA, admin token made at first start, a publisher key of ours".into()))
 }
 
-async fn join(site: &mut Site) -> Result<((), String), Failure> {
+/// The node, joined and online.
+pub(crate) async fn join(site: &mut Site) -> Result<((), String), Failure> {
     let said = site.hubctl(&["token", "create", NODE, "-l", "site=demo"])?;
     let token = said.split_whitespace().find(|word| word.starts_with("cwj1.")).ok_or(format!("no token in: {said}"))?;
     site.join(token)?;
