@@ -26,12 +26,18 @@ pub(super) struct Bare {
 impl Bare {
     /// Like the container `id` of `namespace`, whose files begin with the snapshot `top`.
     pub(super) async fn like(socket: &Path, namespace: &str, id: &str, top: String) -> Result<Self, Failure> {
-        let channel = containerd_client::connect(socket).await.map_err(|error| error.to_string())?;
+        let channel = connect(socket).await?;
         let mut bare = Self { channel, namespace: namespace.into(), container: v1::Container::default(), top };
         let get = bare.request(v1::GetContainerRequest { id: id.into() })?;
         let found = ContainersClient::new(bare.channel.clone()).get(get).await.map_err(said)?;
         bare.container = found.into_inner().container.ok_or("no container")?;
         Ok(bare)
+    }
+
+    /// Connects again after containerd was restarted.
+    pub(super) async fn reconnect(&mut self, socket: &Path) -> Result<(), Failure> {
+        self.channel = connect(socket).await?;
+        Ok(())
     }
 
     fn request<T>(&self, message: T) -> Result<Request<T>, Failure> {
@@ -76,6 +82,10 @@ impl Bare {
         let start = v1::StartRequest { container_id: id.into(), exec_id: String::new() };
         tasks.start(self.request(start)?).await.map_err(said).map(drop)
     }
+}
+
+async fn connect(socket: &Path) -> Result<Channel, Failure> {
+    containerd_client::connect(socket).await.map_err(|error| error.to_string())
 }
 
 /// The spec with its own cgroup, and without files that belong to another container.

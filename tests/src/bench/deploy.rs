@@ -25,6 +25,7 @@ pub(super) async fn measure(plan: &Plan, sample: &Image, dir: &Path) -> Result<F
         desk.create().await?;
         ours.push(begin.elapsed());
     }
-    let command = format!("bench: Step::Create (network_mode host) against bare Prepare, Create, Task, Start; {} turns", plan.deploys);
+    let command =
+        format!("bench: Step::Create (network_mode host) against bare Prepare, Create, Task, Start; {} turns", plan.deploys);
     Ok(Figure::against("deploy_to_running", &mut ours, &mut floor, 1.3, command))
 }

@@ -29,14 +29,27 @@ pub(super) async fn measure(plan: &Plan, sample: &Image, site: &mut Site) -> Res
     let day = |bytes: u64| bytes as f64 / 1e6 / seconds * DAY;
     let size = std::fs::metadata(PathBuf::from(program("edge-node").get_program())).map_err(|error| error.to_string())?.len();
     let sinks = sinks(site)?;
-    let how = |what: &str| format!("bench: {what}; edge-node run, joined to cloud-hub serve, {} containers, {seconds} s", plan.services);
-    let figure = |id, value, unit, goal: Option<f64>, what: &str| {
-        Figure { id, value, unit, floor: None, goal: goal.map(Goal::Value), command: how(what) }
+    let how = |what: &str| {
+        format!("bench: {what}; edge-node run, joined to cloud-hub serve, {} containers, {seconds} s", plan.services)
+    };
+    let figure = |id, value, unit, goal: Option<f64>, what: &str| Figure {
+        id,
+        value,
+        unit,
+        floor: None,
+        goal: goal.map(Goal::Value),
+        command: how(what),
     };
     Ok(vec![
         figure("node_idle_pss_mb", memory(node)?, "MB", Some(12.0), "Pss of /proc/PID/smaps_rollup"),
         figure("log_sinks_idle_pss_mb", sinks, "MB", None, "Pss of the loggers containerd runs, together"),
-        figure("node_idle_cpu_s", ours.cpu.as_secs_f64() / seconds * 60.0, "s/60s", Some(0.1), "utime and stime of /proc/PID/stat"),
+        figure(
+            "node_idle_cpu_s",
+            ours.cpu.as_secs_f64() / seconds * 60.0,
+            "s/60s",
+            Some(0.1),
+            "utime and stime of /proc/PID/stat",
+        ),
         figure("node_binary_mb", size as f64 / 1e6, "MB", Some(10.0), "size of edge-node"),
         figure("node_idle_writes_mb_day", day(ours.written), "MB/day", Some(5.0), "write_bytes of /proc/PID/io"),
         figure("containerd_idle_writes_mb_day", day(theirs.written), "MB/day", None, "write_bytes of containerd itself"),

@@ -23,14 +23,14 @@ pub(super) async fn measure(plan: &Plan, sample: &Image, dir: &Path, site: &mut 
     let mut desk = Desk::new(dir, image).await?;
     desk.receive(&source).await?;
     desk.create().await?;
-    let bare = desk.bare().await?;
+    let mut bare = desk.bare().await?;
     for number in 0..plan.services {
         bare.create(&format!("bare-{number}")).await?;
     }
     site.kill_hub();
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for _ in 0..plan.power_cuts {
-        floor.push(bare_boot(plan, &mut desk).await?);
+        floor.push(bare_boot(plan, &mut desk.private, &mut bare).await?);
         desk.private.power_off();
         ours.push(boot(plan, site).await?);
         all_run(plan, site).await?;
@@ -43,10 +43,10 @@ pub(super) async fn measure(plan: &Plan, sample: &Image, dir: &Path, site: &mut 
     Ok(Figure::against("offline_start", &mut ours, &mut floor, 1.3, command))
 }
 
-async fn bare_boot(plan: &Plan, desk: &mut Desk) -> Result<Duration, Failure> {
-    desk.private.power_off();
-    desk.private.restart().await;
-    let bare: Bare = desk.bare().await?;
+async fn bare_boot(plan: &Plan, private: &mut Private, bare: &mut Bare) -> Result<Duration, Failure> {
+    private.power_off();
+    private.restart().await;
+    bare.reconnect(&private.socket()).await?;
     let begin = Instant::now();
     for number in 0..plan.services {
         bare.start(&format!("bare-{number}")).await?;

@@ -17,7 +17,9 @@ pub(super) struct Used {
 impl Used {
     /// By `pid` until now.
     pub(super) fn by(pid: u32) -> Result<Self, Failure> {
-        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).map_err(|error| format!("/proc/{pid}/{file}: {error}"));
+        let read = |file: &str| {
+            std::fs::read_to_string(format!("/proc/{pid}/{file}")).map_err(|error| format!("/proc/{pid}/{file}: {error}"))
+        };
         let cpu = cpu(&read("stat")?, rustix::param::clock_ticks_per_second()).ok_or("stat without times")?;
         let written = written(&read("io")?).ok_or("io without write_bytes")?;
         Ok(Self { cpu, written })

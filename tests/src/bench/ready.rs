@@ -97,8 +97,9 @@ fn layer(number: usize, size: usize, chance: &mut Random) -> Layer {
 
 /// Words that repeat as words of a language or instructions of a program do.
 fn words(chance: &mut Random) -> Vec<Vec<u8>> {
-    let word = |chance: &mut Random| (0..chance.between(3, 12)).map(|_| u8::try_from(chance.between(33, 126)).unwrap_or(b' ')).collect();
-    (0..2000).map(|_| word(chance)).collect()
+    let word =
+        |chance: &mut Random| (0..chance.between(3, 12)).map(|_| u8::try_from(chance.between(33, 126)).unwrap_or(b' ')).collect();
+    (0..600).map(|_| word(chance)).collect()
 }
 
 fn content(length: usize, words: &[Vec<u8>], chance: &mut Random) -> Vec<u8> {
