@@ -60,7 +60,6 @@ impl World {
             namespace: private.namespace().into(),
             state: dir.path().join("node"),
             run: dir.path().join("run"),
-            blobs: dir.path().join("node/blobs"),
             log_sink: env!("CARGO_BIN_EXE_log-sink").into(),
             bridge: private.bridge().into(),
             subnet: private.subnet().into(),

@@ -91,8 +91,9 @@ async fn connect(socket: &Path) -> Result<Channel, Failure> {
 /// The spec with its own cgroup, and without files that belong to another container.
 fn bare_spec(spec: &[u8], cgroup: &str) -> Result<Vec<u8>, Failure> {
     let mut spec: Value = serde_json::from_slice(spec).map_err(|error| error.to_string())?;
-    spec["linux"]["cgroupsPath"] = json!(cgroup);
-    spec["mounts"].as_array_mut().ok_or("no mounts")?.retain(|mount| mount["type"] != "bind");
+    *spec.pointer_mut("/linux/cgroupsPath").ok_or("no cgroup")? = json!(cgroup);
+    let mounts = spec.pointer_mut("/mounts").and_then(Value::as_array_mut).ok_or("no mounts")?;
+    mounts.retain(|mount| mount.get("type").is_none_or(|kind| kind != "bind"));
     Ok(spec.to_string().into_bytes())
 }
 

@@ -37,7 +37,6 @@ impl Desk {
         let config = Config {
             socket: private.socket(),
             namespace: private.namespace().into(),
-            blobs: state.join("blobs"),
             state,
             run: dir.join("run"),
             log_sink: PathBuf::from(program("edge-node").get_program()),

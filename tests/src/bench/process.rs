@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::demo::Failure;
 use crate::swarm::memory_of;
 
+/// Ticks of a second in `/proc`: 100 on every machine we run on (the kernel's `asm-generic/param.h`).
+const USER_HZ: u64 = 100;
+
 /// What a process used since it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Used {
@@ -20,7 +23,7 @@ impl Used {
         let read = |file: &str| {
             std::fs::read_to_string(format!("/proc/{pid}/{file}")).map_err(|error| format!("/proc/{pid}/{file}: {error}"))
         };
-        let cpu = cpu(&read("stat")?, rustix::param::clock_ticks_per_second()).ok_or("stat without times")?;
+        let cpu = cpu(&read("stat")?, USER_HZ).ok_or("stat without times")?;
         let written = written(&read("io")?).ok_or("io without write_bytes")?;
         Ok(Self { cpu, written })
     }
