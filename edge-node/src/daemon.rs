@@ -146,6 +146,7 @@ async fn serve<R: Runtime>(
     notify(NotifyState::Ready);
     tokio::spawn(heartbeat());
     tokio::select! {
+        biased; // A part that ends because it was asked to is no failure.
         () = shutdown.wait() => {}
         ended = &mut transport => return Err(ended_early("link", &ended)),
         ended = &mut node => return Err(ended_early("loop", &ended)),

@@ -37,6 +37,24 @@ pub struct Holding {
     pub overrides: BTreeSet<Override>,
 }
 
+impl Holding {
+    /// The overrides after `over` ended.
+    fn without(&self, over: &Override) -> BTreeSet<Override> {
+        let (app, mut rest) = (&over.app, self.overrides.clone());
+        let Some(service) = &over.service else {
+            rest.retain(|other| other.app != *app);
+            return rest;
+        };
+        if rest.remove(&Override { app: app.clone(), service: None }) {
+            let release = self.desired.apps.get(app).and_then(|assignment| self.releases.get(&assignment.release));
+            let services = release.into_iter().flat_map(|release| release.manifest.spec.services.keys());
+            rest.extend(services.map(|other| Override { app: app.clone(), service: Some(other.clone()) }));
+        }
+        rest.remove(&Override { app: app.clone(), service: Some(service.clone()) });
+        rest
+    }
+}
+
 /// A desired state whose signatures were checked, with the releases the node did not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
@@ -121,17 +139,18 @@ impl Held {
         })
     }
 
-    /// Sets or ends an operator's stop. The end of a stop restarts a trial's clock and lets one-shots run again.
+    /// Sets or ends an operator's stop. Starting one service of a stopped app leaves the others stopped. The end of a
+    /// stop restarts a trial's clock and lets one-shots run again.
     pub fn hold(&self, over: Override, stop: bool, now: Uptime) -> Result<(), StoreError> {
-        let Holding { mut overrides, memory, .. } = self.holding();
-        let mut memory = memory.get(&over.app).cloned().unwrap_or_default();
-        if stop {
-            overrides.insert(over.clone());
+        let holding = self.holding();
+        let mut memory = holding.memory.get(&over.app).cloned().unwrap_or_default();
+        let overrides = if stop {
+            holding.overrides.iter().cloned().chain([over.clone()]).collect()
         } else {
-            overrides.retain(|other| other.app != over.app || (over.service.is_some() && other.service != over.service));
             memory.finished.retain(|service, _| over.service.as_ref().is_some_and(|only| only != service));
             memory.trial = memory.trial.map(|trial| shared::state::Trial { since: now, ..trial });
-        }
+            holding.without(&over)
+        };
         let changes = vec![
             (OVERRIDES.to_owned(), Some(v1::Overrides::from(&overrides).encode())),
             (format!("{MEMORY}{}", over.app), Some(v1::Memory::from(&memory).encode())),
@@ -231,7 +250,7 @@ mod tests {
             held.hold(stop, true, Duration::ZERO).expect("stop");
         }
         held.hold(over(Some("web")), false, Duration::ZERO).expect("start");
-        assert_eq!(held.holding().overrides, [over(Some("db"))].into(), "starting one service ends the stop of the whole app");
+        assert_eq!(held.holding().overrides, [over(Some("db"))].into(), "what was stopped by name stays so");
         held.hold(over(None), false, Duration::ZERO).expect("start");
         assert!(held.holding().overrides.is_empty());
     }

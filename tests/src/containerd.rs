@@ -53,6 +53,11 @@ impl Private {
         self.dir.join("containerd.sock")
     }
 
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.daemon.as_ref().map(Child::id)
+    }
+
     /// A containerd namespace that nobody else on the machine uses.
     pub fn namespace(&self) -> &str {
         &self.unique

@@ -14,7 +14,6 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use containerd_client::services::v1;
 use edge_node::images::blobs::Blobs;
 use edge_node::images::fetch::fetch;
 use edge_node::runtime::containerd::log::read;
@@ -26,7 +25,6 @@ use serde_json::{Value, json};
 use shared::fault::node;
 use shared::id::{Digest, Name};
 use shared::manifest::Probe;
-use shared::oci::chain_ids;
 use shared::plan::Step;
 use shared::release::{Image, InstanceSpec};
 use shared::state::{Exit, InstanceId, Task};
@@ -62,7 +60,6 @@ impl World {
             namespace: private.namespace().into(),
             state: dir.path().join("node"),
             run: dir.path().join("run"),
-            blobs: dir.path().join("node/blobs"),
             log_sink: env!("CARGO_BIN_EXE_log-sink").into(),
             bridge: private.bridge().into(),
             subnet: private.subnet().into(),
@@ -604,86 +601,4 @@ async fn logs_have_a_cap() {
     let numbers: Vec<u32> = lines.iter().filter_map(|line| line.parse().ok()).collect();
     assert!(numbers.len() > 500 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
     assert_eq!(lines.last().map(String::as_str), Some("end"));
-}
-
-/// Create to running in the node's own network, against a client that makes the four calls and nothing else, on the
-/// same containerd and in turns. Run alone: `cargo test -p scenarios --test runtime_real -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement: it wants the machine for itself"]
-async fn creating_costs_little_more_than_the_bare_calls() {
-    const ROUNDS: usize = 15;
-    let world = World::new().await;
-    let spec = world.spec("web", json!({"network_mode": "host"}));
-    let id = world.create(&spec).await.expect("created");
-    let bare = Bare::new(&world, &id).await;
-    let (mut ours, mut floor) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        let begin = Instant::now();
-        bare.create(&format!("bare-{round}")).await;
-        floor.push(begin.elapsed());
-        let begin = Instant::now();
-        world.apply(Step::Create(Box::new(spec.clone()))).await;
-        ours.push(begin.elapsed());
-    }
-    let median = |times: &mut Vec<Duration>| {
-        times.sort_unstable();
-        times[times.len() / 2]
-    };
-    let (ours, floor) = (median(&mut ours), median(&mut floor));
-    let ratio = ours.as_secs_f64() / floor.as_secs_f64();
-    println!("create to running: {ours:?}, bare calls {floor:?}, ratio {ratio:.2}");
-    assert!(ratio < 2.0, "aim 1.3 on a quiet machine, release build");
-}
-
-/// A client that does only what must be done.
-struct Bare {
-    channel: tonic::transport::Channel,
-    namespace: String,
-    container: v1::Container,
-    top: String,
-}
-
-impl Bare {
-    /// It makes containers like `id`, without our mounts.
-    async fn new(world: &World, id: &InstanceId) -> Self {
-        let channel = containerd_client::connect(world.config.socket.clone()).await.expect("a connection");
-        let top = chain_ids(&world.image.diff_ids()).last().expect("a layer").to_string();
-        let mut bare = Self { channel, namespace: world.config.namespace.clone(), container: v1::Container::default(), top };
-        let get = bare.request(v1::GetContainerRequest { id: id.to_string() });
-        let found = v1::containers_client::ContainersClient::new(bare.channel.clone()).get(get).await.expect("a container");
-        bare.container = found.into_inner().container.expect("a container");
-        bare
-    }
-
-    fn request<T>(&self, message: T) -> tonic::Request<T> {
-        let mut request = tonic::Request::new(message);
-        request.metadata_mut().insert("containerd-namespace", self.namespace.parse().expect("a header"));
-        request
-    }
-
-    async fn create(&self, id: &str) {
-        let mut container = self.container.clone();
-        let any = container.spec.as_mut().expect("a spec");
-        let mut spec: Value = serde_json::from_slice(&any.value).expect("json");
-        spec["linux"]["cgroupsPath"] = json!(format!("/{}/{id}", self.namespace));
-        spec["mounts"].as_array_mut().expect("mounts").retain(|mount| mount["type"] != "bind");
-        any.value = spec.to_string().into_bytes();
-        (container.id, container.snapshot_key) = (id.into(), id.into());
-        let prepare = v1::snapshots::PrepareSnapshotRequest {
-            snapshotter: container.snapshotter.clone(),
-            key: id.into(),
-            parent: self.top.clone(),
-            ..Default::default()
-        };
-        let mut snapshots = v1::snapshots::snapshots_client::SnapshotsClient::new(self.channel.clone());
-        let rootfs = snapshots.prepare(self.request(prepare)).await.expect("prepared").into_inner().mounts;
-        let create = v1::CreateContainerRequest { container: Some(container) };
-        let mut containers = v1::containers_client::ContainersClient::new(self.channel.clone());
-        containers.create(self.request(create)).await.expect("created");
-        let mut tasks = v1::tasks_client::TasksClient::new(self.channel.clone());
-        let create = v1::CreateTaskRequest { container_id: id.into(), rootfs, ..Default::default() };
-        tasks.create(self.request(create)).await.expect("a task");
-        let start = v1::StartRequest { container_id: id.into(), exec_id: String::new() };
-        tasks.start(self.request(start)).await.expect("started");
-    }
 }

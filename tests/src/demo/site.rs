@@ -111,10 +111,21 @@ impl Site {
 
     /// Starts the node's daemon; returns when its local API answers.
     pub async fn start_node(&mut self) -> Result<(), Failure> {
+        self.spawn_node()?;
+        wait_for("the node's local API", Duration::from_secs(20), async || self.edge_node(&["status"]).ok().map(drop)).await
+    }
+
+    /// Starts the node's daemon, and does not wait for it.
+    pub fn spawn_node(&mut self) -> Result<(), Failure> {
         let mut command = self.command("edge-node");
         command.arg("run");
         self.node = Some(self.spawn(command, "node.log")?);
-        wait_for("the node's local API", Duration::from_secs(20), async || self.edge_node(&["status"]).ok().map(drop)).await
+        Ok(())
+    }
+
+    /// The daemon's process, while it runs.
+    pub fn node_pid(&self) -> Option<u32> {
+        self.node.as_ref().map(Child::id)
     }
 
     /// Ends the node's daemon as a crash does. Containers go on.

@@ -1,0 +1,103 @@
+//! The figures of the node, each against a floor of the same run where there is one.
+//!
+//! ```text
+//! deploy   one container: the node's runtime against a client that makes the four calls and nothing else
+//! idle     a real node joined to a real hub, ten containers, nothing to do
+//! offline  the same node after a power cut, without the hub, against ten bare starts one after the other
+//! ready    one large image: the node's own path against `ctr image import`
+//! ```
+//!
+//! Measurement and floor take turns, so that a noisy neighbour disturbs both; the figure is the ratio of the medians.
+
+mod bare;
+mod deploy;
+mod desk;
+mod figure;
+mod idle;
+mod offline;
+mod process;
+mod ready;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use figure::{Figure, json, table};
+
+use crate::demo::{Failure, Site, say};
+use crate::image::{Image, build_sample_program, sample_image};
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Turns of [`deploy`].
+    pub deploys: usize,
+    /// Containers of the idle node.
+    pub services: usize,
+    /// The idle node is left alone for so long before it is measured.
+    pub settle: Duration,
+    /// And measured for so long.
+    pub idle: Duration,
+    /// Turns of [`offline`].
+    pub power_cuts: usize,
+    /// Turns of [`ready`].
+    pub images: usize,
+    /// Bytes of the large image, unpacked.
+    pub image_size: usize,
+}
+
+impl Plan {
+    /// What the figures in the README are made with.
+    pub const FULL: Self = Self {
+        deploys: 21,
+        services: 10,
+        settle: Duration::from_secs(30),
+        idle: Duration::from_secs(60),
+        power_cuts: 3,
+        images: 3,
+        image_size: 290_000_000,
+    };
+    /// Everything once, to see that it runs. The figures mean nothing.
+    pub const QUICK: Self = Self {
+        deploys: 2,
+        services: 2,
+        settle: Duration::from_secs(1),
+        idle: Duration::from_secs(2),
+        power_cuts: 1,
+        images: 1,
+        image_size: 6_000_000,
+    };
+}
+
+/// Measures everything. Whatever it needs lies below `dir`, which must be on a disk: what is written is counted.
+///
+/// # Errors
+/// The part that failed, and why.
+pub async fn run(plan: &Plan, dir: &Path) -> Result<Vec<Figure>, Failure> {
+    let failed = |error: std::io::Error| error.to_string();
+    let program = std::fs::read(build_sample_program().map_err(failed)?).map_err(failed)?;
+    let sample = sample_image("sample-app:1.0.0", &program).map_err(failed)?;
+    let mut figures = Vec::new();
+    say("… deploy");
+    figures.push(deploy::measure(plan, &sample, &dir.join("deploy")).await?);
+    say("… idle");
+    let mut site = site(&dir.join("site")).await?;
+    let measured = node(plan, &sample, dir, &mut site).await;
+    figures.extend(measured.map_err(|failure| format!("{failure}\n{}", site.logs()))?);
+    drop(site);
+    say("… image");
+    figures.push(ready::measure(plan, &dir.join("ready")).await?);
+    Ok(figures)
+}
+
+async fn site(dir: &Path) -> Result<Site, Failure> {
+    std::fs::create_dir_all(dir).map_err(|error| error.to_string())?;
+    Site::new(dir).await
+}
+
+/// What needs a whole node.
+async fn node(plan: &Plan, sample: &Image, dir: &Path, site: &mut Site) -> Result<Vec<Figure>, Failure> {
+    let mut figures = idle::measure(plan, sample, site).await?;
+    say("… offline start");
+    figures.push(offline::measure(plan, sample, &dir.join("offline"), site).await?);
+    Ok(figures)
+}
