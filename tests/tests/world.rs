@@ -27,7 +27,7 @@ use shared::state::{InstanceId, Task};
 use shared::time::UnixMillis;
 
 /// Found by trying: larger runs find no more per second, smaller ones miss what needs several nodes or two phases.
-const SIZE: Size = Size { nodes: 3, phases: 2, happenings: 14 };
+const SIZE: Size = Size { nodes: 3, phases: 2, happenings: 14, longest: Duration::from_secs(1800) };
 /// Seeds of the short lane.
 const SEEDS: u64 = 200;
 
@@ -96,11 +96,11 @@ async fn running(world: &World, n: usize) -> BTreeMap<InstanceId, (u32, Duration
     seen.instances.iter().filter_map(|(id, seen)| Some((id.clone(), task(&seen.task)?))).collect()
 }
 
-/// The versions of `app` that run on the nth node.
-async fn versions(world: &World, n: usize, app: &str) -> Vec<String> {
+/// The version `service` runs in on the nth node; empty when it does not run.
+async fn version(world: &World, n: usize, service: &str) -> String {
     let seen = world.machines[n].memory.observe().await.expect("runtime");
     let of = |release| world.catalog.all.iter().find(|published| published.id == release).map(|p| p.version.clone());
-    let running = seen.instances.values().filter(|seen| seen.app.as_str() == app && seen.task.is_running());
+    let running = seen.instances.values().filter(|seen| seen.service.as_str() == service && seen.task.is_running());
     running.filter_map(|seen| of(seen.release)).collect()
 }
 
@@ -133,6 +133,7 @@ fn after_a_power_cut_everything_comes_back_without_the_hub() {
         world.deploy("meter", "meter", "1", everywhere()).await;
         world.deploy("job", "job", "1", everywhere()).await;
         world.must_settle().await;
+        world.pass(seconds(60)).await;
         let before: Vec<_> = running(world, 0).await.into_keys().collect();
         let accepted = world.machines[0].daemon().expect("daemon").held.accepted();
         world.center.kill();
@@ -160,7 +161,7 @@ fn a_bad_release_is_undone_without_the_hub_once_and_with_few_starts() {
             let before = world.machines[0].memory.starts();
             world.center.kill();
             world.pass(days(1)).await;
-            assert_eq!(versions(world, 0, "web").await, ["1", "1"], "{bad}");
+            assert_eq!(version(world, 0, "page").await, "1", "{bad}");
             assert_eq!(times(world, 0, "node-release-undone"), 1, "{bad}");
             let since = world.machines[0].memory.starts() - before;
             assert!(since <= starts + 1, "{bad}: {since} starts, one of them of the release before");
@@ -198,9 +199,9 @@ fn after_400_days_offline_nothing_was_restarted_and_nobody_is_needed() {
         world.machines[0].plug(false);
         world.center.kill();
         world.pass(days(2)).await;
-        // Suspended in between: living through every minute of 400 days is for the long lane.
-        match number("WORLD_DAYS") {
-            Some(lived) => world.pass(days(lived)).await,
+        // Suspended in between: every minute of 400 days is lived through in the long lane.
+        match number("WORLD_SEEDS") {
+            Some(_) => world.pass(days(397)).await,
             None => tokio::time::advance(days(397)).await,
         }
         world.pass(days(1)).await;
@@ -208,6 +209,7 @@ fn after_400_days_offline_nothing_was_restarted_and_nobody_is_needed() {
         world.center.start().await;
         world.deploy("job", "job", "1", everywhere()).await;
         world.must_settle().await;
+        world.pass(seconds(60)).await;
         assert_eq!(running(world, 0).await, before, "only what is new was started");
         assert_eq!(world.machines[0].memory.starts(), 2);
     });
@@ -215,33 +217,33 @@ fn after_400_days_offline_nothing_was_restarted_and_nobody_is_needed() {
 
 #[test]
 fn a_thousand_cuts_cost_little_and_the_image_arrives() {
-    const FRAMES: u32 = 64;
+    const FRAMES: usize = 64;
+    const CUTS: usize = 1000;
     story(1, async |world| {
-        let big = large(world.catalog.blobs(), "big", FRAMES as usize * 256);
+        let big = large(world.catalog.blobs(), "big", FRAMES * 256);
         world.center.publish(&big).await;
         let sky = world.machines[0].sky.clone();
-        sky.set(Weather { least_ms: 400, most_ms: 900, reconnect_ms: 10, ..Weather::FAIR });
         sky.count_frames();
         world.put("big", &big, everywhere(), true, false).await;
-        let mut cuts = 0;
-        while cuts < 1000 {
-            world.machines[0].plug(true);
-            let life = 300 + world.random.below(2_500);
-            world.pass(Duration::from_millis(life)).await;
+        while world.machines[0].daemon().expect("daemon").held.holding().desired.apps.is_empty() {
+            world.pass(Duration::from_millis(5)).await;
+        }
+        // A request and its answer take longer than most connections last, so that each brings a frame now and then.
+        sky.set(Weather { least_ms: 100, most_ms: 200, reconnect_ms: 10, ..Weather::FAIR });
+        for _ in 0..CUTS {
             world.machines[0].plug(false);
             world.pass(Duration::from_millis(50)).await;
-            cuts += 1;
-            if !running(world, 0).await.is_empty() {
-                break;
-            }
+            world.machines[0].plug(true);
+            let life = world.random.below(310);
+            world.pass(Duration::from_millis(life)).await;
         }
+        let meanwhile = sky.frames().len();
         world.must_settle().await;
         let frames = sky.frames();
-        let arrived: u32 = frames.values().sum();
-        let whole = u32::try_from(frames.len()).expect("few");
-        say(&format!("{cuts} cuts: {arrived} frames arrived, {whole} of them new"));
-        assert!(cuts > 100, "only {cuts} cuts");
-        assert!(arrived - whole <= cuts, "{arrived} frames arrived where {whole} are needed");
+        let (arrived, whole) = (frames.values().sum::<u32>() as usize, frames.len());
+        say(&format!("{CUTS} cuts: {arrived} frames arrived, {meanwhile} meanwhile, {whole} of them new"));
+        assert!((20..whole).contains(&meanwhile), "the cuts fell into the transfer: {meanwhile} of {whole} frames");
+        assert!(arrived - whole <= 8, "{arrived} frames arrived where {whole} are needed");
     });
 }
 
@@ -269,7 +271,7 @@ fn a_hub_restored_from_an_older_store_is_refused_by_name_until_its_epoch_grows()
             assert_eq!(events.iter().filter(|event| event.code == "hub-node-ahead").count(), 1, "told once");
         }
         assert_eq!(world.machines[0].daemon().expect("daemon").held.accepted(), held);
-        assert_eq!(versions(world, 0, "web").await, ["2", "2"]);
+        assert_eq!(version(world, 0, "page").await, "2");
 
         // The forgetful hub signs on, and comes to a stamp that the node has seen with other content.
         world.deploy("meter", "meter", "1", everywhere()).await;
@@ -281,7 +283,7 @@ fn a_hub_restored_from_an_older_store_is_refused_by_name_until_its_epoch_grows()
         world.center.kill();
         begin_new_epoch(&*world.center.store()).await.expect("epoch");
         world.must_settle().await;
-        assert_eq!(versions(world, 0, "web").await, ["1", "1"], "a new epoch may go back, and says so");
+        assert_eq!(version(world, 0, "page").await, "1", "a new epoch may go back, and says so");
     });
 }
 
@@ -292,13 +294,13 @@ fn a_selector_covers_the_nodes_that_have_its_labels_and_follows_them() {
         world.deploy("meter", "meter", "1", everywhere()).await;
         world.deploy("meter-north", "meter", "2", north).await;
         world.must_settle().await;
-        assert_eq!([versions(world, 0, "meter").await, versions(world, 1, "meter").await], [["2"], ["1"]]);
+        assert_eq!([version(world, 0, "read").await, version(world, 1, "read").await], ["2", "1"]);
         let hub = world.center.hub().expect("hub");
         hub.label_node(&node(2), [("site".to_owned(), Some("north".to_owned()))].into(), None, "world").await.expect("label");
         hub.label_node(&node(1), [("site".to_owned(), None)].into(), None, "world").await.expect("label");
         drop(hub);
         world.must_settle().await;
-        assert_eq!([versions(world, 0, "meter").await, versions(world, 1, "meter").await], [["1"], ["2"]]);
+        assert_eq!([version(world, 0, "read").await, version(world, 1, "read").await], ["1", "2"]);
         let hub = world.center.hub().expect("hub");
         hub.undeploy(&name("meter-north"), None, "world").await.expect("undeploy");
         hub.undeploy(&name("meter"), None, "world").await.expect("undeploy");
@@ -320,9 +322,9 @@ fn everything_twice_late_and_out_of_order_changes_nothing() {
         }
         world.must_settle().await;
         for n in [0, 1] {
-            assert_eq!(versions(world, n, "web").await, ["3", "3"]);
+            assert_eq!(version(world, n, "page").await, "3");
             assert_eq!(times(world, n, "trust-equivocation"), 0);
-            assert_eq!(times(world, n, "node-accepted"), 4, "the empty state and three releases");
+            assert!(times(world, n, "node-accepted") <= 4, "at most the empty state and three releases");
             assert_eq!(world.machines[n].memory.starts(), 4);
         }
     });
@@ -380,6 +382,6 @@ fn a_stop_on_site_outlives_reboots_and_new_releases() {
         assert!(running(world, 0).await.is_empty());
         world.machines[0].command(&name("meter"), None, Verb::Start).await.expect("daemon").expect("started");
         world.must_settle().await;
-        assert_eq!(versions(world, 0, "meter").await, ["2"]);
+        assert_eq!(version(world, 0, "read").await, "2");
     });
 }
