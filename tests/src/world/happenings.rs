@@ -115,15 +115,15 @@ impl World {
         }
     }
 
-    /// Time passes: mostly seconds, sometimes hours.
-    pub async fn wait_a_while(&mut self) {
+    /// Time passes: mostly seconds, now and then up to `longest`.
+    pub async fn wait_a_while(&mut self, longest: Duration) {
         let most = match self.random.below(100) {
-            0..50 => 5_000,
-            50..90 => 60_000,
-            90..98 => 600_000,
-            _ => 3 * 3_600_000,
+            0..50 => Duration::from_secs(5),
+            50..90 => Duration::from_secs(60),
+            90..98 => Duration::from_secs(600),
+            _ => longest,
         };
-        let time = Duration::from_millis(self.random.below(most));
+        let time = Duration::from_millis(self.random.below(u64::try_from(most.as_millis()).unwrap_or(u64::MAX)));
         self.pass(time).await;
     }
 
