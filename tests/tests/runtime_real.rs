@@ -289,8 +289,8 @@ async fn files_of_the_node_reach_the_container_and_volumes_stay() {
                 {"type": "bind", "source": site.join("data"), "target": "/site", "read_only": true},
                 {"type": "tmpfs", "target": "/scratch", "size": "1m"},
             ],
-            "configs": [{"source": "motd", "target": "/etc/motd", "mode": 0o444}],
-            "secrets": [{"source": "key", "target": "/run/secrets/key", "uid": 1234, "mode": 0o400}],
+            "configs": [{"source": "motd", "target": "/etc/motd", "mode": "0444"}],
+            "secrets": [{"source": "key", "target": "/run/secrets/key", "uid": 1234, "mode": "0400"}],
         })
     };
     let script = "cat /data/count; echo more >> /data/count; cat /site/in /etc/motd; echo; cat /run/secrets/key; ls -l /run/secrets; \
@@ -433,7 +433,7 @@ async fn running_ones_come_back_after_a_power_cut() {
     std::fs::write(world.config.state.join("secrets/shop/key"), "hush").expect("secret");
     let definition = json!({
         "command": ["sh", "-c", WEB], "ports": [{"target": 8080, "published": port}],
-        "secrets": [{"source": "key", "target": "/key", "mode": 0o400}],
+        "secrets": [{"source": "key", "target": "/key", "mode": "0400"}],
     });
     let spec = world.spec("web", definition);
     let id = world.create(&spec).await.expect("created");
