@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the link comes up, every few minutes, after accepting a state | hello: stamp and hash of what it holds |
 //! | something changed, at most once a second | a whole report |
-//! | the journal grew, or the hub confirmed some | the next entries it has not confirmed |
+//! | the journal grew, the hub confirmed some, every few minutes | the next entries it has not confirmed |
 //! | somebody reads a log | pieces of it |
 //!
 //! Nothing here is needed for containers to run.
@@ -120,6 +120,7 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: Shutdown) {
                 talk.said = None;
                 talk.hello().await;
                 talk.report().await;
+                talk.events().await;
                 hello_due = Instant::now() + HELLO_EVERY;
             }
         }

@@ -344,7 +344,7 @@ fn how_commands_end(site: &Site) -> Result<(), Failure> {
         ("hubctl", "get potatoes", 2),
         ("hubctl", "wait --for ripe deployment/sample", 2),
         ("hubctl", "wait --for disconnected node/demo-node --timeout 1s", 6),
-        ("hubctl", "--server https://127.0.0.1:1 get nodes", 7),
+        ("hubctl", "--server https://127.0.0.1:1 get nodes", 4),
         ("edge-node", "logs nothing", 3),
         ("edge-node", "stop sample nothing", 3),
         ("edge-node", "frobnicate", 2),

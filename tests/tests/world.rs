@@ -234,7 +234,7 @@ fn a_thousand_cuts_cost_little_and_the_image_arrives() {
             world.machines[0].plug(false);
             world.pass(Duration::from_millis(50)).await;
             world.machines[0].plug(true);
-            let life = world.random.below(310);
+            let life = world.random.below(290);
             world.pass(Duration::from_millis(life)).await;
         }
         let meanwhile = sky.frames().len();
@@ -242,7 +242,7 @@ fn a_thousand_cuts_cost_little_and_the_image_arrives() {
         let frames = sky.frames();
         let (arrived, whole) = (frames.values().sum::<u32>() as usize, frames.len());
         say(&format!("{CUTS} cuts: {arrived} frames arrived, {meanwhile} meanwhile, {whole} of them new"));
-        assert!((20..whole).contains(&meanwhile), "the cuts fell into the transfer: {meanwhile} of {whole} frames");
+        assert!((5..whole).contains(&meanwhile), "the cuts fell into the transfer: {meanwhile} of {whole} frames");
         assert!(arrived - whole <= 8, "{arrived} frames arrived where {whole} are needed");
     });
 }

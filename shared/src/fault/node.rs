@@ -19,6 +19,9 @@ super::texts! {
     SERVICE_OUT_OF_MEMORY = "node-service-out-of-memory",
         "Service {service} was killed for want of memory (code {code}, {restarts} restarts). Raise deploy.resources.limits.memory",
         "服务 {service} 因内存不足被终止（代码 {code}，已重启 {restarts} 次）。请提高 deploy.resources.limits.memory";
+    SERVICE_HELD_UP = "node-service-held-up",
+        "Service {service} waits for {needed}, which is stopped. Start {needed} too",
+        "服务 {service} 在等待已停止的 {needed}。请同时启动 {needed}";
     NO_IMAGE_FOR_PLATFORM = "node-no-image-for-platform",
         "The release has no image of service {service} for this machine ({platform}). Publish it for that platform too",
         "该版本没有适用于本机（{platform}）的服务 {service} 镜像。请同时发布该平台的镜像";

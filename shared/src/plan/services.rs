@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::app::AppView;
 use super::{Note, Plan, Step};
+use crate::fault::{Fault, node};
 use crate::health::Health;
 use crate::id::Name;
 use crate::manifest::{Condition, Restart};
@@ -145,13 +146,27 @@ fn dependencies_hold(spec: &InstanceSpec, all: &BTreeMap<Name, ServiceView<'_>>)
         let Some(service) = all.get(name) else { return false };
         let task = service.current.map(|(_, instance)| &instance.task);
         match condition {
-            Condition::ServiceStarted => service.is_finished || task.is_some_and(|task| *task != Task::Absent),
+            // Only an order among those that shall run: who is stopped on purpose holds up nobody.
+            Condition::ServiceStarted => {
+                service.is_finished || service.is_stopped || task.is_some_and(|task| *task != Task::Absent)
+            }
             Condition::ServiceHealthy => {
                 service.current.is_some_and(|(_, instance)| instance.task.is_running() && instance.health == Health::Healthy)
             }
             Condition::ServiceCompletedSuccessfully => service.is_finished,
         }
     })
+}
+
+/// Why a service that shall run does not start: it needs one that is stopped on purpose.
+pub(crate) fn held_up(service: &ServiceView<'_>, all: &BTreeMap<Name, ServiceView<'_>>) -> Option<Fault> {
+    let is_running = service.current.is_some_and(|(_, instance)| instance.task.is_running());
+    if is_running || service.is_stopped || service.is_finished {
+        return None;
+    }
+    let needed = service.spec.definition.depends_on.iter().filter(|(_, condition)| **condition != Condition::ServiceStarted);
+    let (needed, _) = needed.into_iter().find(|(name, _)| all.get(*name).is_some_and(|it| it.is_stopped && !it.is_finished))?;
+    Some(Fault::new(&node::SERVICE_HELD_UP).with("service", &service.spec.service).with("needed", needed))
 }
 
 impl ServiceView<'_> {

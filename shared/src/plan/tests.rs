@@ -239,6 +239,23 @@ fn services_start_in_order_and_an_unchanged_one_is_never_touched() {
 }
 
 #[test]
+fn who_is_stopped_on_purpose_holds_up_only_those_that_need_it_to_work() {
+    for (condition, log, fault) in [
+        (Condition::ServiceStarted, &["create web"][..], None),
+        (Condition::ServiceHealthy, &[], Some("node-service-held-up")),
+        (Condition::ServiceCompletedSuccessfully, &[], Some("node-service-held-up")),
+    ] {
+        let mut world = World::new();
+        world.deploy(&release("shop", "1", vec![("web", after(service("web:1"), "db", condition)), ("db", checked("db:1"))]));
+        world.actual.overrides.insert(Override { app: name("shop"), service: Some(name("db")) });
+        world.settle(60);
+        assert_eq!(world.take_log(), log, "{condition:?}");
+        let report = crate::report::apps(&world.desired, &world.actual, world.now);
+        assert_eq!(report[0].fault.as_ref().map(|fault| &*fault.code), fault, "{condition:?}");
+    }
+}
+
+#[test]
 fn the_old_release_runs_until_the_new_one_is_complete_on_disk() {
     let mut world = World::new();
     world.deploy(&release("shop", "1", vec![("web", service("web:1"))]));

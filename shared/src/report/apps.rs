@@ -1,11 +1,13 @@
 //! What to say about each app: the planner's view of it, in words for people.
 
+use std::collections::BTreeMap;
+
 use super::{AppReport, Phase, ServiceReport, ServiceState};
 use crate::fault::{Fault, node};
 use crate::health::Health;
 use crate::id::{Digest, Name};
 use crate::plan::app::{AppView, Chosen};
-use crate::plan::services::{ServiceView, due, exit, services};
+use crate::plan::services::{ServiceView, due, exit, held_up, services};
 use crate::plan::{self, trial};
 use crate::state::{Actual, Desired, ImageState, Instance, Task};
 use crate::time::{Now, Uptime};
@@ -25,7 +27,7 @@ fn app(view: &AppView<'_>, now: Uptime) -> AppReport {
         (None, _) => (Phase::Leaving, None),
         (Some(_), None) => (Phase::Pending, None),
         (Some(_), Some(wanted)) if !view.is_ready(wanted) => arriving(view, wanted),
-        (Some(_), Some(_)) => running(view, active, services.values(), now),
+        (Some(_), Some(_)) => running(view, active, &services, now),
     };
     let services = if services.is_empty() {
         view.instances
@@ -63,10 +65,10 @@ fn arriving(view: &AppView<'_>, wanted: Chosen<'_>) -> (Phase, Option<Fault>) {
     (if fetching { Phase::Fetching } else { Phase::Pending }, None)
 }
 
-fn running<'a>(
+fn running(
     view: &AppView<'_>,
     active: Option<Chosen<'_>>,
-    services: impl Iterator<Item = &'a ServiceView<'a>> + Clone,
+    services: &BTreeMap<Name, ServiceView<'_>>,
     now: Uptime,
 ) -> (Phase, Option<Fault>) {
     let undone = view.memory.and_then(|memory| memory.undone.as_ref()).filter(|_| view.is_undone());
@@ -74,20 +76,20 @@ fn running<'a>(
         return (Phase::Undone, Some(undone.fault.clone()));
     }
     let Some(active) = active else { return (Phase::Pending, None) };
-    if services.clone().all(|service| service.is_stopped) {
+    if services.values().all(|service| service.is_stopped) {
         return (Phase::Stopped, None);
     }
     let trouble = |service: &ServiceView<'_>| {
         view.actual.troubles.get(&(view.name.clone(), service.spec.service.clone())).map(|t| t.fault.clone())
     };
-    let fault = services.clone().find_map(|service| trial::failure(service).or_else(|| trouble(service)));
+    let fault = services.values().find_map(|service| trial::failure(service).or_else(|| trouble(service)));
     let settle = active.release.manifest.spec.update.settle.duration();
     match fault {
         Some(fault) => (Phase::Failing, Some(fault)),
-        None if services.filter(|service| !service.is_stopped).all(|service| service.up(settle, now).is_ok()) => {
+        None if services.values().filter(|service| !service.is_stopped).all(|service| service.up(settle, now).is_ok()) => {
             (Phase::Running, None)
         }
-        None => (Phase::Starting, None),
+        None => (Phase::Starting, services.values().find_map(|service| held_up(service, services))),
     }
 }
 
