@@ -15,6 +15,8 @@ use containerd_client::services::v1::namespaces_client::NamespacesClient;
 use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::firewall;
+
 /// A containerd that is not there after this time will not come.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -123,7 +125,7 @@ impl Private {
         self.unmount(&self.state());
         drop(std::fs::remove_dir_all(self.state()));
         drop(std::fs::remove_dir_all(self.runc()));
-        remove_network(&self.unique, &self.subnet);
+        firewall::remove_network(&self.unique, &self.subnet);
     }
 
     /// Process ids of the shims of our containers, by container.
@@ -210,50 +212,8 @@ impl Drop for Private {
         for dir in self.cgroups() {
             drop(std::fs::remove_dir(dir));
         }
-        remove_network(&self.unique, &self.subnet);
+        firewall::remove_network(&self.unique, &self.subnet);
     }
-}
-
-/// Removes what CNI plugins left of one network: the bridge, and rules that name it or its addresses.
-fn remove_network(bridge: &str, subnet: &str) {
-    if !Path::new("/sys/class/net").join(bridge).exists() {
-        return;
-    }
-    drop(Command::new("ip").args(["link", "delete", bridge]).stderr(Stdio::null()).status());
-    let addresses = subnet.trim_end_matches("0/24");
-    for table in ["nat", "filter"] {
-        let rules = Command::new("iptables").args(["-w", "-t", table, "-S"]).output();
-        let rules = rules.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        let ours =
-            |line: &&str| line.starts_with("-A ") && (line.contains(&format!("\\\"{bridge}\\\"")) || line.contains(addresses));
-        for rule in rules.lines().filter(ours).map(words) {
-            let mut delete = vec!["-w".to_owned(), "-t".into(), table.into(), "-D".into()];
-            delete.extend(rule.iter().skip(1).cloned());
-            drop(Command::new("iptables").args(delete).stderr(Stdio::null()).status());
-        }
-        for chain in rules.lines().filter(ours).map(words).filter_map(|rule| rule.last().cloned()) {
-            let shared = !chain.starts_with("CNI-") || ["CNI-FORWARD", "CNI-ADMIN"].contains(&chain.as_str());
-            for action in ["-F", "-X"].into_iter().filter(|_| !shared) {
-                drop(Command::new("iptables").args(["-w", "-t", table, action, &chain]).stderr(Stdio::null()).status());
-            }
-        }
-    }
-}
-
-/// The words of a rule as `iptables -S` prints it, with its quotes resolved.
-fn words(line: &str) -> Vec<String> {
-    let (mut words, mut quoted, mut chars) = (vec![String::new()], false, line.chars());
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            _ => {
-                let c = if c == '\\' { chars.next().unwrap_or(c) } else { c };
-                words.last_mut().expect("at least one word").push(c);
-            }
-        }
-    }
-    words
 }
 
 /// Every process with its arguments.
@@ -295,11 +255,5 @@ mod tests {
         private.restart().await;
         assert!(private.answers().await);
         assert!(private.shims().is_empty());
-    }
-
-    #[test]
-    fn rules_are_split_as_iptables_quotes_them() {
-        let line = r#"-A POSTROUTING -m comment --comment "name: \"cw\" id: \"a-b\"" -j CNI-1"#;
-        assert_eq!(words(line), ["-A", "POSTROUTING", "-m", "comment", "--comment", r#"name: "cw" id: "a-b""#, "-j", "CNI-1"]);
     }
 }

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod busybox;
 pub mod containerd;
 pub mod demo;
+pub mod firewall;
 pub mod image;
 pub mod proxy;
 pub mod swarm;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use scenarios::bench::{Figure, Plan, json, run, table};
 use scenarios::demo::{Failure, say};
+use scenarios::firewall::SharedChains;
 
 /// Measures the node.
 #[derive(Parser)]
@@ -40,6 +41,7 @@ async fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let plan = if arguments.quick { Plan::QUICK } else { Plan::FULL };
     let dir = tempfile::Builder::new().prefix("causeway-bench-").tempdir_in(&arguments.dir);
     let dir = dir.map_err(|error| format!("{}: {error}", arguments.dir.display()))?;
+    let _chains = SharedChains::remember();
     let before = load();
     let figures = Box::pin(run(&plan, dir.path())).await?;
     say(&format!("\n{}\nload of the machine: {before} before, {} after", table(&figures), load()));

@@ -11,8 +11,7 @@ mod steps;
 use std::time::{Duration, Instant};
 
 pub use acts::{NODE, Version};
-pub(crate) use site::program;
-pub use site::{Said, Site, wait_for};
+pub use site::{Said, Site, program, wait_for};
 
 /// What went wrong, for a person.
 pub type Failure = String;
