@@ -115,6 +115,10 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         images.extend(observed.images.iter().map(|image| (*image, ImageState::Ready)));
         let mut instances = BTreeMap::new();
         for (id, seen) in observed.instances {
+            // Still being made: until then it is the business of the step that makes it.
+            if self.work.is_busy(&Subject::Service(seen.app.clone(), seen.service.clone())) {
+                continue;
+            }
             let instance = self.instance(holding, &id, seen);
             instances.insert(id, instance);
         }

@@ -25,6 +25,9 @@ use tokio::sync::Notify;
 use super::{Observed, ProbeFailure, Runtime, RuntimeError, Seen};
 use crate::clock::Clock;
 
+/// Each step takes so long.
+const STEP: Duration = Duration::from_millis(50);
+
 /// The containers of one machine. Cheap to clone; outlives the daemon that uses it.
 #[derive(Clone)]
 pub struct Memory {
@@ -87,6 +90,36 @@ impl Memory {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The machine after the time that a step takes.
+    async fn later(&self) -> Result<MutexGuard<'_, Machine>, RuntimeError> {
+        tokio::time::sleep(STEP).await;
+        let machine = self.lock();
+        if machine.down { Err(RuntimeError::Unreachable("switched off".into())) } else { Ok(machine) }
+    }
+
+    /// First the container, then its process: in between others look, and a daemon may be killed.
+    async fn create(&self, spec: &InstanceSpec) -> Result<(), RuntimeError> {
+        let failed = |cause: &str| Err(RuntimeError::Failed { doing: "creating a container", cause: cause.into() });
+        let id = {
+            let mut machine = self.later().await?;
+            if !machine.images.contains(&spec.image.id()) {
+                return failed("its image is not there");
+            }
+            machine.made += 1;
+            let id = InstanceId::new(&spec.app, &spec.service, machine.made);
+            let sick = spec.definition.environment.get("SIM_HEALTH").is_some_and(|health| health == "never");
+            machine.containers.insert(id.clone(), Container { spec: spec.clone(), task: Task::Absent, sick });
+            id
+        };
+        self.changed.notify_one();
+        let mut machine = self.later().await?;
+        if machine.containers.get(&id).is_none_or(|container| container.task != Task::Absent) {
+            return failed("another step took it");
+        }
+        self.begin(&mut machine, &id);
+        Ok(())
+    }
+
     fn begin(&self, machine: &mut Machine, id: &InstanceId) {
         let since = self.clock.now().uptime;
         machine.starts += 1;
@@ -140,27 +173,17 @@ impl Runtime for Memory {
     }
 
     async fn apply(&self, step: &Step) -> Result<(), RuntimeError> {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let mut machine = self.lock();
-        if machine.down {
-            return Err(RuntimeError::Unreachable("switched off".into()));
+        if let Step::Create(spec) = step {
+            return self.create(spec).await;
         }
+        let mut machine = self.later().await?;
         match step {
+            Step::Create(_) => {} // Above: it takes two moments.
             Step::Unpack(image) => {
                 machine.layers.extend(chain_ids(&image.diff_ids()));
                 machine.images.insert(image.id());
             }
             Step::DropImage(id) => _ = machine.images.remove(id),
-            Step::Create(spec) => {
-                if !machine.images.contains(&spec.image.id()) {
-                    return Err(RuntimeError::Failed { doing: "creating a container", cause: "its image is not there".into() });
-                }
-                machine.made += 1;
-                let id = InstanceId::new(&spec.app, &spec.service, machine.made);
-                let sick = spec.definition.environment.get("SIM_HEALTH").is_some_and(|health| health == "never");
-                machine.containers.insert(id.clone(), Container { spec: (**spec).clone(), task: Task::Absent, sick });
-                self.begin(&mut machine, &id);
-            }
             Step::Start(id, _) => self.begin(&mut machine, id),
             Step::Stop(id) => {
                 if let Some(container) = machine.containers.get_mut(id) {

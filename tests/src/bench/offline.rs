@@ -68,7 +68,7 @@ async fn boot(plan: &Plan, site: &mut Site) -> Result<Duration, Failure> {
 /// Waits for `count` starts as containerd's own events tell them: asking again and again would disturb what is measured.
 async fn starts(private: &Private, count: usize) -> Result<impl Future<Output = Result<Instant, Failure>> + use<>, Failure> {
     let channel = containerd_client::connect(private.socket()).await.map_err(|error| error.to_string())?;
-    let filters = vec![format!("namespace=={},topic==/tasks/start", private.namespace())];
+    let filters = vec![format!("namespace=={},topic==\"/tasks/start\"", private.namespace())];
     Ok(async move {
         // Returns with the first event only: containerd sends no headers before.
         let subscribed = EventsClient::new(channel).subscribe(SubscribeRequest { filters }).await;
