@@ -22,8 +22,10 @@ use tokio::task::JoinHandle;
 use crate::api::{self, Listener, port};
 use crate::clock::Clock;
 use crate::config::{Config, RuntimeKind};
+use crate::held::Held;
 use crate::identity::{Identity, IdentityError};
 use crate::images::blobs::{BlobError, Blobs};
+use crate::journal::Journal;
 use crate::link::mqtt::{self, MqttConfig};
 use crate::link::transport::{NodeEnds, transport};
 use crate::logs::LogFiles;
@@ -127,11 +129,13 @@ async fn serve<R: Runtime>(
     mut shutdown: Shutdown,
 ) -> Result<(), DaemonError> {
     let (store, repaired) = Store::open(&config.state_dir.join("store"))?;
+    let store = Arc::new(store);
     let (ends, mut transport) = connect(identity, shutdown.clone())?;
     let node = Node::assemble(Setup {
         trust: trust(identity),
         runtime: Arc::new(runtime),
-        store: Arc::new(store),
+        held: Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime)),
+        journal: Arc::new(Journal::new(store)),
         blobs,
         logs: LogFiles::new(config.state_dir.join("logs")),
         clock,

@@ -30,7 +30,6 @@ use crate::reporter::{Machine, Reporter};
 use crate::runtime::Runtime;
 use crate::session;
 use crate::shutdown::Shutdown;
-use crate::store::Store;
 
 /// Commands of operators that wait for the loop.
 const COMMANDS: usize = 16;
@@ -42,7 +41,9 @@ pub struct Setup<R> {
     /// What runs containers.
     pub runtime: Arc<R>,
     /// Its memory.
-    pub store: Arc<Store>,
+    pub held: Arc<Held>,
+    /// What happened to it.
+    pub journal: Arc<Journal>,
     /// Bytes of images.
     pub blobs: Blobs,
     /// Logs of services.
@@ -89,12 +90,10 @@ pub struct View {
 }
 
 impl<R: Runtime> Node<R> {
-    /// Puts the parts together and reads the store.
+    /// Puts the parts together.
     pub fn assemble(setup: Setup<R>) -> Self {
-        let Setup { trust, runtime, store, blobs, logs, clock, machine, faults, ends } = setup;
+        let Setup { trust, runtime, held, journal, blobs, logs, clock, machine, faults, ends } = setup;
         let now = clock.now();
-        let held = Arc::new(Held::load(store.clone(), &trust.node, now.uptime));
-        let journal = Arc::new(Journal::new(store));
         journal.record(now.wall, None, Fault::new(&node::EVENT_STARTED).with("version", env!("CARGO_PKG_VERSION")));
         for fault in &faults {
             journal.record(now.wall, None, fault.clone());
@@ -231,7 +230,7 @@ impl port::Node for View {
             port::Command::Start(target) => self.tell(target, Verb::Start).await,
             port::Command::Stop(target) => self.tell(target, Verb::Stop).await,
             port::Command::Restart(target) => self.tell(target, Verb::Restart).await,
-            port::Command::SecretChanged(_) => Ok(()), // The planner tries again by itself within a minute.
+            port::Command::SecretChanged(app) => self.tell(Target { app, service: None }, Verb::Retry).await,
             port::Command::Publishers(keys) => {
                 let mut believed = self.believed.write().unwrap_or_else(PoisonError::into_inner);
                 believed.publishers = Keyring::new(keys.iter().copied(), 1);

@@ -7,6 +7,7 @@ pub mod containerd;
 pub mod demo;
 pub mod firewall;
 pub mod image;
+pub mod promises;
 pub mod proxy;
 pub mod swarm;
 pub mod world;

@@ -20,6 +20,7 @@
 use std::time::{Duration, Instant};
 
 use scenarios::demo::{self, Failure, NODE, Said, Site, Version, wait_for};
+use scenarios::promises;
 use scenarios::proxy::Proxy;
 use scenarios::world::random::Random;
 use serde_json::Value;
@@ -65,12 +66,20 @@ impl Lane {
         lane
     }
 
-    /// Does the story; when it fails, so does the test, with what hub and node said last.
+    /// Ends the story; when it failed, so does the test, with what hub and node said last.
     #[track_caller]
     fn end(self, told: Result<(), Failure>) {
         if let Err(failure) = told {
             panic!("{failure}\n\n{}", self.site.logs());
         }
+    }
+
+    /// As [`end`](Self::end), and writes down what was promised and tried so often.
+    #[track_caller]
+    fn shows(self, id: &str, trials: u64, promised: &str, told: Result<(), Failure>) {
+        let command = "SITE_KILLS=n SITE_CUTS=n cargo test -p scenarios --test site";
+        promises::record(id, trials, told.is_err().into(), promised, command);
+        self.end(told);
     }
 }
 
@@ -159,12 +168,13 @@ async fn the_demo() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_daemon_restarts_nothing_and_loses_nothing() {
     let mut lane = Lane::enrolled().await;
-    let told = kills(&mut lane.site).await;
-    lane.end(told);
+    let kills = number("SITE_KILLS", ROUND);
+    let told = kill_the_daemon(&mut lane.site, kills).await;
+    lane.shows("F01", kills, "kill -9 of the node's daemon: no container restarted, no accepted state lost", told);
 }
 
-async fn kills(site: &mut Site) -> Result<(), Failure> {
-    let (mut random, kills) = (random(), number("SITE_KILLS", ROUND));
+async fn kill_the_daemon(site: &mut Site, kills: u64) -> Result<(), Failure> {
+    let mut random = random();
     site.publish(&Version::new("0.1.0"))?;
     deploy_and_wait(site, "sample@0.1.0")?;
     let before = steady(site)?;
@@ -209,22 +219,23 @@ async fn kill_often(site: &mut Site, random: &mut Random, times: u64, before: &[
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_containerd_during_a_deployment_is_survived() {
     let mut lane = Lane::enrolled().await;
-    let told = containerd_kills(&mut lane.site).await;
-    lane.end(told);
+    let versions = number("SITE_KILLS", ROUND).div_ceil(ROUND).max(3);
+    let told = kill_containerd(&mut lane.site, versions).await;
+    lane.shows("F21", versions, "kill -9 of containerd during a deployment: no other container restarted", told);
 }
 
-async fn containerd_kills(site: &mut Site) -> Result<(), Failure> {
+async fn kill_containerd(site: &mut Site, versions: u64) -> Result<(), Failure> {
     let mut random = random();
     let before = steady(site)?;
-    for version in ["1.0.0", "2.0.0", "3.0.0"] {
-        site.publish(&Version::new(version))?;
+    for version in (1..=versions).map(|major| format!("{major}.0.0")) {
+        site.publish(&Version::new(&version))?;
         deploy(site, &format!("sample@{version}"))?;
         sleep(Duration::from_millis(random.below(1_000))).await;
         site.containerd.kill();
         must(processes(site, "steady").is_ok(), || "the node says that steady does not run".into())?;
         site.containerd.restart().await;
         site.hubctl(&["wait", "--for", "ready", "deployment/sample", "--timeout", LONG_TEXT])?;
-        site.answers_as(version, LONG).await?;
+        site.answers_as(&version, LONG).await?;
         let after = running(site, "steady").await?;
         must(after == before, || format!("{version}: processes changed from {before:?} to {after:?}"))?;
     }
@@ -238,12 +249,13 @@ async fn a_transfer_that_is_cut_often_goes_on_where_it_was() {
     lane.site.told = proxy.port();
     lane.site.open_hub().await.unwrap();
     lane.site.enrol().await.unwrap();
-    let told = cuts(&mut lane.site, &proxy).await;
-    lane.end(told);
+    let cuts = number("SITE_CUTS", ROUND);
+    let told = cut_the_link(&mut lane.site, &proxy, cuts).await;
+    lane.shows("F28", cuts, "cuts and kills during a transfer: sent again at most one window per cut", told);
 }
 
-async fn cuts(site: &mut Site, proxy: &Proxy) -> Result<(), Failure> {
-    let (mut random, cuts) = (random(), number("SITE_CUTS", ROUND));
+async fn cut_the_link(site: &mut Site, proxy: &Proxy, cuts: u64) -> Result<(), Failure> {
+    let mut random = random();
     for round in 1..=cuts.div_ceil(ROUND) {
         // All cuts come before the image is there, even if nothing is sent twice.
         let (version, ballast) = (format!("{round}.0.0"), usize::try_from(ROUND * CUT_MOST).unwrap());

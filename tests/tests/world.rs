@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use cloud_hub::hub::begin_new_epoch;
-use edge_node::reconciler::Verb;
+use edge_node::api::port::{self, Command};
 use edge_node::runtime::Runtime;
+use scenarios::promises;
 use scenarios::world::catalog::large;
 use scenarios::world::weather::Weather;
 use scenarios::world::{Size, World, errors, everywhere, in_simulated_time, node, oracle, run, say};
@@ -59,6 +60,13 @@ fn seeds() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| (0..cores).for_each(|_| drop(scope.spawn(work))));
     let failed = failed.into_inner().unwrap();
+    promises::record(
+        "world",
+        next.into_inner().min(count * times),
+        failed.len() as u64,
+        "simulated worlds of up to 3 nodes: after any happenings hub and nodes agree and run what they shall",
+        "WORLD_SEEDS=n cargo test -p scenarios --test world seeds",
+    );
     assert!(failed.is_empty(), "replay with WORLD_SEED=n cargo test -p scenarios --test world seeds, n in {failed:?}");
 }
 
@@ -213,6 +221,7 @@ fn after_400_days_offline_nothing_was_restarted_and_nobody_is_needed() {
         assert_eq!(running(world, 0).await, before, "only what is new was started");
         assert_eq!(world.machines[0].memory.starts(), 2);
     });
+    promises::record("F31", 1, 0, "400 days offline: nothing restarted, nobody needed", "WORLD_SEEDS=n cargo test -p scenarios --test world days");
 }
 
 #[test]
@@ -372,7 +381,8 @@ fn a_stop_on_site_outlives_reboots_and_new_releases() {
     story(1, async |world| {
         world.deploy("meter", "meter", "1", everywhere()).await;
         world.must_settle().await;
-        let answer = world.machines[0].command(&name("meter"), None, Verb::Stop).await;
+        let meter = port::Target { app: name("meter"), service: None };
+        let answer = world.machines[0].command(Command::Stop(meter.clone())).await;
         assert_eq!(answer, Some(Ok(())));
         world.must_settle().await;
         assert!(running(world, 0).await.is_empty());
@@ -380,7 +390,7 @@ fn a_stop_on_site_outlives_reboots_and_new_releases() {
         world.machines[0].reboot(seconds(5), UnixMillis(0)).await;
         world.must_settle().await;
         assert!(running(world, 0).await.is_empty());
-        world.machines[0].command(&name("meter"), None, Verb::Start).await.expect("daemon").expect("started");
+        world.machines[0].command(Command::Start(meter)).await.expect("daemon").expect("started");
         world.must_settle().await;
         assert_eq!(version(world, 0, "read").await, "2");
     });

@@ -156,8 +156,8 @@ impl Blobs {
         if self.has(&blob) {
             return Ok(Begun::Complete);
         }
-        let (dir, boot) = (self.0.dir.clone(), self.0.boot.clone());
-        let opened = blocking("opening", &self.0.dir, move || Partial::open(&dir, &boot, blob, claim)).await??;
+        let blobs = self.clone();
+        let opened = blocking("opening", &self.0.dir, move || Partial::open(blobs, blob, claim)).await??;
         Ok(Begun::Missing(Box::new(opened)))
     }
 

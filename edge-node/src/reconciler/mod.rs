@@ -88,6 +88,8 @@ pub enum Verb {
     Stop,
     /// End the processes and start them again, once.
     Restart,
+    /// Try what failed again now: something that was missing may be there.
+    Retry,
 }
 
 /// Runs until `shutdown`. Containers go on running.
@@ -121,6 +123,10 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let over = Override { app, service };
         let now = self.now().uptime;
         let done = match verb {
+            Verb::Retry => {
+                self.retry(&over.app);
+                Ok(())
+            }
             _ if !self.knows(&over) => Err(Fault::new(&shared::fault::node::NO_SUCH_APP)
                 .with("app", &over.app)
                 .with("service", over.service.as_ref().map_or("*", Name::as_str))),

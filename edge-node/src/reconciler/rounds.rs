@@ -316,6 +316,11 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
     }
 
+    /// Forgets that steps about the app failed, so that they are tried again now.
+    pub fn retry(&mut self, app: &Name) {
+        self.troubles.retain(|(of, _), _| of != app);
+    }
+
     /// Whether the node has the app, and the service if one is named.
     pub fn knows(&self, over: &Override) -> bool {
         let status = self.status.borrow();

@@ -51,7 +51,7 @@ impl Plan {
         deploys: 21,
         services: 10,
         settle: Duration::from_secs(30),
-        idle: Duration::from_secs(60),
+        idle: Duration::from_secs(330), // Hub and node compare what they hold every 300 s.
         power_cuts: 3,
         images: 3,
         image_size: 290_000_000,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge_node::reconciler::Verb;
+use edge_node::api::port::{self, Command};
 use shared::assign::Target;
 use shared::id::Name;
 use shared::time::UnixMillis;
@@ -196,10 +196,11 @@ impl World {
         let catalog = self.catalog.clone();
         let Some(release) = self.random.pick(&catalog.all) else { return };
         let service = release.release.manifest.spec.services.keys().next().filter(|_| one);
-        let verb = if stop { Verb::Stop } else { Verb::Start };
+        let target = port::Target { app: release.app.clone(), service: service.cloned() };
+        let command = if stop { Command::Stop(target) } else { Command::Start(target) };
         let machine = self.any();
         // It may know no such app now, or its daemon may be off: then nothing happens.
-        let _answer = machine.command(&release.app, service, verb).await;
+        let _answer = machine.command(command).await;
         let name = machine.name.clone();
         self.disturbed.insert(name);
     }

@@ -1,29 +1,25 @@
 //! One edge machine: what survives a reboot, what survives a kill of the daemon, and the daemon itself, put together of
 //! the real parts as the binary does it.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use edge_node::api::port::{Command, Node as _, Trust};
 use edge_node::clock::Clock;
 use edge_node::held::Held;
 use edge_node::images::blobs::{BlobError, Blobs};
-use edge_node::inbox::{Inbox, Trust};
 use edge_node::journal::Journal;
-use edge_node::link::Link;
 use edge_node::link::transport::transport;
-use edge_node::reconciler::{self, Command, Status, Verb};
-use edge_node::reporter::{self, Reporter};
+use edge_node::logs::LogFiles;
+use edge_node::node::{Node, Setup, View};
+use edge_node::reporter;
 use edge_node::runtime::memory::Memory;
-use edge_node::session::{self, Logs};
 use edge_node::shutdown::{Trigger, shutdown};
 use edge_node::store::Store;
-use shared::fault::{Fault, node};
-use shared::id::Name;
-use shared::report::Report;
-use shared::sign::Keyring;
-use shared::time::{UnixMillis, Uptime};
-use shared::wire::v1::LogWanted;
-use tokio::sync::{mpsc, oneshot, watch};
+use shared::fault::Fault;
+use shared::id::{Digest, Name};
+use shared::time::UnixMillis;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use super::cable;
@@ -60,27 +56,10 @@ pub struct Daemon {
     pub held: Arc<Held>,
     /// What it wrote down.
     pub journal: Arc<Journal>,
-    /// What it says about itself.
-    pub latest: watch::Receiver<Arc<Report>>,
-    /// When the hub last agreed with it, in uptime.
-    pub confirmed: watch::Receiver<Option<Uptime>>,
-    /// What the loop says.
-    pub status: watch::Receiver<Status>,
-    commands: mpsc::Sender<Command>,
+    /// How people on site see it.
+    pub view: Arc<View>,
     _run: Trigger,
     tasks: JoinSet<()>,
-}
-
-/// Logs of containers that write none.
-struct Silent;
-
-impl Logs for Silent {
-    fn read(&self, wanted: &LogWanted) -> Result<mpsc::Receiver<Vec<u8>>, Fault> {
-        let (pieces, log) = mpsc::channel(1);
-        // There is room for one piece, and its end is the end of the log.
-        let _room = pieces.try_send(format!("{wanted:?}: nothing\n").into_bytes());
-        Ok(log)
-    }
 }
 
 impl Machine {
@@ -117,62 +96,31 @@ impl Machine {
         let held = Arc::new(Held::load(self.store.clone(), &me, clock.now().uptime));
         history.holds(&me, held.holding());
         let journal = Arc::new(Journal::new(self.store.clone()));
-        journal.record(clock.now().wall, None, Fault::new(&node::EVENT_STARTED).with("version", "world"));
-        let (ends, node_ends) = transport(QUEUE);
-        let (link, inbound, pump) = Link::new(node_ends);
-        let trust = Trust { hub: Keyring::new([Center::key()], 1), publishers: Keyring::new([publisher().public()], 1) };
-        let inbox = Inbox::new(me.clone(), Arc::new(RwLock::new(trust)), held.clone());
-        let (tell, status) = watch::channel(Status::default());
-        let state = self.dir.path().to_owned();
-        let machine = reporter::Machine { platform: platform(), boot: self.boot(), cpus: 2, memory: 1 << 30, state };
-        let reporter = Arc::new(Reporter::new(clock, held.clone(), status.clone(), machine, Vec::new()));
-        let runtime = Arc::new(Watched {
+        let runtime = Watched {
             node: me.clone(),
             memory: self.memory.clone(),
             held: held.clone(),
             blobs: blobs.clone(),
             history: history.clone(),
-        });
-        let (commands, commanded) = mpsc::channel(8);
-        let (run, end) = shutdown();
-        let (latest, confirmed) = (watch::Sender::new(Arc::new(reporter.report())), watch::Sender::new(None));
-        let daemon = Daemon {
+        };
+        let state = self.dir.path().to_owned();
+        let (ends, node_ends) = transport(QUEUE);
+        let node = Node::assemble(Setup {
+            trust: self.trust(),
+            runtime: Arc::new(runtime),
             held: held.clone(),
             journal: journal.clone(),
-            latest: latest.subscribe(),
-            confirmed: confirmed.subscribe(),
-            status: status.clone(),
-            commands,
-            _run: run,
-            tasks: JoinSet::new(),
-        };
-        let daemon = self.daemon.insert(daemon);
-        let source = Arc::new(link.clone());
-        let parts = reconciler::Parts {
-            runtime,
-            source,
             blobs,
-            held: held.clone(),
-            journal: journal.clone(),
+            logs: LogFiles::new(state.join("logs")),
             clock,
-            platform: platform(),
-        };
-        let talk = session::Parts {
-            link,
-            inbound,
-            inbox,
-            held: held.clone(),
-            journal,
-            reporter,
-            changed: status,
-            latest,
-            confirmed,
-            logs: Arc::new(Silent),
-            clock,
-        };
-        daemon.tasks.spawn(pump);
-        daemon.tasks.spawn(reconciler::run(parts, commanded, tell, end.clone()));
-        daemon.tasks.spawn(session::run(talk, end));
+            machine: reporter::Machine { platform: platform(), boot: self.boot(), cpus: 2, memory: 1 << 30, state },
+            faults: Vec::new(),
+            ends: node_ends,
+        });
+        let (run, end) = shutdown();
+        let daemon = Daemon { held: held.clone(), journal, view: node.view(), _run: run, tasks: JoinSet::new() };
+        let daemon = self.daemon.insert(daemon);
+        daemon.tasks.spawn(node.run(end));
         daemon.tasks.spawn(cable::carry(me.clone(), ends, self.sky.clone(), self.plug.subscribe(), self.hub.clone()));
         daemon.tasks.spawn(async move {
             let mut changed = held.changed();
@@ -180,6 +128,18 @@ impl Machine {
                 history.holds(&me, held.holding());
             }
         });
+    }
+
+    /// Whom it believes since it was enrolled.
+    fn trust(&self) -> Trust {
+        Trust {
+            node: self.name.clone(),
+            hub: "https://hub".into(),
+            mqtt: "hub:8883".into(),
+            ca: Digest::of(b"the hub's CA"),
+            hub_key: Center::key(),
+            publishers: vec![publisher().public()],
+        }
     }
 
     /// Ends the daemon as `kill -9` does; containers run on.
@@ -210,11 +170,8 @@ impl Machine {
     }
 
     /// Somebody on site wants something; the answer, if the daemon runs.
-    pub async fn command(&self, app: &Name, service: Option<&Name>, verb: Verb) -> Option<Result<(), Fault>> {
-        let (answer, answered) = oneshot::channel();
-        let command = Command { app: app.clone(), service: service.cloned(), verb, answer };
-        self.daemon.as_ref()?.commands.send(command).await.ok()?;
-        answered.await.ok()
+    pub async fn command(&self, command: Command) -> Option<Result<(), Fault>> {
+        Some(self.daemon.as_ref()?.view.command(command).await)
     }
 
     /// Files of images on their way.

@@ -9,6 +9,7 @@ use cloud_hub::api::types::NodeStatus;
 use cloud_hub::events::Question;
 use cloud_hub::hub::Hub;
 use cloud_hub::records::{self, DESIRED, EVENTS, Stored, key};
+use edge_node::api::port::Node as _;
 use edge_node::held::Holding;
 use edge_node::runtime::{Observed, Runtime};
 use shared::assign::{Assigned, Rule, assign};
@@ -183,7 +184,7 @@ impl Check<'_> {
     fn view(&self) -> Vec<String> {
         let name = &self.machine.name;
         let Some(status) = self.hub.status_of(name) else { return vec!["the hub does not know it".into()] };
-        let report = self.daemon.latest.borrow().clone();
+        let report = self.daemon.view.report();
         let mut wrong = differences(&status, &report);
         if !status.connected || !status.in_sync {
             wrong.push(format!("the hub's view: connected {}, in sync {}", status.connected, status.in_sync));

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use shared::release::Blob;
 
 use super::mark::{Mark, boot_id, trusted};
-use super::{BlobError, digest_of, failed, hash, sync_dir, unlink};
+use super::{BlobError, Blobs, Inner, digest_of, failed, hash, sync_dir, unlink};
 use crate::images::claims::Claim;
 
 /// After so many bytes the data are synced and the mark is moved: the most that a power cut can cost.
@@ -20,19 +20,21 @@ pub const SYNC_EVERY: u64 = 4 << 20;
 #[derive(Debug)]
 pub struct Partial {
     blob: Blob,
-    dir: PathBuf,
     path: PathBuf,
     file: File,
     marks: File,
     mark: Mark,
     hasher: Sha256,
     offset: u64,
+    /// The directory stays locked as long as somebody writes in it.
+    blobs: Blobs,
     _claim: Claim,
 }
 
 impl Partial {
     /// Opens or makes the files of `blob` and finds out how much of them counts.
-    pub(super) fn open(dir: &Path, boot: &str, blob: Blob, claim: Claim) -> Result<Self, BlobError> {
+    pub(super) fn open(blobs: Blobs, blob: Blob, claim: Claim) -> Result<Self, BlobError> {
+        let Inner { dir, boot, .. } = &*blobs.0;
         let path = dir.join(blob.digest.hex()).with_extension("part");
         let mut file = read_write(&path)?;
         let marks = read_write(&path.with_extension("mark"))?;
@@ -42,7 +44,7 @@ impl Partial {
         sync_dir(dir)?;
         let (hasher, _) = hash(&mut file, offset).map_err(failed("reading", &path, 0))?;
         file.seek(SeekFrom::Start(offset)).map_err(failed("reading", &path, 0))?;
-        Ok(Self { blob, dir: dir.into(), path, file, marks, mark, hasher, offset, _claim: claim })
+        Ok(Self { blob, path, file, marks, mark, hasher, offset, blobs, _claim: claim })
     }
 
     /// Bytes that are there.
@@ -86,7 +88,7 @@ impl Partial {
         }
         self.file.sync_all().map_err(failed("syncing", &self.path, 0))?;
         fs::rename(&self.path, self.path.with_extension("")).map_err(failed("renaming", &self.path, 0))?;
-        sync_dir(&self.dir)?;
+        sync_dir(&self.blobs.0.dir)?;
         unlink(&self.path.with_extension("mark"))
     }
 }

@@ -122,6 +122,17 @@ async fn one_daemon_per_directory_and_one_writer_per_blob() {
 }
 
 #[tokio::test]
+async fn the_directory_is_locked_as_long_as_somebody_writes_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path(), "a").unwrap();
+    let writer = partial(&blobs, blob(&bytes(10))).await;
+    drop(blobs);
+    assert!(matches!(Blobs::open(dir.path(), "a"), Err(BlobError::InUse(_))));
+    drop(writer);
+    Blobs::open(dir.path(), "a").unwrap();
+}
+
+#[tokio::test]
 async fn sweeping_keeps_what_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path(), "a").unwrap();
