@@ -221,7 +221,13 @@ fn after_400_days_offline_nothing_was_restarted_and_nobody_is_needed() {
         assert_eq!(running(world, 0).await, before, "only what is new was started");
         assert_eq!(world.machines[0].memory.starts(), 2);
     });
-    promises::record("F31", 1, 0, "400 days offline: nothing restarted, nobody needed", "WORLD_SEEDS=n cargo test -p scenarios --test world days");
+    promises::record(
+        "F31",
+        1,
+        0,
+        "400 days offline: nothing restarted, nobody needed",
+        "WORLD_SEEDS=n cargo test -p scenarios --test world days",
+    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Health checks: Compose's forms, and `HTTP` and `TCP`.
 
+use super::super::health::{default_interval, default_retries, default_start_interval};
 use super::super::problem::shown;
 use super::super::yaml::Value;
-use super::super::{HealthCheck, Probe, default_interval, default_retries, default_start_interval};
+use super::super::{HealthCheck, Probe};
 use super::keys;
 use super::reader::{At, Fields, Reader};
 use super::service::texts;

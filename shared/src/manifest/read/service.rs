@@ -96,7 +96,7 @@ fn scalar_text(node: &Node) -> Option<&str> {
 
 fn grace(r: &mut Reader<'_>, fields: &Fields<'_>) -> Period {
     let period = fields.get("stop_grace_period").and_then(|at| r.unit(at, &m::BAD_PERIOD));
-    period.unwrap_or_else(super::super::default_grace)
+    period.unwrap_or_else(super::super::service::default_grace)
 }
 
 /// `INT`, `SIGINT` and `2` are `SIGINT`; whether such a signal exists is checked with the normal form.
