@@ -222,6 +222,7 @@ impl Memory {
                 self.good = Some(release);
                 self.trial = None;
             }
+            Note::Abandon(release) => self.trial = self.trial.take().filter(|trial| trial.release != release),
             Note::Undo(release, revision, fault) => {
                 self.trial = None;
                 self.undone = Some(Undone { release, revision, fault });

@@ -231,6 +231,24 @@ fn after_400_days_offline_nothing_was_restarted_and_nobody_is_needed() {
 }
 
 #[test]
+fn an_image_arrives_on_a_line_of_64_kbit_and_nearly_nothing_comes_twice() {
+    story(1, async |world| {
+        let big = large(world.catalog.blobs(), "big", 40 * 256);
+        world.center.publish(&big).await;
+        let sky = world.machines[0].sky.clone();
+        sky.set(Weather { kbit: 64, ..Weather::FAIR });
+        sky.count_frames();
+        world.put("big", &big, everywhere(), true, false).await;
+        world.pass(seconds(2 * 40 * 33)).await; // A frame takes 33 s.
+        assert_eq!(running(world, 0).await.len(), 1);
+        let frames = sky.frames();
+        let (arrived, whole) = (frames.values().sum::<u32>() as usize, frames.len());
+        say(&format!("64 kbit/s: {arrived} frames arrived, {whole} of them new"));
+        assert!(arrived - whole <= 8, "{arrived} frames arrived where {whole} are needed");
+    });
+}
+
+#[test]
 fn a_thousand_cuts_cost_little_and_the_image_arrives() {
     const FRAMES: usize = 64;
     const CUTS: usize = 1000;

@@ -29,8 +29,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::images::{ChunkSource, FRAME_MAX, SourceError};
 use transport::NodeEnds;
 
-/// A frame that takes longer is asked for again. A window of 2 MiB passes a 700 kbit/s link in this time.
-const FRAME_LIMIT: Duration = Duration::from_secs(25);
+/// A frame of a document that takes longer is asked for again. Images know their own patience ([`crate::images::fetch`]).
+const DOCUMENT_LIMIT: Duration = Duration::from_secs(120);
 /// Inbound messages that wait to be handled.
 const INBOUND: usize = 8;
 
@@ -59,7 +59,7 @@ struct Shared {
     to_hub: mpsc::Sender<(Channel, Bytes)>,
     online: watch::Receiver<bool>,
     trouble: watch::Receiver<Option<Fault>>,
-    pulls: Mutex<BTreeMap<u32, oneshot::Sender<Result<Frame, SourceError>>>>,
+    pulls: Mutex<Pulls>,
     next: AtomicU32,
 }
 
@@ -102,7 +102,8 @@ impl Link {
     pub async fn document(&self, blob: Digest, most: usize) -> Result<Vec<u8>, SourceError> {
         let mut bytes = Vec::new();
         loop {
-            let frame = self.pull(blob, bytes.len() as u64, FRAME_MAX).await?;
+            let pull = self.pull(blob, bytes.len() as u64, FRAME_MAX);
+            let frame = tokio::time::timeout(DOCUMENT_LIMIT, pull).await.map_err(|_| SourceError::Timeout)??;
             let total = usize::try_from(frame.total).unwrap_or(usize::MAX);
             if total > most || (frame.data.is_empty() && bytes.len() < total) {
                 return Err(SourceError::Timeout);
@@ -115,6 +116,7 @@ impl Link {
         }
     }
 
+    /// Waits for the answer as long as the link is up.
     async fn pull(&self, blob: Digest, offset: u64, length: u32) -> Result<Frame, SourceError> {
         if !self.is_online() {
             return Err(SourceError::Away);
@@ -122,26 +124,43 @@ impl Link {
         let request = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { shared: &self.0, request };
-        self.pulls().insert(request, answer);
+        self.pulls().insert(request, Asked { blob, offset, answer });
         self.say(Up::Pull(Pull { request, blob: *blob.as_bytes(), offset, length })).await;
-        let frame = tokio::time::timeout(FRAME_LIMIT, answered).await;
+        let frame = answered.await;
         drop(waiting);
-        match frame {
-            Ok(Ok(Ok(frame))) if frame.blob == *blob.as_bytes() && frame.offset == offset => Ok(frame),
-            Ok(Ok(Err(error))) => Err(error),
-            Ok(Ok(Ok(_)) | Err(_)) | Err(_) => Err(if self.is_online() { SourceError::Timeout } else { SourceError::Away }),
-        }
+        frame.unwrap_or(Err(SourceError::Away))
     }
 
-    fn pulls(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, oneshot::Sender<Result<Frame, SourceError>>>> {
+    fn pulls(&self) -> std::sync::MutexGuard<'_, Pulls> {
         self.0.pulls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, request: u32, answer: Result<Frame, SourceError>) {
-        if let Some(waiting) = self.pulls().remove(&request) {
-            let _ = waiting.send(answer); // Nobody waits any more: it was late.
+    /// Hands a frame to whoever waits for these bytes: who asked again on a slow link takes the first answer, too.
+    fn arrived(&self, frame: Frame) {
+        let mut pulls = self.pulls();
+        let fits = |asked: &Asked| *asked.blob.as_bytes() == frame.blob && asked.offset == frame.offset;
+        let exact = pulls.get(&frame.request).is_some_and(fits).then_some(frame.request);
+        let who = exact.or_else(|| pulls.iter().find(|(_, asked)| fits(asked)).map(|(request, _)| *request));
+        if let Some(asked) = who.and_then(|request| pulls.remove(&request)) {
+            let _ = asked.answer.send(Ok(frame)); // Nobody waits any more: it was given up.
         }
     }
+
+    fn refused(&self, request: u32, fault: Fault) {
+        if let Some(asked) = self.pulls().remove(&request) {
+            let _ = asked.answer.send(Err(SourceError::NotThere(fault))); // As above.
+        }
+    }
+}
+
+/// Frames that somebody waits for, by the number of the request.
+type Pulls = BTreeMap<u32, Asked>;
+
+/// Which frame, and who waits.
+struct Asked {
+    blob: Digest,
+    offset: u64,
+    answer: oneshot::Sender<Result<Frame, SourceError>>,
 }
 
 /// Forgets a request that nobody waits for any more.
@@ -178,7 +197,7 @@ async fn pump(link: Link, mut from_hub: mpsc::Receiver<Bytes>, tell: mpsc::Sende
                 let up = *online.borrow_and_update();
                 if !up {
                     let waiting = std::mem::take(&mut *link.pulls());
-                    waiting.into_values().for_each(|waiting| _ = waiting.send(Err(SourceError::Away)));
+                    waiting.into_values().for_each(|asked| _ = asked.answer.send(Err(SourceError::Away)));
                 } else if tell.send(Inbound::Online).await.is_err() {
                     return;
                 }
@@ -196,8 +215,8 @@ async fn pump(link: Link, mut from_hub: mpsc::Receiver<Bytes>, tell: mpsc::Sende
 /// Answers a waiting request, or returns what somebody else must handle.
 fn hear(link: &Link, message: &[u8]) -> Option<Inbound> {
     match Down::decode(message) {
-        Ok(Down::Frame(frame)) => link.answer(frame.request, Ok(frame)),
-        Ok(Down::NoBlob { request, fault, .. }) => link.answer(request, Err(SourceError::NotThere(Fault::from(fault)))),
+        Ok(Down::Frame(frame)) => link.arrived(frame),
+        Ok(Down::NoBlob { request, fault, .. }) => link.refused(request, Fault::from(fault)),
         Ok(Down::Desired(envelope)) => return Some(Inbound::Desired(envelope.into())),
         Ok(Down::Agreed { stamp, .. }) => return Some(Inbound::Agreed(stamp.into())),
         Ok(Down::EventsStored(below)) => return Some(Inbound::EventsStored(below)),

@@ -190,6 +190,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let event = match note {
             Note::Try(release, _) => Fault::new(&node::EVENT_TRY).with("release", release.short()),
             Note::Keep(release) => Fault::new(&node::EVENT_KEEP).with("release", release.short()),
+            Note::Abandon(release) => Fault::new(&node::EVENT_ABANDON).with("release", release.short()),
             Note::Undo(release, _, fault) => Fault::new(&node::EVENT_UNDO).with("release", release.short()).with("cause", fault),
             Note::Finish(service, _) => Fault::new(&node::EVENT_FINISH).with("service", service),
             Note::Forget => Fault::new(&node::EVENT_GONE),
@@ -212,7 +213,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
         let used = actual.instances.values().map(|instance| instance.release).collect();
         let pruned = self.parts.held.prune(&used);
-        let swept = self.parts.blobs.sweep(&BTreeSet::new());
+        let swept = self.parts.blobs.sweep(&self.awaited(holding, actual));
         if let Err(error) = &pruned {
             tracing::warn!(%error, "releases that nothing needs stay for now");
         }
@@ -221,6 +222,18 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
         self.untidy = pruned.is_err() || swept.is_err();
         self.untidy
+    }
+
+    /// Blobs of images that are not ready yet: what arrived of them counts when the next attempt begins.
+    fn awaited(&self, holding: &Holding, actual: &Actual) -> BTreeSet<Digest> {
+        let releases = holding.releases.values();
+        let images = releases.flat_map(|release| release.images.values().flatten());
+        let ours = images.filter(|image| image.platform.runs_on(&self.parts.platform));
+        let awaited = ours.filter(|image| actual.images.get(&image.id()) != Some(&ImageState::Ready));
+        awaited
+            .flat_map(|image| [image.manifest, image.config].into_iter().chain(image.layers.iter().map(|layer| layer.blob)))
+            .map(|blob| blob.digest)
+            .collect()
     }
 
     /// Asks every running service whose check is due; answers when the next will be.

@@ -52,6 +52,9 @@ super::texts! {
     EVENT_KEEP = "node-release-kept",
         "Release {release} proved itself",
         "版本 {release} 验证通过";
+    EVENT_ABANDON = "node-release-abandoned",
+        "Release {release} is no longer wanted; its trial ends",
+        "不再需要发布包 {release}，其验证结束";
     EVENT_UNDO = "node-release-undone",
         "Release {release} was undone, the last good one comes back: {cause}",
         "版本 {release} 已撤销，恢复上一个正常版本：{cause}";

@@ -79,6 +79,8 @@ pub enum Note {
     Try(Digest, u64),
     /// The release proved itself.
     Keep(Digest),
+    /// The release is no longer wanted, although its trial is not over.
+    Abandon(Digest),
     /// The release did not; the last good one comes back.
     Undo(Digest, u64, Fault),
     /// A one-shot service ended well.

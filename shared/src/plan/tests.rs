@@ -239,6 +239,29 @@ fn services_start_in_order_and_an_unchanged_one_is_never_touched() {
 }
 
 #[test]
+fn a_release_that_was_given_up_on_trial_never_comes_back() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(60);
+    world.deploy(&version("2"));
+    world.round();
+    world.round();
+    world.round();
+    let trial = world.actual.memory[&name("shop")].trial.clone();
+    assert!(trial.is_some(), "2 is still proving itself");
+    world.deploy(&version("1"));
+    world.settle(60);
+    assert_eq!((world.running(), &world.actual.memory[&name("shop")].trial), (vec!["web@1".to_owned()], &None));
+    world.take_log();
+    let third = version("3");
+    world.deploy(&third);
+    world.actual.images.insert(third.images[&name("web")][0].id(), ImageState::Fetching);
+    world.settle(600);
+    assert_eq!((world.take_log(), world.running()), (vec![], vec!["web@1".to_owned()]), "1 runs until 3 is complete");
+}
+
+#[test]
 fn who_is_stopped_on_purpose_holds_up_only_those_that_need_it_to_work() {
     for (condition, log, fault) in [
         (Condition::ServiceStarted, &["create web"][..], None),

@@ -16,10 +16,14 @@ const CRASHES: u32 = 3;
 pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
     let (Some(assignment), Some(active)) = (view.assignment, view.active()) else { return };
     let proven = view.memory.is_some_and(|memory| memory.good == Some(active.id));
+    let trial = view.memory.and_then(|memory| memory.trial.as_ref());
+    if let Some(trial) = trial.filter(|_| proven && active.id == assignment.release) {
+        // Somebody went back before it had proved itself: it must not come back while a third one arrives.
+        plan.note(view.name, Note::Abandon(trial.release));
+    }
     if active.id != assignment.release || proven || view.is_held() {
         return;
     }
-    let trial = view.memory.and_then(|memory| memory.trial.as_ref());
     match trial.filter(|trial| trial.release == active.id && trial.revision == assignment.revision) {
         None => plan.note(view.name, Note::Try(active.id, assignment.revision)),
         Some(trial) => verdict(view, active, assignment, trial.since, now, plan),

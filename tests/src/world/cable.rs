@@ -125,14 +125,18 @@ impl Flow<'_> {
                 biased;
                 cut = plugged.wait_for(|plugged| !*plugged) => return drop(cut),
                 said = from_node.recv(), if self.up.has_room() => match said {
-                    Some(said) => self.up.take(self.sky, said),
+                    Some(said) => {
+                        let size = said.1.len();
+                        self.up.take(self.sky, said, size);
+                    }
                     None => return,
                 },
                 said = wire.down.recv(), if self.down.has_room() => match said {
                     Some(said) => {
                         let hostile = self.sky.hostile(self.node, &said);
-                        self.down.take(self.sky, said);
-                        hostile.into_iter().for_each(|hostile| self.down.take(self.sky, hostile));
+                        let size = said.len();
+                        self.down.take(self.sky, said, size);
+                        hostile.into_iter().for_each(|hostile| self.down.take(self.sky, hostile, 0));
                     }
                     None => return,
                 },
@@ -159,11 +163,13 @@ struct Flight<T> {
     under_way: BTreeMap<(Instant, u64), T>,
     count: u64,
     last: Option<Instant>,
+    /// When the line has sent what it was given.
+    free: Option<Instant>,
 }
 
 impl<T> Default for Flight<T> {
     fn default() -> Self {
-        Self { under_way: BTreeMap::new(), count: 0, last: None }
+        Self { under_way: BTreeMap::new(), count: 0, last: None, free: None }
     }
 }
 
@@ -172,10 +178,13 @@ impl<T: Clone> Flight<T> {
         self.under_way.len() < FLIGHT_MAX
     }
 
-    /// Sends one message on its way.
-    fn take(&mut self, sky: &Sky, message: T) {
+    /// Sends one message on its way, behind those that still take up the line.
+    fn take(&mut self, sky: &Sky, message: T, size: usize) {
+        let now = Instant::now();
+        let sent = self.free.map_or(now, |free| free.max(now)) + sky.weather().passing(size);
+        self.free = Some(sent);
         for (delay, overtakes) in sky.fate() {
-            let arrives = Instant::now() + delay;
+            let arrives = sent + delay;
             let arrives = if overtakes { arrives } else { self.last.map_or(arrives, |last| last.max(arrives)) };
             self.last = self.last.max(Some(arrives));
             self.put(arrives, message.clone());

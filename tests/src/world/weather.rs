@@ -21,6 +21,8 @@ pub struct Weather {
     pub least_ms: u64,
     /// Delay of a message, at most, in milliseconds.
     pub most_ms: u64,
+    /// So many bits pass in a millisecond; without end when 0.
+    pub kbit: u64,
     /// It never arrives.
     pub loss: u64,
     /// It arrives twice.
@@ -36,9 +38,14 @@ pub struct Weather {
 }
 
 impl Weather {
+    /// The time that `bytes` take up the line.
+    pub fn passing(&self, bytes: usize) -> Duration {
+        (bytes as u64 * 8).checked_div(self.kbit).map_or(Duration::ZERO, Duration::from_millis)
+    }
+
     /// A good line.
     pub const FAIR: Self =
-        Self { least_ms: 5, most_ms: 30, loss: 0, twice: 0, overtake: 0, hostile: 0, reconnect_ms: 2_000, half_open: 0 };
+        Self { least_ms: 5, most_ms: 30, kbit: 0, loss: 0, twice: 0, overtake: 0, hostile: 0, reconnect_ms: 2_000, half_open: 0 };
 
     /// One of many kinds of bad.
     pub fn bad(random: &mut Random) -> Self {
@@ -46,6 +53,7 @@ impl Weather {
         Self {
             least_ms: 1,
             most_ms,
+            kbit: 0,
             loss: random.below(2) * random.below(80),
             twice: random.below(2) * random.below(200),
             overtake: random.below(2) * random.below(400),

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::images::SourceError;
 
 /// Silence that counts as a failure at first.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Silence that counts as a failure at last.
 pub(super) const PATIENCE_MAX: Duration = Duration::from_secs(240);
 /// Failures of one frame before the fetch fails; the node's planner tries again later.
