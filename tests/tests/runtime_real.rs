@@ -276,6 +276,20 @@ async fn users_are_the_images_own() {
 }
 
 #[tokio::test]
+async fn a_create_that_fails_without_containerd_keeps_no_port() {
+    let mut world = World::new().await;
+    let port = free_port();
+    let spec = world.spec("web", json!({"command": ["sleep", "60"], "ports": [{"target": 8080, "published": port}]}));
+    world.private.kill();
+    world.create(&spec).await.expect_err("no containerd");
+    world.private.restart().await;
+    world.runtime().observe().await.expect("a look");
+    let id = world.create(&spec).await.expect("its own port is free");
+    world.apply(Step::Stop(id.clone())).await;
+    world.apply(Step::Remove(id)).await;
+}
+
+#[tokio::test]
 async fn files_of_the_node_reach_the_container_and_volumes_stay() {
     let world = World::new().await;
     let site = world.dir.path().join("site");

@@ -1,5 +1,7 @@
 //! An instance from nothing to a running process, again after its process or the machine ended, and back to nothing.
 
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use containerd_client::services::v1::container::Runtime;
@@ -172,12 +174,21 @@ impl Containerd {
         Snapshots::new(&self.client, &self.config.snapshotter)
     }
 
-    /// Takes back a half-made instance. What cannot be taken back now is swept by the next daemon.
+    /// Takes back a half-made instance; what cannot be taken back now is tried again at the next look.
     async fn unmake(&self, id: &InstanceId) {
         // The process may just have been started when the answer was lost.
         drop(task::stop(&self.client, id, 9, Duration::ZERO).await);
         if let Err(error) = self.remove(id).await {
-            tracing::warn!(instance = %id, %error, "a half-made instance could not be removed");
+            tracing::warn!(instance = %id, %error, "a half-made instance could not be removed yet");
+            self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        }
+    }
+
+    /// Takes back what [`unmake`](Self::unmake) could not; `alive` are those that have a container.
+    pub(super) async fn clear_leftovers(&self, alive: &BTreeSet<InstanceId>) {
+        let leftovers = std::mem::take(&mut *self.leftovers.lock().unwrap_or_else(PoisonError::into_inner));
+        for id in leftovers.difference(alive) {
+            self.unmake(id).await;
         }
     }
 

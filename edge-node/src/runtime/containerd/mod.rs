@@ -34,9 +34,10 @@ mod spec;
 mod task;
 mod user;
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::manifest::Probe;
@@ -65,6 +66,8 @@ pub struct Containerd {
     wake: Arc<Notify>,
     /// Leftovers of an earlier daemon were removed.
     swept: AtomicBool,
+    /// Half-made instances that could not be taken back yet; they may hold ports.
+    leftovers: Mutex<BTreeSet<InstanceId>>,
     events: JoinHandle<()>,
 }
 
@@ -76,7 +79,18 @@ impl Containerd {
         let (exits, wake) = (Arc::new(Exits::default()), Arc::new(Notify::new()));
         let events = tokio::spawn(event::listen(client.clone(), config.namespace.clone(), exits.clone(), wake.clone()));
         let (network, host) = (Network::load(&config), host());
-        Ok(Self { config: Arc::new(config), client, images, network, host, exits, wake, swept: AtomicBool::new(false), events })
+        Ok(Self {
+            config: Arc::new(config),
+            client,
+            images,
+            network,
+            host,
+            exits,
+            wake,
+            swept: AtomicBool::new(false),
+            leftovers: Mutex::default(),
+            events,
+        })
     }
 }
 

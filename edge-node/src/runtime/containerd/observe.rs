@@ -47,8 +47,10 @@ impl Containerd {
             instances.insert(id, Seen { app, service, release, hash, task, address });
         }
         self.exits.retain(|id| instances.contains_key(id));
+        let alive = instances.keys().cloned().collect();
+        self.clear_leftovers(&alive).await;
         if !self.swept.swap(true, Ordering::SeqCst) {
-            self.sweep(&instances.keys().cloned().collect()).await;
+            self.sweep(&alive).await;
         }
         Ok(Observed { version, instances, images, layers })
     }
