@@ -6,41 +6,60 @@ use rustix::time::{ClockId, clock_gettime};
 use shared::time::{Now, UnixMillis, Uptime};
 use tokio::time::Instant;
 
-/// Samples both clocks. Uptime advances with tokio's time, so a paused runtime pauses it too.
+/// Time since boot, also what passed while the machine was suspended: processes are dated in it.
+pub fn uptime() -> Uptime {
+    let boot = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(boot.tv_sec).unwrap_or_default(), u32::try_from(boot.tv_nsec).unwrap_or_default())
+}
+
+/// The wall clock, whatever it says.
+pub fn wall() -> UnixMillis {
+    UnixMillis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis))
+}
+
+/// Samples both clocks.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    uptime: Uptime,
-    started: Instant,
-    wall: Option<UnixMillis>,
+pub struct Clock(Kind);
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    System,
+    /// Both advance with tokio's time, so a paused runtime pauses them.
+    Simulated {
+        uptime: Uptime,
+        wall: UnixMillis,
+        since: Instant,
+    },
 }
 
 impl Clock {
     /// The machine's clocks.
-    pub fn system() -> Self {
-        let boot = clock_gettime(ClockId::Boottime);
-        let uptime =
-            Duration::new(u64::try_from(boot.tv_sec).unwrap_or_default(), u32::try_from(boot.tv_nsec).unwrap_or_default());
-        Self { uptime, started: Instant::now(), wall: None }
+    pub const fn system() -> Self {
+        Self(Kind::System)
     }
 
     /// A simulated machine that booted `uptime` ago, at `wall` now.
     pub fn simulated(uptime: Uptime, wall: UnixMillis) -> Self {
-        Self { uptime, started: Instant::now(), wall: Some(wall) }
+        Self(Kind::Simulated { uptime, wall, since: Instant::now() })
     }
 
     /// Both clocks now.
     pub fn now(&self) -> Now {
-        let passed = self.started.elapsed();
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let wall = match self.wall {
-            Some(wall) => UnixMillis(wall.0.saturating_add(millis(passed))),
-            None => UnixMillis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)),
-        };
-        Now { uptime: self.uptime + passed, wall }
+        match self.0 {
+            Kind::System => Now { uptime: uptime(), wall: wall() },
+            Kind::Simulated { uptime, wall, since } => {
+                let passed = since.elapsed();
+                Now { uptime: uptime + passed, wall: UnixMillis(wall.0.saturating_add(millis(passed))) }
+            }
+        }
     }
 
-    /// The moment `at` as tokio counts.
+    /// The moment `at` as tokio counts, whose time stands still while a machine is suspended.
     pub fn instant(&self, at: Uptime) -> Instant {
-        self.started + at.saturating_sub(self.uptime)
+        Instant::now() + at.saturating_sub(self.now().uptime)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

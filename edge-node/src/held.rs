@@ -71,6 +71,8 @@ pub struct Held {
     store: Arc<Store>,
     now: Mutex<Holding>,
     changed: watch::Sender<u64>,
+    /// Whoever adds or forgets releases: one after the other.
+    releasing: Mutex<()>,
 }
 
 impl Held {
@@ -89,7 +91,7 @@ impl Held {
                 tracing::warn!(record = name, %error, "skipping a record that cannot be read");
             }
         }
-        Self { store, now: Mutex::new(holding), changed: watch::channel(0).0 }
+        Self { store, now: Mutex::new(holding), changed: watch::channel(0).0, releasing: Mutex::new(()) }
     }
 
     /// Everything now.
@@ -103,6 +105,13 @@ impl Held {
         (holding.desired.stamp != Stamp::default()).then_some((holding.desired.stamp, holding.hash))
     }
 
+    /// Whether the node has every release that the accepted state names. One may be missing after damage: then hub and node
+    /// must not think that they agree.
+    pub fn is_complete(&self) -> bool {
+        let holding = self.lock();
+        holding.desired.apps.values().all(|assignment| holding.releases.contains_key(&assignment.release))
+    }
+
     /// Ids of the releases the node has.
     pub fn releases(&self) -> BTreeSet<Digest> {
         self.lock().releases.keys().copied().collect()
@@ -113,15 +122,23 @@ impl Held {
         self.changed.subscribe()
     }
 
-    /// Makes a new desired state durable, with its releases: all or nothing.
-    pub fn accept(&self, accepted: Accepted) -> Result<(), StoreError> {
+    /// Makes a new desired state durable, with its releases: all or nothing. False when one that it names was forgotten
+    /// meanwhile, and nothing was done.
+    pub fn accept(&self, accepted: Accepted) -> Result<bool, StoreError> {
+        let _turn = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.releases();
+        let is_here = |id: &Digest| known.contains(id) || accepted.releases.contains_key(id);
+        if !accepted.desired.apps.values().all(|assignment| is_here(&assignment.release)) {
+            return Ok(false);
+        }
         let mut changes = vec![(ACCEPTED.to_owned(), Some(accepted.envelope.to_bytes()))];
         changes.extend(accepted.releases.iter().map(|(id, (envelope, _))| (release_key(*id), Some(envelope.to_bytes()))));
         self.change(changes, |holding| {
             holding.hash = accepted.envelope.payload_digest();
             holding.desired = accepted.desired;
             holding.releases.extend(accepted.releases.into_iter().map(|(id, (_, release))| (id, Arc::new(release))));
-        })
+        })?;
+        Ok(true)
     }
 
     /// Remembers something about an app.
@@ -163,6 +180,7 @@ impl Held {
 
     /// Forgets releases that are neither wanted, remembered nor in `used`.
     pub fn prune(&self, used: &BTreeSet<Digest>) -> Result<(), StoreError> {
+        let _turn = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let Holding { desired, releases, memory, .. } = self.holding();
         let wanted = desired.apps.values().map(|assignment| assignment.release);
         let remembered = memory.values().flat_map(|memory| [memory.good, memory.trial.as_ref().map(|trial| trial.release)]);
@@ -214,6 +232,7 @@ fn take(holding: &mut Holding, name: &str, bytes: &[u8], uptime: Uptime) -> Resu
 mod tests {
     use std::time::Duration;
 
+    use shared::manifest::{Outside, read};
     use shared::sign::{Purpose, SecretKey};
     use shared::state::Assignment;
 
@@ -223,23 +242,54 @@ mod tests {
         Name::new(text).expect(text)
     }
 
+    /// An app of one service, as its publisher signed it.
+    fn release(version: &str) -> (Digest, (Envelope, Release)) {
+        let text = format!(
+            "apiVersion: causeway/v1\nkind: App\nmetadata: {{name: shop, version: {version}}}\nspec: {{services: {{web: {{image: web}}}}}}\n"
+        );
+        let manifest = read("app.yaml", &text, &Outside::default()).expect("manifest").app;
+        let release = Release { manifest, images: BTreeMap::new() };
+        let envelope = Envelope::sign(Purpose::Release, release.to_bytes(), &[&SecretKey::from_seed(&[2; 32])]);
+        (envelope.payload_digest(), (envelope, release))
+    }
+
+    /// The state of this generation, with one app.
+    fn state(generation: u64, release: Digest, releases: BTreeMap<Digest, (Envelope, Release)>) -> Accepted {
+        let mut desired = Desired::empty(name("n1"));
+        desired.stamp = Stamp { epoch: 1, generation };
+        desired.apps.insert(name("shop"), Assignment { release, revision: generation, run: true });
+        let envelope = Envelope::sign(Purpose::Desired, v1::Desired::from(&desired).encode(), &[&SecretKey::from_seed(&[1; 32])]);
+        Accepted { desired, envelope, releases }
+    }
+
     #[test]
     fn everything_is_there_after_a_restart() {
         let store = Arc::new(Store::in_memory().expect("store"));
         let held = Held::load(store.clone(), &name("n1"), Duration::ZERO);
         assert_eq!(held.accepted(), None);
-        let release = Digest::of(b"r");
-        let mut desired = Desired::empty(name("n1"));
-        desired.stamp = Stamp { epoch: 1, generation: 4 };
-        desired.apps.insert(name("shop"), Assignment { release, revision: 2, run: true });
-        let envelope = Envelope::sign(Purpose::Desired, v1::Desired::from(&desired).encode(), &[&SecretKey::from_seed(&[1; 32])]);
-        held.accept(Accepted { desired, envelope, releases: BTreeMap::new() }).expect("accept");
-        held.note(&name("shop"), Note::Try(release, 2), Duration::ZERO).expect("note");
+        let (id, signed) = release("1");
+        assert!(held.accept(state(4, id, [(id, signed)].into())).expect("accept"));
+        held.note(&name("shop"), Note::Try(id, 2), Duration::ZERO).expect("note");
         held.hold(Override { app: name("shop"), service: Some(name("web")) }, true, Duration::ZERO).expect("hold");
 
         let again = Held::load(store, &name("n1"), Duration::ZERO);
         assert_eq!(again.holding(), held.holding());
-        assert!(again.accepted().is_some());
+        assert!(again.accepted().is_some() && again.is_complete());
+    }
+
+    #[test]
+    fn a_state_is_never_accepted_without_its_releases() {
+        let store = Arc::new(Store::in_memory().expect("store"));
+        let held = Held::load(store.clone(), &name("n1"), Duration::ZERO);
+        let [(first, one), (second, two)] = [release("1"), release("2")];
+        assert!(held.accept(state(1, first, [(first, one)].into())).expect("accept"));
+        assert!(held.accept(state(2, second, [(second, two)].into())).expect("accept"));
+        held.prune(&BTreeSet::new()).expect("nobody needs the first any more");
+        assert!(!held.accept(state(3, first, BTreeMap::new())).expect("known when it was looked at, and gone now"));
+        assert_eq!(held.accepted().map(|(stamp, _)| stamp.generation), Some(2));
+
+        store.write(vec![(release_key(second), Some(b"garbage".to_vec()))]).expect("damage");
+        assert!(!Held::load(store, &name("n1"), Duration::ZERO).is_complete());
     }
 
     #[test]

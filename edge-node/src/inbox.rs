@@ -105,12 +105,16 @@ impl Inbox {
         let payload = envelope.verify(Purpose::Desired, &trust.hub).map_err(InboxError::Hub)?;
         let desired: Desired = v1::Desired::decode(payload).and_then(TryInto::try_into).map_err(InboxError::Unreadable)?;
         let stamp = desired.stamp;
-        if consider(&self.me, self.held.accepted(), &desired, envelope.payload_digest())? == Accept::Same {
+        let same = consider(&self.me, self.held.accepted(), &desired, envelope.payload_digest())? == Accept::Same;
+        if same && self.held.is_complete() {
             return Ok(Taken::Same(stamp));
         }
         let releases = self.releases(&desired, &trust.publishers, link).await?;
-        self.held.accept(Accepted { desired, envelope, releases })?;
-        Ok(Taken::Accepted(stamp))
+        match self.held.accept(Accepted { desired, envelope, releases })? {
+            true => Ok(Taken::Accepted(stamp)),
+            // One that was here was forgotten while others were fetched. The hub says the state again.
+            false => Err(InboxError::Away),
+        }
     }
 
     /// The releases that `desired` names and the node does not have, checked.

@@ -9,7 +9,7 @@ use shared::time::UnixMillis;
 use shared::wire::v1;
 use tokio::sync::watch;
 
-use crate::store::{Store, StoreError};
+use crate::store::{JOURNAL_MAX, Store, StoreError};
 
 /// The oldest entry the hub has not confirmed, as a record.
 const CONFIRMED: &str = "journal-confirmed";
@@ -25,8 +25,11 @@ pub struct Journal {
 impl Journal {
     /// The journal of `store`.
     pub fn new(store: Arc<Store>) -> Self {
-        let next = watch::channel(store.next_entry()).0;
-        Self { store, next }
+        let journal = Self { next: watch::Sender::default(), store };
+        // The hub may have entries whose confirmation was not heard, and takes no number twice.
+        journal.store.skip_lost_entries(journal.confirmed().saturating_add(JOURNAL_MAX));
+        journal.next.send_replace(journal.store.next_entry());
+        journal
     }
 
     /// Adds an entry. A journal that cannot be written must not stop the loop: the entry is lost and the log says so.
@@ -91,5 +94,21 @@ mod tests {
         let left: Vec<u64> = Journal::new(store).unconfirmed().expect("read").iter().map(|event| event.number).collect();
         assert_eq!(left, [BATCH as u64]);
         assert_eq!(journal.entries(1, 2).expect("read").iter().map(|event| event.number).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn after_a_damaged_file_no_number_comes_twice() {
+        let dir = tempfile::tempdir().expect("dir");
+        let journal = Journal::new(Arc::new(Store::open(dir.path()).expect("store").0));
+        for _ in 0..9 {
+            journal.record(UnixMillis(5), None, Fault::new(&node::STATE_REPAIRED));
+        }
+        journal.confirm(7).expect("confirm");
+        drop(journal);
+        std::fs::write(dir.path().join("state.redb"), "garbage").expect("damage");
+        let journal = Journal::new(Arc::new(Store::open(dir.path()).expect("store").0));
+        journal.record(UnixMillis(6), None, Fault::new(&node::STATE_REPAIRED));
+        let next: Vec<u64> = journal.unconfirmed().expect("read").iter().map(|event| event.number).collect();
+        assert_eq!(next, [7 + JOURNAL_MAX]);
     }
 }

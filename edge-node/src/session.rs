@@ -90,6 +90,7 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: Shutdown) {
                 None => return,
                 Some(Inbound::Online) => {
                     talk.said = None;
+                    talk.stop_reading_all();
                     talk.hello().await;
                     talk.events().await;
                     report_due = Instant::now();
@@ -145,7 +146,8 @@ impl<L: Logs> Talk<L> {
         if !self.link.is_online() {
             return;
         }
-        let (accepted, hash) = self.held.accepted().map_or_else(Default::default, |(stamp, hash)| (stamp, *hash.as_bytes()));
+        let accepted = self.held.accepted().filter(|_| self.held.is_complete());
+        let (accepted, hash) = accepted.map_or_else(Default::default, |(stamp, hash)| (stamp, *hash.as_bytes()));
         let journal = self.journal.confirmed();
         self.link.say(Up::Hello(Hello { accepted: accepted.into(), hash, journal, speaks: 1 })).await;
     }
@@ -174,6 +176,7 @@ impl<L: Logs> Talk<L> {
     async fn read_log(&mut self, wanted: LogWanted) {
         self.reading.retain(|_, task| !task.is_finished());
         let request = wanted.request;
+        self.stop_reading(request);
         let refused = |fault: Fault| Up::Log(LogPiece { request, lines: Vec::new(), end: Some(Some(fault.into())) });
         if self.reading.len() >= LOGS_MAX {
             return self.link.say(refused(Fault::new(&node::TOO_MANY_LOGS).with("limit", LOGS_MAX))).await;
@@ -185,6 +188,11 @@ impl<L: Logs> Talk<L> {
                 self.reading.insert(request, task.abort_handle());
             }
         }
+    }
+
+    /// Whoever read a log did so in the session that ended.
+    fn stop_reading_all(&mut self) {
+        std::mem::take(&mut self.reading).into_values().for_each(|task| task.abort());
     }
 
     fn stop_reading(&mut self, request: u32) {

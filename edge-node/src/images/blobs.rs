@@ -17,8 +17,9 @@ mod mark;
 mod partial;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -127,7 +128,8 @@ impl Blobs {
     /// such as `/proc/sys/kernel/random/boot_id`.
     pub fn open(dir: &Path, boot: &str) -> Result<Self, BlobError> {
         let files = dir.join("sha256");
-        fs::create_dir_all(&files).map_err(failed("making", &files, 0))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&files).map_err(failed("making", &files, 0))?;
+        fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed("closing to others", dir, 0))?;
         let path = dir.join("lock");
         let lock = File::create(&path).map_err(failed("opening", &path, 0))?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {

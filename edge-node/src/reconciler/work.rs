@@ -16,8 +16,11 @@ use crate::images::fetch::fetch;
 use crate::images::{ChunkSource, Progress};
 use crate::runtime::{Runtime, RuntimeError};
 
-/// Steps of the runtime at once: a start is mostly waiting for runc, and a node has few cores.
+/// Starts and removals at once: a start is mostly waiting for runc, and a node has few cores. A stop needs no permit: it
+/// waits for its service, and nobody else shall wait for that.
 const STEPS: usize = 4;
+/// Images unpacked at once: the disk is the bottleneck.
+const UNPACKS: usize = 1;
 
 /// How an action ended.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct Work {
     running: JoinSet<(Subject, Done)>,
     subjects: BTreeMap<Subject, AbortHandle>,
     steps: Arc<Semaphore>,
+    unpacks: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
     progress: BTreeMap<Digest, watch::Receiver<Progress>>,
 }
@@ -45,6 +49,7 @@ impl Default for Work {
             running: JoinSet::new(),
             subjects: BTreeMap::new(),
             steps: Arc::new(Semaphore::new(STEPS)),
+            unpacks: Arc::new(Semaphore::new(UNPACKS)),
             fetches: Arc::new(Semaphore::new(1)),
             progress: BTreeMap::new(),
         }
@@ -69,9 +74,16 @@ impl Work {
 
     /// Starts a step of the runtime.
     pub fn step<R: Runtime>(&mut self, subject: Subject, runtime: Arc<R>, step: Step) {
-        let permit = self.steps.clone().acquire_owned();
+        let limit = match step {
+            Step::Stop(_) => None,
+            Step::Unpack(_) => Some(self.unpacks.clone()),
+            Step::Create(_) | Step::Start(..) | Step::Remove(_) | Step::DropImage(_) => Some(self.steps.clone()),
+        };
         self.spawn(subject, async move {
-            let _permit = permit.await;
+            let _permit = match limit {
+                Some(limit) => limit.acquire_owned().await.ok(),
+                None => None,
+            };
             let done = runtime.apply(&step).await;
             Done::Step(step, done)
         });

@@ -8,11 +8,15 @@
 //! Every change of a record is one transaction; when [`Store::write`] returns, no kill and no power cut takes
 //! it back. After that the records are also written to `records.copy` (temporary file, fsync, rename, fsync of the
 //! directory), with a checksum. redb panics when it reads a damaged page (measured: 8 of 46 pages), so every call
-//! is caught; a damaged file is put aside and made anew from the records in memory, or at start from the copy.
+//! is caught. A file that failed is opened again first: a full disk damages nothing. Only one that stays unreadable is put
+//! aside and made anew, from the records in memory, or at start from the copy.
 
 mod copy;
 
 use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -45,6 +49,10 @@ struct Inner {
     db: Option<Database>,
     records: Records,
     next: u64,
+    /// The copy does not have all of `records`.
+    copy_is_stale: bool,
+    /// Entries were lost with a damaged file, and nobody knows how many.
+    journal_is_lost: bool,
 }
 
 /// Why the store did not do what it was asked.
@@ -84,7 +92,8 @@ impl Store {
     /// Opens or makes the store in `dir`. The fault says what was found damaged and repaired.
     pub fn open(dir: &Path) -> Result<(Self, Option<Fault>), StoreError> {
         let failed = |cause| StoreError::Io { doing: "creating", path: dir.display().to_string(), cause };
-        std::fs::create_dir_all(dir).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
         let file = dir.join("state.redb");
         let copy = copy::read(&dir.join("records.copy"));
         let opened = guard(|| load(open_file(&file)?)).and_then(|inner| match (inner.records.is_empty(), copy.is_empty()) {
@@ -96,7 +105,7 @@ impl Store {
             Err(StoreError::Damaged(cause)) => {
                 let records = copy;
                 let fault = Fault::new(&node::STATE_REPAIRED).with("cause", cause).with("records", records.len());
-                let inner = rebuild(&file, records)?;
+                let inner = Inner { journal_is_lost: true, ..rebuild(&file, records)? };
                 Ok((Self { inner: Mutex::new(inner), dir: Some(dir.into()) }, Some(fault)))
             }
             Err(error) => Err(error),
@@ -129,16 +138,17 @@ impl Store {
                 None => drop(records.remove(name)),
             }
         }
-        if records == inner.records {
-            return Ok(());
+        if records != inner.records {
+            let done = guard(|| write_records(self.database(&inner)?, &changes));
+            self.settle(&mut inner, done)?;
+            inner.records = records;
+            inner.copy_is_stale = true;
         }
-        let done = guard(|| write_records(self.database(&inner)?, &changes));
-        self.settle(&mut inner, done)?;
-        inner.records = records;
-        match &self.dir {
-            Some(dir) => copy::write(&dir.join("records.copy"), &inner.records),
-            None => Ok(()),
+        if let Some(dir) = self.dir.as_ref().filter(|_| inner.copy_is_stale) {
+            copy::write(&dir.join("records.copy"), &inner.records)?;
         }
+        inner.copy_is_stale = false;
+        Ok(())
     }
 
     /// Adds entries to the journal and makes them durable. `make` gets each entry's number.
@@ -168,6 +178,14 @@ impl Store {
         self.lock().next
     }
 
+    /// After the journal was lost with a damaged file: the next entry gets a number of at least `number`. Otherwise nothing.
+    pub fn skip_lost_entries(&self, number: u64) {
+        let mut inner = self.lock();
+        if std::mem::take(&mut inner.journal_is_lost) {
+            inner.next = inner.next.max(number);
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,18 +194,39 @@ impl Store {
         inner.db.as_ref().ok_or_else(|| StoreError::Damaged("could not be made anew; trying again".into()))
     }
 
-    /// After damage the file is put aside and made anew from the records in memory, so that the next call may succeed.
-    /// The journal's numbers go on; its lost entries show as a gap.
+    /// After a failure the file is opened again; redb does nothing more with one that failed. If it stays unreadable it is
+    /// made anew from the records in memory; then the journal's numbers go on, and its lost entries show as a gap.
     fn settle<T>(&self, inner: &mut Inner, done: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let (Err(StoreError::Damaged(cause)), Some(dir)) = (&done, &self.dir) {
-            tracing::warn!(%cause, "the state file failed; making it anew");
+        if let (Err(error), Some(dir)) = (&done, &self.dir) {
+            tracing::warn!(%error, "the state file failed; opening it again");
             inner.db = None;
-            match rebuild(&dir.join("state.redb"), inner.records.clone()) {
-                Ok(new) => *inner = Inner { next: inner.next, ..new },
-                Err(error) => tracing::warn!(%error, "could not make the state file anew"),
+            let file = dir.join("state.redb");
+            let again = guard(|| load(open_file(&file)?)).and_then(|opened| opened.has_all_of(&inner.records));
+            let again = match again {
+                Err(StoreError::Damaged(cause)) => {
+                    tracing::warn!(%cause, "the state file is damaged; making it anew");
+                    rebuild(&file, inner.records.clone())
+                }
+                other => other,
+            };
+            match again {
+                Ok(new) => *inner = Inner { next: inner.next.max(new.next), copy_is_stale: true, ..new },
+                Err(error) => tracing::warn!(%error, "there is no state file for now"),
             }
         }
         done
+    }
+}
+
+impl Inner {
+    /// A file that fell behind what was acknowledged is as bad as a damaged one. One that is ahead holds a change whose
+    /// end was not heard of.
+    fn has_all_of(self, records: &Records) -> Result<Self, StoreError> {
+        if records.keys().all(|name| self.records.contains_key(name)) {
+            Ok(self)
+        } else {
+            Err(StoreError::Damaged("records are missing".into()))
+        }
     }
 }
 
@@ -207,23 +246,30 @@ fn load(db: Database) -> Result<Inner, StoreError> {
         (records, last.map_or(0, |last| last + 1))
     };
     begin.commit().map_err(damaged)?;
-    Ok(Inner { db: Some(db), records, next })
+    Ok(Inner { db: Some(db), records, next, copy_is_stale: true, journal_is_lost: false })
 }
 
-/// A new file with `records`; the old one stays beside it for whoever wants to look.
+/// A new file with `records`. The damaged one stays beside it for whoever wants to look; of several, the first.
 fn rebuild(file: &Path, records: Records) -> Result<Inner, StoreError> {
-    let aside = file.with_extension("redb.damaged");
-    if let Err(cause) = std::fs::rename(file, &aside)
-        && cause.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(StoreError::Io { doing: "putting aside", path: file.display().to_string(), cause });
+    let (new, aside) = (file.with_extension("redb.new"), file.with_extension("redb.damaged"));
+    let failed = |doing| move |cause| StoreError::Io { doing, path: file.display().to_string(), cause };
+    match std::fs::remove_file(&new) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(failed("clearing")(cause)),
+        _ => {}
     }
-    guard(|| {
-        let db = open_file(file)?;
-        let changes: Vec<Change> = records.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+    let inner = guard(|| {
+        let db = open_file(&new)?;
+        let changes: Vec<Change> = records.into_iter().map(|(name, value)| (name, Some(value))).collect();
         write_records(&db, &changes)?;
         load(db)
-    })
+    })?;
+    if file.exists() && !aside.exists() {
+        std::fs::rename(file, &aside).map_err(failed("putting aside"))?;
+    }
+    std::fs::rename(&new, file).map_err(failed("replacing"))?;
+    let dir = file.parent().unwrap_or(Path::new("."));
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("syncing"))?;
+    Ok(inner)
 }
 
 fn write_records(db: &Database, changes: &[Change]) -> Result<(), StoreError> {
@@ -264,7 +310,7 @@ fn guard<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreErro
 fn damaged(error: impl Into<redb::Error>) -> StoreError {
     let error = error.into();
     if let redb::Error::Io(cause) = &error
-        && cause.kind() == std::io::ErrorKind::StorageFull
+        && cause.kind() == ErrorKind::StorageFull
     {
         return StoreError::Full("state.redb".into());
     }
@@ -345,6 +391,68 @@ mod tests {
             store.write(vec![set("probe", "1"), ("probe".into(), None)]).expect("still writes");
             drop(store);
         }
+    }
+
+    /// A file system of two megabytes.
+    struct Small(tempfile::TempDir);
+
+    impl Small {
+        fn mount() -> Self {
+            let dir = tempfile::tempdir().expect("dir");
+            let size = c"size=2m";
+            rustix::mount::mount(c"none", dir.path(), c"tmpfs", rustix::mount::MountFlags::empty(), Some(size))
+                .expect("root mounts");
+            Self(dir)
+        }
+
+        fn fill(&self) -> PathBuf {
+            let ballast = self.0.path().join("ballast");
+            let mut file = File::create(&ballast).expect("ballast");
+            while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+            ballast
+        }
+    }
+
+    impl Drop for Small {
+        fn drop(&mut self) {
+            let _gone = rustix::mount::unmount(self.0.path(), rustix::mount::UnmountFlags::DETACH);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_damages_nothing() {
+        let disk = Small::mount();
+        let dir = disk.0.path().join("store");
+        let (store, _) = reopen(&dir);
+        store.write(vec![set("a", "1")]).expect("write");
+        store.append(1, |_, _| b"one".to_vec()).expect("append");
+        let ballast = disk.fill();
+        for _ in 0..4 {
+            store.write(vec![set("big", &"x".repeat(900_000))]).expect_err("no room");
+            drop(store.append(1, |_, _| vec![0; 900_000]));
+        }
+        std::fs::remove_file(ballast).expect("room again");
+        let after = (0..3).find(|_| store.write(vec![set("b", "2")]).is_ok());
+        assert!(after.is_some(), "it writes again once there is room");
+        assert_eq!(store.journal(0, 1).expect("journal"), [(0, b"one".to_vec())]);
+        drop(store);
+        assert!(!dir.join("state.redb.damaged").exists(), "the good file was not put aside");
+        let (store, fault) = reopen(&dir);
+        assert_eq!(fault, None);
+        assert_eq!((store.get("a"), store.get("b")), (Some(b"1".to_vec()), Some(b"2".to_vec())));
+        assert_eq!(copy::read(&dir.join("records.copy")), store.records());
+    }
+
+    #[test]
+    fn the_copy_is_written_again_when_it_could_not_be() {
+        let dir = tempfile::tempdir().expect("dir");
+        let (store, _) = reopen(dir.path());
+        let copy = dir.path().join("records.copy");
+        std::fs::create_dir(copy.with_extension("copy.new")).expect("something in the way");
+        store.write(vec![set("a", "1")]).expect_err("no copy");
+        std::fs::remove_dir(copy.with_extension("copy.new")).expect("out of the way");
+        store.write(vec![set("a", "1")]).expect("the same again");
+        assert_eq!(copy::read(&copy), store.records());
     }
 
     #[test]

@@ -2,23 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use rustix::time::{ClockId, clock_gettime};
-use shared::time::{UnixMillis, Uptime};
+use shared::time::Uptime;
 
 /// `/proc` counts in this unit on every Linux processor we build for (USER_HZ).
 const TICKS_PER_SECOND: u64 = 100;
-
-/// Now.
-pub fn uptime() -> Uptime {
-    let now = clock_gettime(ClockId::Boottime);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
-}
-
-/// The wall clock, for what containerd dates.
-pub fn wall() -> UnixMillis {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
 
 /// When process `pid` was started; `None` when there is none.
 pub fn started(pid: u32) -> Option<Uptime> {
@@ -41,6 +28,7 @@ pub fn in_uptime(then: SystemTime, wall: SystemTime, uptime: Uptime) -> Uptime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::uptime;
 
     #[test]
     fn start_times_are_read_past_odd_names() {

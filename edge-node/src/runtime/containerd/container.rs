@@ -20,7 +20,7 @@ use super::image::blocking;
 use super::lease::Lease;
 use super::snapshot::Snapshots;
 use super::spec::{Ground, Lent, Rules};
-use super::{Containerd, clock, content, failed_to, files, grants, log, rootfs, spec, task};
+use super::{Containerd, content, failed_to, files, grants, log, rootfs, spec, task};
 use crate::runtime::RuntimeError;
 
 const RUNTIME: &str = "io.containerd.runc.v2";
@@ -115,7 +115,7 @@ impl Containerd {
     /// Everything from the ports to the running process.
     async fn make(&self, id: &InstanceId, spec: &InstanceSpec) -> Result<(), RuntimeError> {
         self.network.claim(id, spec)?;
-        let taken = Lease::take(&self.client, format!("make-{id}"), clock::wall());
+        let taken = Lease::take(&self.client, format!("make-{id}"), crate::clock::wall());
         let (lease, parts) = tokio::join!(taken, self.gather(id, spec));
         let lease = lease?;
         let result = match parts {

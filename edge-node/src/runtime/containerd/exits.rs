@@ -45,7 +45,7 @@ impl Exits {
         if let Some((_, uptime)) = table.get(id).and_then(|known| known.end).filter(|(wall, _)| *wall == at) {
             return uptime;
         }
-        let uptime = clock::in_uptime(at, SystemTime::now(), clock::uptime());
+        let uptime = clock::in_uptime(at, SystemTime::now(), crate::clock::uptime());
         if table.len() < REMEMBERED_MAX || table.contains_key(id) {
             table.entry(id.clone()).or_default().end = Some((at, uptime));
         }

@@ -107,7 +107,7 @@ impl Runtime for Containerd {
 
     async fn apply(&self, step: &Step) -> Result<(), RuntimeError> {
         match step {
-            Step::Unpack(image) => Box::pin(self.images.unpack(image, clock::wall())).await,
+            Step::Unpack(image) => Box::pin(self.images.unpack(image, crate::clock::wall())).await,
             Step::Create(spec) => Box::pin(self.create(spec)).await,
             Step::Start(id, spec) => Box::pin(self.start(id, spec)).await,
             Step::Stop(id) => self.stop(id).await,

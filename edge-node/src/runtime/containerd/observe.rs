@@ -62,7 +62,7 @@ impl Containerd {
             Status::Created => Task::Absent,
             Status::Stopped => Task::Exited(self.exit(id, &process)),
             Status::Running | Status::Paused | Status::Pausing | Status::Unknown => {
-                Task::Running { pid: process.pid, since: clock::started(process.pid).unwrap_or_else(clock::uptime) }
+                Task::Running { pid: process.pid, since: clock::started(process.pid).unwrap_or_else(crate::clock::uptime) }
             }
         }
     }
