@@ -285,6 +285,12 @@ async fn a_create_that_fails_without_containerd_keeps_no_port() {
     world.private.restart().await;
     world.runtime().observe().await.expect("a look");
     let id = world.create(&spec).await.expect("its own port is free");
+    // A network that comes later brings its resolvers into what runs.
+    let resolvers = world.config.run.join("instances").join(id.as_str()).join("resolv.conf");
+    let right = std::fs::read_to_string(&resolvers).expect("resolvers");
+    std::fs::write(&resolvers, "").expect("none yet");
+    world.runtime().observe().await.expect("a look");
+    assert_eq!(std::fs::read_to_string(&resolvers).expect("resolvers"), right);
     world.apply(Step::Stop(id.clone())).await;
     world.apply(Step::Remove(id)).await;
 }

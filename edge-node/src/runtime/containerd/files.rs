@@ -107,6 +107,20 @@ fn etc(config: &Config, dir: &Path, spec: &InstanceSpec) -> io::Result<Vec<Lent>
     Ok(sources.map(|(target, source)| lent(&source, target, true)).into())
 }
 
+/// Brings the resolvers of running instances up to date: a network may come, or change, long after they were started.
+pub fn renew_resolvers(config: &Config, instances: &[(InstanceId, NetworkMode)]) {
+    let (host, own) = (resolv_conf(NetworkMode::Host), resolv_conf(NetworkMode::Bridge));
+    for (id, mode) in instances {
+        let text = if *mode == NetworkMode::Host { &host } else { &own };
+        let path = instance_dir(config, id).join("resolv.conf");
+        if path.exists()
+            && let Err(error) = hosts::change(&path, text)
+        {
+            tracing::debug!(instance = %id, %error, "its resolvers stay as they were");
+        }
+    }
+}
+
 /// The node's resolvers. A resolver on the node's loopback cannot be reached from a container's own network; where
 /// systemd-resolved runs, the ones behind it are used.
 fn resolv_conf(mode: NetworkMode) -> String {

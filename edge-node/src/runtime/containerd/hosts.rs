@@ -24,10 +24,13 @@ pub fn ensure(run: &Path, app: &Name) -> io::Result<PathBuf> {
 
 /// Writes the addresses of the app's services; does nothing when they are the same.
 pub fn write(run: &Path, app: &Name, services: &BTreeMap<Name, IpAddr>) -> io::Result<()> {
-    let path = path(run, app);
-    let text = render(services);
     std::fs::create_dir_all(run.join("hosts"))?;
-    if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
+    change(&path(run, app), &render(services))
+}
+
+/// Makes `text` the content of a file that is mounted somewhere; does nothing when it is.
+pub fn change(path: &Path, text: &str) -> io::Result<()> {
+    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
     let mut options = std::fs::OpenOptions::new();

@@ -13,7 +13,7 @@ use shared::state::{Exit, InstanceId, Task};
 
 use super::client::{Client, failed};
 use super::container::{APP, HASH, RELEASE, SERVICE};
-use super::image::Unpacked;
+use super::image::{Unpacked, blocking};
 use super::{Containerd, clock, exits, files, task};
 use crate::runtime::{Observed, RuntimeError, Seen};
 
@@ -49,6 +49,8 @@ impl Containerd {
         self.exits.retain(|id| instances.contains_key(id));
         let alive = instances.keys().cloned().collect();
         self.clear_leftovers(&alive).await;
+        let (config, modes) = (self.config.clone(), self.network.modes());
+        blocking("bring resolvers up to date", move || files::renew_resolvers(&config, &modes)).await?;
         if !self.swept.swap(true, Ordering::SeqCst) {
             self.sweep(&alive).await;
         }

@@ -179,6 +179,11 @@ impl Network {
         self.get(id)?.address()
     }
 
+    /// The network mode of every instance.
+    pub fn modes(&self) -> Vec<(InstanceId, NetworkMode)> {
+        self.table().iter().map(|(id, attachment)| (id.clone(), attachment.mode)).collect()
+    }
+
     /// Takes back what belongs to no container of `alive`: attachments, namespaces, masquerade rules.
     pub async fn sweep(&self, alive: &BTreeSet<InstanceId>) {
         let dead: Vec<InstanceId> = self.table().keys().filter(|id| !alive.contains(*id)).cloned().collect();
