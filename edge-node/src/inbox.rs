@@ -81,11 +81,11 @@ pub enum InboxError {
 impl Faulty for InboxError {
     fn fault(&self) -> Fault {
         match self {
-            Self::Hub(error) => Fault::new(&trust::NOT_OUR_HUB).with("cause", error.fault()),
+            Self::Hub(error) => Fault::new(&trust::NOT_OUR_HUB).because(&error.fault()),
             Self::Unreadable(error) => Fault::new(&trust::UNREADABLE_STATE).with("cause", error),
             Self::Refused(refusal) => refusal.fault(),
             Self::Release { app, release, fault } => {
-                Fault::new(&trust::RELEASE_REFUSED).with("app", app).with("release", release).with("cause", fault)
+                Fault::new(&trust::RELEASE_REFUSED).with("app", app).with("release", release).because(fault)
             }
             Self::Away => Fault::new(&trust::STATE_INTERRUPTED),
             Self::Store(error) => error.fault(),

@@ -42,6 +42,11 @@ impl Journal {
         }
     }
 
+    /// The number the next entry will get.
+    pub fn next(&self) -> u64 {
+        self.store.next_entry()
+    }
+
     /// Up to `limit` entries from number `from` on.
     pub fn entries(&self, from: u64, limit: usize) -> Result<Vec<Event>, StoreError> {
         let rows = self.store.journal(from, limit)?;

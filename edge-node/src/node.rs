@@ -207,7 +207,8 @@ impl port::Node for View {
         lock(&self.trust).clone()
     }
 
-    async fn events(&self, from: u64, limit: usize) -> Result<Vec<Event>, Fault> {
+    async fn events(&self, from: Option<u64>, limit: usize) -> Result<Vec<Event>, Fault> {
+        let from = from.unwrap_or_else(|| self.journal.next().saturating_sub(limit as u64));
         self.journal.entries(from, limit).map_err(|error| error.fault())
     }
 

@@ -22,8 +22,8 @@ pub trait Node: Send + Sync + 'static {
     /// Who the node is and whom it believes.
     fn trust(&self) -> Trust;
 
-    /// Journal entries from number `from` on, at most `limit`, oldest first.
-    fn events(&self, from: u64, limit: usize) -> impl Future<Output = Result<Vec<Event>, Fault>> + Send;
+    /// Journal entries from number `from` on, else the newest; at most `limit`, oldest first.
+    fn events(&self, from: Option<u64>, limit: usize) -> impl Future<Output = Result<Vec<Event>, Fault>> + Send;
 
     /// Lines of a service's log, whole lines per message: RFC 3339 time, space, `out` or `err`, space, text, newline.
     /// The service is one of the report. The channel is bounded, and closed at the end; a reader that goes away ends it.

@@ -76,8 +76,7 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
-    #[serde(default)]
-    from: u64,
+    from: Option<u64>,
     #[serde(default = "Page::usual")]
     limit: usize,
 }

@@ -174,9 +174,9 @@ pub struct TargetArgs {
 /// Of `events`.
 #[derive(Debug, ClapArgs)]
 pub struct EventsArgs {
-    /// Only events from this number on
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
-    pub from: u64,
+    /// Only events from this number on; else the newest
+    #[arg(long, value_name = "NUMBER")]
+    pub from: Option<u64>,
     /// At most so many
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     pub limit: usize,

@@ -26,7 +26,7 @@ pub async fn run(args: EventsArgs, client: &Client, out: &mut Out) -> Result<(),
         Lang::Zh => Table::new(["序号", "时间", "应用", "事件"]),
     };
     loop {
-        from = events.last().map_or(from, |event| event.number + 1);
+        from = events.last().map(|event| event.number + 1).or(from).or(Some(0));
         if out.is_json() {
             events.iter().try_for_each(|event| out.json_line(event))?;
         } else {
@@ -43,8 +43,9 @@ pub async fn run(args: EventsArgs, client: &Client, out: &mut Out) -> Result<(),
     }
 }
 
-fn path(from: u64, limit: usize) -> String {
-    format!("/v1/events?from={from}&limit={limit}")
+fn path(from: Option<u64>, limit: usize) -> String {
+    let from = from.map(|from| format!("from={from}&")).unwrap_or_default();
+    format!("/v1/events?{from}limit={limit}")
 }
 
 fn cells(event: &Event, lang: Lang) -> [String; 4] {

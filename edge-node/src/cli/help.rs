@@ -106,7 +106,7 @@ static CHINESE: &[(&str, &str)] = &[
     ("restart.app", "应用"),
     ("restart.service", "服务；省略则为整个应用"),
     ("events", "显示本节点发生的事件"),
-    ("events.from", "只显示从该序号起的事件"),
+    ("events.from", "只显示从该序号起的事件；默认显示最新的事件"),
     ("events.limit", "最多显示的数量"),
     ("events.follow", "持续显示新的事件"),
     ("secret", "本节点上应用的密钥"),

@@ -191,7 +191,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             Note::Try(release, _) => Fault::new(&node::EVENT_TRY).with("release", release.short()),
             Note::Keep(release) => Fault::new(&node::EVENT_KEEP).with("release", release.short()),
             Note::Abandon(release) => Fault::new(&node::EVENT_ABANDON).with("release", release.short()),
-            Note::Undo(release, _, fault) => Fault::new(&node::EVENT_UNDO).with("release", release.short()).with("cause", fault),
+            Note::Undo(release, _, fault) => Fault::new(&node::EVENT_UNDO).with("release", release.short()).because(fault),
             Note::Finish(service, _) => Fault::new(&node::EVENT_FINISH).with("service", service),
             Note::Forget => Fault::new(&node::EVENT_GONE),
         };

@@ -99,14 +99,14 @@ impl Node for Fake {
         }
     }
 
-    async fn events(&self, from: u64, limit: usize) -> Result<Vec<Event>, Fault> {
+    async fn events(&self, from: Option<u64>, limit: usize) -> Result<Vec<Event>, Fault> {
         let event = |number| Event {
             number,
             wall: UnixMillis(0),
             app: (number == 2).then(|| name("shop")),
             what: Fault::new(&node::RUNTIME_UNREACHABLE).with("cause", "gone"),
         };
-        Ok((from.max(1)..=3).take(limit).map(event).collect())
+        Ok((from.unwrap_or(0).max(1)..=3).take(limit).map(event).collect())
     }
 
     async fn logs(&self, wanted: LogsWanted) -> Result<mpsc::Receiver<Bytes>, Fault> {

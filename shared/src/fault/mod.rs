@@ -58,6 +58,10 @@ impl Lang {
     }
 }
 
+/// The parameter that says what a fault came from: its text, beside it its code and its own parameters.
+const CAUSE: &str = "cause";
+const CAUSE_CODE: &str = "because";
+
 /// A named problem with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -81,8 +85,31 @@ impl Fault {
         self
     }
 
+    /// The same fault with what it came from, as the parameter `cause`. Whoever reads it gets both in one language.
+    #[must_use]
+    pub fn because(self, cause: &Self) -> Self {
+        let with_params = |fault: Self, (key, value): (&String, &String)| fault.with(&format!("{CAUSE}.{key}"), value);
+        let fault = self.with(CAUSE, cause).with(CAUSE_CODE, &cause.code);
+        cause.params.iter().fold(fault, with_params)
+    }
+
+    /// What it came from, if that is a fault of its own.
+    fn cause(&self) -> Option<Self> {
+        let code = self.params.get(CAUSE_CODE)?.clone();
+        let inner = |(key, value): (&String, &String)| {
+            let key = key.strip_prefix(CAUSE)?.strip_prefix('.')?;
+            Some((key.to_owned(), value.clone()))
+        };
+        Some(Self { code, params: self.params.iter().filter_map(inner).collect() })
+    }
+
     /// The text for a person: one paragraph, no code.
     pub fn text(&self, lang: Lang) -> String {
+        if let Some(cause) = self.cause() {
+            let mut whole = self.clone();
+            whole.params.remove(CAUSE_CODE);
+            return whole.with(CAUSE, cause.text(lang)).text(lang);
+        }
         match TABLES.iter().flat_map(|table| table.iter()).find(|text| text.code == self.code) {
             Some(text) => fill(if lang == Lang::Zh { text.zh } else { text.en }, &self.params),
             None => self.params.iter().fold(self.code.clone(), |line, (key, value)| format!("{line} {key}={value}")),
@@ -152,6 +179,16 @@ mod tests {
     fn parameters_are_filled_once_and_never_interpreted() {
         let fault = Fault::new(&manifest::UNKNOWN_KEY).with("place", "a.yaml:1:2").with("key", "{place}").with("near", "ports");
         assert!(fault.text(Lang::En).contains("{place}"));
+    }
+
+    #[test]
+    fn a_cause_is_read_in_the_same_language() {
+        let cause = Fault::new(&node::SERVICE_EXITS).with("service", "web").with("code", 3).with("restarts", 4);
+        let fault = Fault::new(&node::EVENT_UNDO).with("release", "1.0").because(&cause);
+        for lang in [Lang::En, Lang::Zh] {
+            assert!(fault.text(lang).ends_with(&cause.text(lang)), "{}", fault.text(lang));
+        }
+        assert!(fault.params["cause"].contains("web"), "who knows no causes shows its text");
     }
 
     #[test]
