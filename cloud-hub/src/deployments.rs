@@ -153,7 +153,8 @@ impl Hub {
         Ok((record, revision, true))
     }
 
-    /// Goes back to an earlier release, under a new revision.
+    /// Goes back to an earlier release, under a new revision. What it goes back from is what is read here: who changes or
+    /// removes the deployment meanwhile wins, and is not undone.
     pub async fn rollback(
         &self,
         name: &Name,
@@ -161,7 +162,7 @@ impl Hub {
         seen: Option<u64>,
         by: &str,
     ) -> Result<(Deployment, u64, bool), DeployError> {
-        let (current, _) = self.deployment(name).await?;
+        let (current, revision) = self.deployment(name).await?;
         let Some(past) = rollback_entry(&current, to) else {
             return Err(DeployError::NoEarlier { name: name.clone(), to: to.unwrap_or_default().to_owned() });
         };
@@ -173,7 +174,7 @@ impl Hub {
             run: past.run,
             redeploy: true,
         };
-        self.deploy(name, request, seen, by).await
+        self.deploy(name, request, seen.or(Some(revision)), by).await
     }
 
     /// Takes a deployment away: its nodes stop and remove the app (unless another deployment brings it); volumes stay.

@@ -118,6 +118,23 @@ async fn of_two_deployments_of_an_app_the_later_wins_and_both_say_so() {
 }
 
 #[tokio::test]
+async fn a_rollback_never_brings_back_what_was_taken_away_meanwhile() {
+    let world = World::new().await;
+    world.publish("1", "linux/amd64").await;
+    world.publish("2", "linux/amd64").await;
+    let (hub, d) = (&world.running.hub, crate::world::name("d"));
+    // Which one is first is left to chance, so several times.
+    for _ in 0..10 {
+        world.deploy("d", "1", &["n1"]).await;
+        world.deploy("d", "2", &["n1"]).await;
+        let (back, gone) = tokio::join!(hub.rollback(&d, None, None, "ann"), hub.undeploy(&d, None, "bob"));
+        gone.expect("taken away");
+        let (status, found) = world.call(Method::GET, "/api/v1/deployments/d", None).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{back:?} {found}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_of_another_platform_is_named_and_nothing_is_deployed() {
     let world = World::new().await;
     let arm = world.publish("1", "linux/arm64").await;
