@@ -166,6 +166,11 @@ impl Hub {
         self.fleet().nodes.get_mut(node).map(look)
     }
 
+    /// One node of the fleet as it is now, to be looked at without holding up the others: a report is shared, not copied.
+    pub(crate) fn life_of(&self, node: &Name) -> Option<Life> {
+        self.life(node, |life| life.clone())
+    }
+
     /// The record of `key`, read as what it is, with its revision.
     pub(crate) async fn record<T: Stored>(&self, key: &str) -> Result<Option<(T, u64)>, StoreError> {
         match self.store.get(key).await? {
@@ -254,4 +259,26 @@ async fn open_fleet(store: &dyn Store, now: UnixMillis) -> Result<Fleet, StoreEr
         }
     }
     Ok(fleet)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::store::redb::RedbStore;
+
+    /// A hub whose records are gone with it, and the directory of the rest.
+    pub(crate) async fn in_memory() -> (Hub, tempfile::TempDir) {
+        let dir = tempfile::tempdir().expect("directory");
+        let clock: Clock = Arc::new(|| UnixMillis(1_000_000));
+        let settings = Settings { name: "test".into(), api: "https://hub.test:8443".into(), mqtt: "hub.test:8883".into() };
+        let parts = Parts {
+            store: Arc::new(RedbStore::in_memory().expect("store")),
+            blobs: Blobs::open(dir.path(), 1 << 20).expect("blobs"),
+            ca: Arc::new(Ca::open(&dir.path().join("ca"), clock()).expect("ca")),
+            key: SecretKey::from_seed(&[1; 32]),
+            clock,
+            settings,
+        };
+        (Hub::open(parts).await.expect("hub"), dir)
+    }
 }

@@ -49,15 +49,16 @@ async fn a_node_that_is_ahead_is_never_sent_back() {
     let world = World::new().await;
     let identity = enroll(&world, "n1").await;
     let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
-    for _ in 0..3 {
-        node.hello(9, [7; 32]).await;
+    for generation in 9..12 {
+        node.hello(generation, [7; 32]).await;
     }
     node.hears_nothing().await;
     let shown = world.get("/api/v1/nodes/n1").await;
-    assert_eq!(shown["status"]["faults"][0]["code"], "hub-node-ahead");
+    let fault = &shown["status"]["faults"][0];
+    assert_eq!((&fault["code"], &fault["params"]["held"]), (&json!("hub-node-ahead"), &json!("1.11")));
     let events = world.get("/api/v1/events?node=n1").await;
     let told = events["items"].as_array().unwrap().iter().filter(|event| event["what"]["code"] == "hub-node-ahead").count();
-    assert_eq!(told, 1, "said once");
+    assert_eq!(told, 1, "said once, whatever it claims to hold");
 
     node.hello(1, [7; 32]).await;
     node.hears_nothing().await;
