@@ -6,6 +6,7 @@
 //! [`crate::fleet`]) and the live sessions.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use shared::id::Name;
 use shared::sign::{PublicKey, SecretKey};
@@ -107,7 +108,7 @@ impl Hub {
     async fn tidy(&self, mut stop: Stop) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(std::time::Duration::from_secs(60)) => {}
+                () = tokio::time::sleep(Duration::from_secs(60)) => {}
                 () = stopped(&mut stop) => return,
             }
             let done = async {
@@ -116,6 +117,11 @@ impl Hub {
             };
             if let Err(error) = done.await {
                 tracing::warn!(%error, "tidying failed; trying again in a minute");
+            }
+            // Files carry the system's time, which is the hub's.
+            let now = UNIX_EPOCH + Duration::from_millis(self.now().0);
+            if let Err(error) = self.blobs.clean_parts(now).await {
+                tracing::warn!(%error, "old parts of blobs were not removed; trying again in a minute");
             }
         }
     }
