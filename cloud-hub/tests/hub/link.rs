@@ -82,6 +82,8 @@ async fn a_node_pulls_what_is_assigned_to_it_and_nothing_else() {
     let Down::Frame(frame) = pull(&mut node, 1, release, 0, 1 << 20).await else { panic!("the release itself") };
     let envelope = Envelope::from_bytes(&frame.data).unwrap();
     assert_eq!((envelope.payload_digest(), frame.total), (release, frame.data.len() as u64));
+    let Down::Frame(piece) = pull(&mut node, 1, release, 10, 20).await else { panic!("a piece of it") };
+    assert_eq!((piece.total, &piece.data[..]), (frame.total, &frame.data[10..30]));
 
     for bytes in sample("1", "linux/amd64").blobs() {
         let (blob, mut got) = (Digest::of(&bytes), Vec::new());
@@ -109,7 +111,18 @@ async fn a_node_pulls_what_is_assigned_to_it_and_nothing_else() {
     world.deploy("d", "2", &["n1"]).await;
     assert!(matches!(node.hear().await, Some(Down::Desired(_))));
     assert!(matches!(pull(&mut node, 3, other, 0, 100).await, Down::Frame(_)), "assigned now");
-    assert!(matches!(pull(&mut node, 4, release, 0, 100).await, Down::NoBlob { .. }), "not any more");
+    // An undo goes back to it.
+    assert!(matches!(pull(&mut node, 4, release, 0, 100).await, Down::Frame(_)), "the one before");
+    assert!(matches!(pull(&mut node, 5, layer, 0, 100).await, Down::Frame(_)), "what it is made of");
+
+    world.call(reqwest::Method::DELETE, "/api/v1/deployments/d", None).await;
+    assert!(matches!(node.hear().await, Some(Down::Desired(_))));
+    for blob in [release, other, layer] {
+        assert!(matches!(pull(&mut node, 6, blob, 0, 100).await, Down::NoBlob { .. }), "not any more");
+    }
+    world.deploy("again", "2", &["n1"]).await;
+    assert!(matches!(node.hear().await, Some(Down::Desired(_))));
+    assert!(matches!(pull(&mut node, 7, release, 0, 100).await, Down::NoBlob { .. }), "this deployment never brought it");
 }
 
 #[tokio::test]
