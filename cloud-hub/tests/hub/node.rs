@@ -165,6 +165,15 @@ fn text(text: &str) -> Vec<u8> {
 
 /// A report about one app.
 pub fn report(sequence: u64, generation: u64, app: Option<shared::report::AppReport>) -> Up {
+    report_from("linux/amd64", sequence, generation, app)
+}
+
+/// The report of a machine of this platform that runs nothing.
+pub fn report_of(platform: &str, sequence: u64) -> Up {
+    report_from(platform, sequence, 0, None)
+}
+
+fn report_from(platform: &str, sequence: u64, generation: u64, app: Option<shared::report::AppReport>) -> Up {
     use shared::report::{Facts, Report};
     let report = Report {
         sequence,
@@ -174,7 +183,7 @@ pub fn report(sequence: u64, generation: u64, app: Option<shared::report::AppRep
         facts: Facts {
             version: "0.1.0".into(),
             runtime: "1.6.20".into(),
-            platform: crate::samples::platform("linux/amd64"),
+            platform: crate::samples::platform(platform),
             boot: "boot".into(),
             cpus: 2,
             memory: 1 << 30,
