@@ -45,6 +45,18 @@ pub async fn enroll(world: &World, node: &str) -> Identity {
     Identity { node: name(node), certificate, key, answer }
 }
 
+/// A connection to the API on which nothing is said yet.
+pub async fn api_stream(world: &World) -> TlsStream<TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(world.ca.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
+    let tcp = TcpStream::connect(world.running.api).await.unwrap();
+    let host = ServerName::IpAddress(world.running.api.ip().into());
+    TlsConnector::from(Arc::new(config)).connect(host, tcp).await.unwrap()
+}
+
 /// A live session.
 pub struct FakeNode {
     stream: TlsStream<TcpStream>,
