@@ -34,7 +34,7 @@ use self::reader::OpenFiles;
 pub const READ_MAX: u32 = 1 << 20;
 /// Most parts on disk at the same time.
 pub const PARTS_MAX: usize = 64;
-/// A part nobody went on with for so long is removed at the next start.
+/// A part nobody went on with for so long is removed.
 const PART_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Bytes of a stream that are written and hashed together.
 const STEP: usize = 256 << 10;
@@ -81,8 +81,15 @@ impl Blobs {
         for dir in ["sha256", "parts"] {
             fs::create_dir_all(root.join(dir)).map_err(|error| BlobError::io("making the blob directory", error))?;
         }
-        clean_parts(&root.join("parts"), SystemTime::now())?;
-        Ok(Self(Arc::new(Inner { root, max, open: OpenFiles::default(), busy: Mutex::default() })))
+        let blobs = Self(Arc::new(Inner { root, max, open: OpenFiles::default(), busy: Mutex::default() }));
+        blobs.clean_parts_blocking(SystemTime::now())?;
+        Ok(blobs)
+    }
+
+    /// Removes parts that are old at `now`, or no parts at all.
+    pub async fn clean_parts(&self, now: SystemTime) -> Result<(), BlobError> {
+        let this = self.clone();
+        blocking(move || this.clean_parts_blocking(now)).await
     }
 
     /// The size of a blob that is there.
@@ -252,6 +259,33 @@ impl Blobs {
         self.0.root.join("parts").join(digest.hex())
     }
 
+    fn clean_parts_blocking(&self, now: SystemTime) -> Result<(), BlobError> {
+        // Kept while files are removed: nobody begins with one of them meanwhile.
+        let busy = self.busy();
+        let clean = || -> io::Result<()> {
+            for (path, part, modified) in self.parts()? {
+                let is_old = now.duration_since(modified).unwrap_or_default() > PART_AGE_MAX;
+                if part.is_none_or(|part| is_old && !busy.contains(&part)) {
+                    fs::remove_file(path)?;
+                }
+            }
+            Ok(())
+        };
+        clean().map_err(|error| BlobError::io("removing old parts", error))
+    }
+
+    /// What lies among the parts: where, of which blob, and since when nobody went on with it.
+    fn parts(&self) -> io::Result<Vec<(PathBuf, Option<Digest>, SystemTime)>> {
+        let part = |entry: io::Result<fs::DirEntry>| {
+            let entry = entry?;
+            let digest = entry.file_name().to_str().and_then(digest_of_name);
+            Ok((entry.path(), digest, entry.metadata()?.modified()?))
+        };
+        // One that is finished meanwhile has moved away.
+        let is_there = |part: &io::Result<_>| !matches!(part, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        fs::read_dir(self.0.root.join("parts"))?.map(part).filter(is_there).collect()
+    }
+
     fn busy(&self) -> std::sync::MutexGuard<'_, BTreeSet<Digest>> {
         self.0.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -283,22 +317,6 @@ pub(crate) async fn write_stream<E: Into<Box<dyn std::error::Error + Send + Sync
 /// Runs file work where it may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(BlobError::io("working on blobs", io::Error::other(error))))
-}
-
-/// Removes what is no part, or was not touched for [`PART_AGE_MAX`].
-fn clean_parts(dir: &Path, now: SystemTime) -> Result<(), BlobError> {
-    let clean = || -> io::Result<()> {
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            let is_part = entry.file_name().to_str().and_then(digest_of_name).is_some();
-            let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
-            if !is_part || age > PART_AGE_MAX {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    };
-    clean().map_err(|error| BlobError::io("removing old parts", error))
 }
 
 fn digest_of_name(name: &str) -> Option<Digest> {

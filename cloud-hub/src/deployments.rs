@@ -153,7 +153,8 @@ impl Hub {
         Ok((record, revision, true))
     }
 
-    /// Goes back to an earlier release, under a new revision.
+    /// Goes back to an earlier release, under a new revision. What it goes back from is what is read here: who changes or
+    /// removes the deployment meanwhile wins, and is not undone.
     pub async fn rollback(
         &self,
         name: &Name,
@@ -161,7 +162,7 @@ impl Hub {
         seen: Option<u64>,
         by: &str,
     ) -> Result<(Deployment, u64, bool), DeployError> {
-        let (current, _) = self.deployment(name).await?;
+        let (current, revision) = self.deployment(name).await?;
         let Some(past) = rollback_entry(&current, to) else {
             return Err(DeployError::NoEarlier { name: name.clone(), to: to.unwrap_or_default().to_owned() });
         };
@@ -173,7 +174,7 @@ impl Hub {
             run: past.run,
             redeploy: true,
         };
-        self.deploy(name, request, seen, by).await
+        self.deploy(name, request, seen.or(Some(revision)), by).await
     }
 
     /// Takes a deployment away: its nodes stop and remove the app (unless another deployment brings it); volumes stay.
@@ -197,7 +198,7 @@ impl Hub {
         }
     }
 
-    /// Whether every node it goes to can take it: an image for its platform, and room for one more app.
+    /// Whether the nodes it goes to can take it: an image for their platform, and room for one more app.
     async fn check_fit(&self, request: &Request) -> Result<(), DeployError> {
         let nodes = self.covered(&request.target).await?;
         let Some(release) = self.whole_release(request.release).await? else {
@@ -207,7 +208,7 @@ impl Hub {
         let lives = || nodes.iter().filter_map(|name| Some((name, fleet.nodes.get(name)?)));
         let platforms: BTreeMap<&Name, &Platform> =
             lives().filter_map(|(name, life)| Some((name, &life.report.as_ref()?.facts.platform))).collect();
-        error::platforms_fit(&release, &platforms)?;
+        error::platforms_fit(&release, &request.target, &platforms)?;
         let is_full = |apps: &BTreeMap<Name, _>| apps.len() >= APPS_MAX && !apps.contains_key(&request.app);
         match lives().find(|(_, life)| life.wanted.as_ref().is_some_and(|wanted| is_full(&wanted.apps))) {
             Some((node, _)) => Err(DeployError::NodeFull { node: node.clone() }),
@@ -215,26 +216,21 @@ impl Hub {
         }
     }
 
-    /// The enrolled nodes a target covers now.
+    /// The enrolled nodes a target covers now. Revoked ones say nothing any more that could matter.
     async fn covered(&self, target: &Target) -> Result<Vec<Name>, StoreError> {
-        match target {
-            Target::Nodes(names) => Ok(names.iter().cloned().collect()),
-            Target::Labels(_) => {
-                let mut covered = Vec::new();
-                let mut after: Option<String> = None;
-                loop {
-                    let page = self.store.list(NODES, after.as_deref(), PAGE).await?;
-                    for (key, record) in &page {
-                        let (name, node) = (name_of(NODES, key)?, records::Node::decode(key, &record.value)?);
-                        if target.covers(&name, &node.labels) {
-                            covered.push(name);
-                        }
-                    }
-                    match page.last() {
-                        Some((key, _)) => after = Some(key.clone()),
-                        None => return Ok(covered),
-                    }
+        let mut covered = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.store.list(NODES, after.as_deref(), PAGE).await?;
+            for (key, record) in &page {
+                let (name, node) = (name_of(NODES, key)?, records::Node::decode(key, &record.value)?);
+                if !node.revoked && target.covers(&name, &node.labels) {
+                    covered.push(name);
                 }
+            }
+            match page.last() {
+                Some((key, _)) => after = Some(key.clone()),
+                None => return Ok(covered),
             }
         }
     }

@@ -8,6 +8,7 @@ use shared::id::Name;
 use shared::report;
 use shared::time::UnixMillis;
 
+use crate::clip;
 use crate::hub::Hub;
 use crate::records::{EVENTS, Event, JOURNALS, Journal, Stored, key};
 use crate::store::{Append, Change, Expect, StoreError};
@@ -21,9 +22,6 @@ const SCAN_MAX: usize = 20_000;
 const SCAN_STEP: usize = 1000;
 /// Most journal entries that are stored at once; the node sends the rest again.
 pub(crate) const BATCH: usize = 1000;
-/// Most parameters of one event, and most characters of each: what a node sends must not fill the disk.
-const PARAMS_MAX: usize = 8;
-const PARAM_MAX: usize = 512;
 
 /// What is new in some journal entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +99,9 @@ impl Hub {
         }
     }
 
-    /// Stores a node's journal entries once each; returns below which number all are stored.
-    pub async fn store_events(&self, node: &Name, events: Vec<report::Event>) -> Result<u64, StoreError> {
+    /// Stores a node's journal entries once each; returns below which number all are stored. `None`, and nothing is
+    /// stored, when the node has filled the log too fast: nobody may push out what all the others wrote.
+    pub async fn store_events(&self, node: &Name, events: Vec<report::Event>) -> Result<Option<u64>, StoreError> {
         let key = key(JOURNALS, node);
         let found = match self.store.get(&key).await? {
             Some(record) => Some(Journal::read(&key, record)?),
@@ -110,7 +109,13 @@ impl Hub {
         };
         let sorted = sort(found.map(|(journal, _)| journal.next), events.into_iter().take(BATCH).collect());
         if sorted.fresh.is_empty() {
-            return Ok(sorted.next);
+            return Ok(Some(sorted.next));
+        }
+        // A number that never came is an event too.
+        let (count, now) = (sorted.fresh.len() as u64, self.now());
+        let caused = count + sorted.gaps.len() as u64;
+        if self.life(node, |life| life.may_cause(caused, now)) != Some(true) {
+            return Ok(None);
         }
         let expect = found.map_or(Expect::Absent, |(_, revision)| Expect::Revision(revision));
         let change = Change { key, expect, value: Some(Journal { next: sorted.next }.encode()) };
@@ -122,9 +127,10 @@ impl Hub {
                 Fault::new(&hub::JOURNAL_GAP).with("node", node).with("from", from).with("below", below),
             )
         });
-        let fresh = sorted.fresh.into_iter().map(|event| Append::next(EVENTS, from_node(self.now(), node, event).encode()));
+        let fresh = sorted.fresh.into_iter().map(|event| Append::next(EVENTS, from_node(now, node, event).encode()));
         self.store.commit(vec![change], gaps.chain(fresh).collect()).await?;
-        Ok(sorted.next)
+        self.metrics.events.inc_by(count);
+        Ok(Some(sorted.next))
     }
 
     /// Answers a question about the log; looks at a bounded number of entries.
@@ -138,11 +144,16 @@ impl Hub {
     }
 
     async fn events_after(&self, question: &Question, from: u64, limit: usize) -> Result<Page, StoreError> {
-        let mut page = Page { events: Vec::new(), until: from.checked_sub(1), more: false };
+        let mut page = Page { events: Vec::new(), until: from.checked_sub(1), more: true };
         let mut from = from;
-        for _ in 0..SCAN_MAX.div_ceil(SCAN_STEP) {
+        let mut looked_at = 0;
+        while looked_at < SCAN_MAX {
             let entries = self.store.read_log(EVENTS, from, SCAN_STEP).await?;
-            page.more = entries.len() == SCAN_STEP;
+            if entries.is_empty() {
+                page.more = false;
+                break;
+            }
+            looked_at += entries.len();
             for (number, bytes) in entries {
                 let event = Event::decode(EVENTS, &bytes)?;
                 page.until = Some(number);
@@ -151,12 +162,8 @@ impl Hub {
                     page.events.push((number, event));
                 }
                 if page.events.len() == limit {
-                    page.more = true;
                     return Ok(page);
                 }
-            }
-            if !page.more {
-                break;
             }
         }
         Ok(page)
@@ -171,8 +178,7 @@ impl Hub {
             if from >= below {
                 break;
             }
-            let step = usize::try_from(below - from).unwrap_or(SCAN_STEP);
-            for (number, bytes) in self.store.read_log(EVENTS, from, step).await?.into_iter().rev() {
+            for (number, bytes) in self.entries(from, below).await?.into_iter().rev() {
                 let event = Event::decode(EVENTS, &bytes)?;
                 if newest_first.len() < limit && question.fits(&event) {
                     newest_first.push((number, event));
@@ -187,6 +193,20 @@ impl Hub {
         Ok(Page { events: newest_first, until: next.checked_sub(1), more: false })
     }
 
+    /// The entries `from..below`. The store ends a page early when it grows large, and the newest must not be missing.
+    async fn entries(&self, from: u64, below: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let mut entries: Vec<(u64, Vec<u8>)> = Vec::new();
+        let mut from = from;
+        while from < below {
+            let step = usize::try_from(below - from).unwrap_or(SCAN_STEP);
+            let page = self.store.read_log(EVENTS, from, step).await?;
+            let Some((last, _)) = page.last() else { break };
+            from = last.saturating_add(1);
+            entries.extend(page);
+        }
+        Ok(entries)
+    }
+
     /// Forgets the oldest events when there are clearly too many.
     pub async fn trim_events(&self) -> Result<(), StoreError> {
         let bounds = self.store.log_bounds(EVENTS).await?;
@@ -199,14 +219,7 @@ impl Hub {
 
 fn from_node(at: UnixMillis, node: &Name, event: report::Event) -> Event {
     let journal = Some((event.number, event.wall));
-    Event { at, node: Some(node.clone()), journal, app: event.app, by: None, what: clip(event.what).into() }
-}
-
-/// A fault of bounded size.
-fn clip(fault: Fault) -> Fault {
-    let cut = |text: &str| text.chars().take(PARAM_MAX).collect::<String>();
-    let params = fault.params.iter().take(PARAMS_MAX).map(|(key, value)| (cut(key), cut(value))).collect();
-    Fault { code: fault.code.chars().take(64).collect(), params }
+    Event { at, node: Some(node.clone()), journal, app: event.app, by: None, what: clip::fault(&event.what).into() }
 }
 
 #[cfg(test)]
@@ -220,10 +233,53 @@ mod tests {
 
     #[test]
     fn what_a_node_says_is_cut_to_a_bounded_size() {
-        let params = (0..1000).map(|n| (format!("{n}"), "x".repeat(10_000))).collect();
+        let params = (0..1000).map(|n| (format!("{n:9999}"), "宁".repeat(10_000))).collect();
         let event = report::Event { number: 1, wall: UnixMillis(0), app: None, what: Fault { code: "c".repeat(9999), params } };
         let stored = from_node(UnixMillis(0), &Name::new("n1").expect("name"), event).encode();
         assert!(stored.len() < 6000, "{}", stored.len());
+    }
+
+    #[tokio::test]
+    async fn long_events_hide_no_newer_ones() {
+        let (hub, _dir) = crate::hub::tests::in_memory().await;
+        // Ten of them exceed what the store reads at once.
+        let long =
+            |n: u64| hub.event(None, None, &format!("{n}"), Fault::new(&hub::NODE_LABELLED).with("x", "x".repeat(2 << 20)));
+        for n in 0..20 {
+            hub.store.commit(Vec::new(), vec![long(n)]).await.expect("commit");
+        }
+        let by = |page: Page| page.events.into_iter().filter_map(|(_, event)| event.by).collect::<Vec<_>>();
+        let newest = hub.events(&Question { limit: 2, ..Question::default() }).await.expect("newest");
+        assert_eq!(by(newest), ["18", "19"]);
+        let after = hub.events(&Question { limit: 50, after: Some(0), ..Question::default() }).await.expect("after");
+        assert!(!after.more);
+        assert_eq!(by(after).len(), 19);
+    }
+
+    #[tokio::test]
+    async fn no_node_fills_the_log_with_gaps_or_by_connecting_again() {
+        let (hub, _dir) = crate::hub::tests::in_memory().await;
+        let node = Name::new("n1").expect("name");
+        hub.fleet().nodes.insert(node.clone(), crate::fleet::Life::default());
+        let (mut stored, mut number) = (0, 0);
+        for _ in 0..10 {
+            hub.life(&node, |life| life.connected(hub.now()));
+            // Every other number is missing.
+            let numbers: Vec<u64> = (0..100).map(|n| number + 2 * n).collect();
+            if hub.store_events(&node, events(&numbers)).await.expect("stored").is_some() {
+                (stored, number) = (stored + 1, number + 200);
+            }
+        }
+        let bounds = hub.store.log_bounds(EVENTS).await.expect("bounds");
+        assert!(bounds.next - bounds.first <= 2000, "{bounds:?}");
+        assert_eq!(stored, 10);
+        for _ in 0..100 {
+            let numbers: Vec<u64> = (0..100).map(|n| number + 2 * n).collect();
+            number += 200;
+            hub.store_events(&node, events(&numbers)).await.expect("stored");
+        }
+        let bounds = hub.store.log_bounds(EVENTS).await.expect("bounds");
+        assert!(bounds.next - bounds.first <= 2000, "{bounds:?}");
     }
 
     #[test]

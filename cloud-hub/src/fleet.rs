@@ -5,6 +5,7 @@
 //! would miss after a restart. All times are the hub's clock: a node's own may be wrong.
 
 pub mod keeper;
+mod rate;
 pub mod view;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,8 @@ use shared::state::Stamp;
 use shared::time::UnixMillis;
 use shared::wire::v1;
 
-use crate::records;
+use crate::{clip, records};
+use rate::Bucket;
 
 /// Every node, by name.
 #[derive(Debug, Default)]
@@ -76,6 +78,8 @@ pub struct Life {
     pub reported: Option<UnixMillis>,
     /// What the hub finds wrong with it.
     pub trouble: Option<Fault>,
+    /// How many events it may still cause. It outlives sessions: who connects anew gets no new ones.
+    pub(crate) events: Bucket,
     /// What is not on disk yet.
     pub unsaved: Unsaved,
     /// When it was last written.
@@ -111,18 +115,27 @@ impl Life {
         }
     }
 
-    /// The hub finds something wrong, or nothing any more. Returns whether that is new.
-    pub fn troubled(&mut self, trouble: Option<Fault>) -> bool {
-        let new = self.trouble != trouble;
+    /// The hub finds something wrong, or nothing any more. Returns whether it is to be said aloud: it is wrong in another
+    /// way than before, and the node may still cause events. Details that a node can vary make nothing new.
+    pub fn troubled(&mut self, trouble: Option<Fault>, now: UnixMillis) -> bool {
+        let code = |trouble: &Option<Fault>| trouble.as_ref().map(|fault| fault.code.clone());
+        let new = code(&self.trouble) != code(&trouble);
+        self.trouble = trouble;
         if new {
-            self.trouble = trouble;
             self.unsaved = Unsaved::News;
         }
-        new
+        new && self.trouble.is_some() && self.may_cause(1, now)
     }
 
-    /// A snapshot came. An older one of the same boot, delivered late or twice, is dropped.
+    /// Counts `events` that it causes; `false`, and nothing is counted, when that is too many for now.
+    pub fn may_cause(&mut self, events: u64, now: UnixMillis) -> bool {
+        self.events.take(events, now)
+    }
+
+    /// A snapshot came, and is cut to what a node may say. An older one of the same boot, delivered late or twice, is
+    /// dropped.
     pub fn reported(&mut self, report: Report, now: UnixMillis) -> bool {
+        let report = clip::report(report);
         self.heard(now);
         if self.report.as_deref().is_some_and(|last| is_older(&report, last)) {
             return false;
@@ -150,7 +163,7 @@ impl Life {
     /// As it was stored: a report that this build cannot read is as good as none.
     pub fn from_record(record: records::Fleet) -> Self {
         let report = match v1::Up::decode(&record.report) {
-            Ok(v1::Up::Report(report)) => Report::try_from(report).ok(),
+            Ok(v1::Up::Report(report)) => Report::try_from(report).ok().map(clip::report),
             Ok(v1::Up::Hello(_) | v1::Up::Pull(_) | v1::Up::Events(_) | v1::Up::Log(_)) | Err(_) => None,
         };
         Self {
@@ -268,9 +281,29 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn trouble_is_new_once() {
+    fn trouble_is_said_once_whatever_its_details() {
+        let mut life = Life::default();
+        let (ahead, differs) = (&shared::fault::hub::NODE_AHEAD, &shared::fault::hub::NODE_DIFFERS);
+        for (n, (text, said)) in
+            [(Some(ahead), true), (Some(ahead), false), (Some(differs), true), (None, false), (None, false), (Some(ahead), true)]
+                .into_iter()
+                .enumerate()
+        {
+            let fault = text.map(|text| Fault::new(text).with("held", n));
+            assert_eq!(life.troubled(fault.clone(), UnixMillis(0)), said, "{n}");
+            assert_eq!(life.trouble, fault, "the newest details are shown");
+        }
+    }
+
+    #[test]
+    fn a_node_that_is_in_trouble_now_and_then_is_not_heard_for_ever() {
         let mut life = Life::default();
         let fault = || Some(Fault::new(&shared::fault::hub::NODE_AHEAD));
-        assert_eq!([fault(), fault(), None, None].map(|f| life.troubled(f)), [true, false, true, false]);
+        let said = (0..10_000).filter(|_| life.troubled(fault(), UnixMillis(5)) | life.troubled(None, UnixMillis(5))).count();
+        assert_eq!(said, 2000, "no more than a burst of its journal");
+        life.disconnected();
+        life.connected(UnixMillis(5));
+        assert!(!life.may_cause(1, UnixMillis(5)), "a new session gives nothing");
+        assert!(life.may_cause(1, UnixMillis(1005)));
     }
 }

@@ -6,6 +6,7 @@
 //! [`crate::fleet`]) and the live sessions.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use shared::id::Name;
 use shared::sign::{PublicKey, SecretKey};
@@ -107,7 +108,7 @@ impl Hub {
     async fn tidy(&self, mut stop: Stop) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(std::time::Duration::from_secs(60)) => {}
+                () = tokio::time::sleep(Duration::from_secs(60)) => {}
                 () = stopped(&mut stop) => return,
             }
             let done = async {
@@ -116,6 +117,11 @@ impl Hub {
             };
             if let Err(error) = done.await {
                 tracing::warn!(%error, "tidying failed; trying again in a minute");
+            }
+            // Files carry the system's time, which is the hub's.
+            let now = UNIX_EPOCH + Duration::from_millis(self.now().0);
+            if let Err(error) = self.blobs.clean_parts(now).await {
+                tracing::warn!(%error, "old parts of blobs were not removed; trying again in a minute");
             }
         }
     }
@@ -164,6 +170,11 @@ impl Hub {
     /// One node of the fleet, for a moment; `None` when it is not enrolled.
     pub(crate) fn life<T>(&self, node: &Name, look: impl FnOnce(&mut Life) -> T) -> Option<T> {
         self.fleet().nodes.get_mut(node).map(look)
+    }
+
+    /// One node of the fleet as it is now, to be looked at without holding up the others: a report is shared, not copied.
+    pub(crate) fn life_of(&self, node: &Name) -> Option<Life> {
+        self.life(node, |life| life.clone())
     }
 
     /// The record of `key`, read as what it is, with its revision.
@@ -254,4 +265,26 @@ async fn open_fleet(store: &dyn Store, now: UnixMillis) -> Result<Fleet, StoreEr
         }
     }
     Ok(fleet)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::store::redb::RedbStore;
+
+    /// A hub whose records are gone with it, and the directory of the rest.
+    pub(crate) async fn in_memory() -> (Hub, tempfile::TempDir) {
+        let dir = tempfile::tempdir().expect("directory");
+        let clock: Clock = Arc::new(|| UnixMillis(1_000_000));
+        let settings = Settings { name: "test".into(), api: "https://hub.test:8443".into(), mqtt: "hub.test:8883".into() };
+        let parts = Parts {
+            store: Arc::new(RedbStore::in_memory().expect("store")),
+            blobs: Blobs::open(dir.path(), 1 << 20).expect("blobs"),
+            ca: Arc::new(Ca::open(&dir.path().join("ca"), clock()).expect("ca")),
+            key: SecretKey::from_seed(&[1; 32]),
+            clock,
+            settings,
+        };
+        (Hub::open(parts).await.expect("hub"), dir)
+    }
 }

@@ -8,6 +8,7 @@ pub mod ca;
 pub mod catalog;
 pub mod cli;
 pub mod client;
+mod clip;
 pub mod config;
 pub mod deployments;
 pub mod desired;

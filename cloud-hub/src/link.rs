@@ -13,7 +13,6 @@
 mod hello;
 pub mod logs;
 mod pull;
-mod rate;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -32,7 +31,6 @@ use crate::gate::{self, End, Nodes, Session, SessionId};
 use crate::hub::Hub;
 use crate::records::{NODES, Node, key};
 use logs::Streams;
-use rate::Bucket;
 
 /// A session and what is under way in it.
 struct Live {
@@ -41,8 +39,6 @@ struct Live {
     pulls: Option<mpsc::Sender<v1::Pull>>,
     /// The desired state that was sent last, and when.
     sent: Option<(Digest, UnixMillis)>,
-    /// How many journal entries it may still send.
-    events: Bucket,
 }
 
 /// Live sessions by node, and the logs that people read through them.
@@ -82,10 +78,6 @@ impl Sessions {
         self.session(node).is_some_and(|session| session.try_control(message.encode().into()).is_ok())
     }
 
-    fn may_send_events(&self, node: &Name, count: u64, now: UnixMillis) -> bool {
-        lock(&self.live).get_mut(node).is_some_and(|live| live.events.take(count, now))
-    }
-
     fn remember_sent(&self, node: &Name, hash: Digest, now: UnixMillis) {
         if let Some(live) = lock(&self.live).get_mut(node) {
             live.sent = Some((hash, now));
@@ -116,7 +108,7 @@ impl Nodes for Link {
 
     async fn joined(&self, node: &Name, session: Session) {
         let (id, now) = (session.id(), self.0.now());
-        lock(&self.0.link.live).insert(node.clone(), Live { session, pulls: None, sent: None, events: Bucket::new(now) });
+        lock(&self.0.link.live).insert(node.clone(), Live { session, pulls: None, sent: None });
         self.0.life(node, |life| life.connected(now));
         tracing::debug!(%node, session = %id, "node connected");
     }
@@ -154,23 +146,17 @@ impl Nodes for Link {
 
 impl Hub {
     async fn journal(&self, node: &Name, events: Vec<v1::Event>) {
-        let count = events.len().min(crate::events::BATCH) as u64;
-        if !self.link.may_send_events(node, count, self.now()) {
-            // Not confirmed, so the node sends them again, later.
-            tracing::debug!(%node, "too many journal entries at once");
-            return;
-        }
-        let events: Result<Vec<Event>, _> = events.into_iter().map(Event::try_from).collect();
+        let events: Result<Vec<Event>, _> = events.into_iter().take(crate::events::BATCH).map(Event::try_from).collect();
         let stored = match events {
             Ok(events) => self.store_events(node, events).await,
             Err(error) => return self.unreadable(node, &error.to_string()),
         };
         match stored {
-            Ok(next) => {
-                self.metrics.events.inc_by(count);
+            Ok(Some(next)) => {
                 self.link.tell(node, &Down::EventsStored(next));
             }
-            // Not confirmed, so the node sends them again.
+            // Not confirmed, so the node sends them again, later.
+            Ok(None) => tracing::debug!(%node, "too many journal entries at once"),
             Err(error) => tracing::warn!(%node, %error, "journal entries were not stored"),
         }
     }
@@ -180,7 +166,8 @@ impl Hub {
     fn unreadable(&self, node: &Name, why: &str) {
         self.metrics.unreadable.inc();
         let fault = Fault::new(&hub::NODE_UNREADABLE).with("node", node).with("why", why);
-        if self.life(node, |life| life.troubled(Some(fault))) == Some(true) {
+        let now = self.now();
+        if self.life(node, |life| life.troubled(Some(fault), now)) == Some(true) {
             tracing::warn!(%node, why, "a message could not be read");
         }
     }

@@ -185,18 +185,20 @@ impl Hub {
     }
 
     /// Cuts a node off: its session ends now, and its certificate is never accepted again. Its apps run on; only a new
-    /// token brings it back.
+    /// token brings it back. One that waits goes too, also when the node was revoked already: it may be in the wrong hands.
     pub async fn revoke_node(&self, name: &Name, by: &str) -> Result<(Node, u64), NodeError> {
         let changing = self.changing.lock().await;
         let (node, revision) = self.node(name).await?;
+        let token = Change::delete(key(TOKENS, name), Expect::Anything);
         let (node, revision) = if node.revoked {
+            self.store.commit(vec![token], Vec::new()).await?;
             (node, revision)
         } else {
             let node = Node { revoked: true, updated: self.now(), ..node };
             let what = Fault::new(&hub::NODE_REVOKED).with("node", name).with("by", by);
             let change = Change::replace(key(NODES, name), revision, node.encode());
             let event = self.event(Some(name), None, by, what);
-            (node, self.store.commit(vec![change], vec![event]).await?)
+            (node, self.store.commit(vec![change, token], vec![event]).await?)
         };
         drop(changing);
         self.link.end(name, &Fault::new(&hub::NODE_IS_REVOKED).with("node", name));

@@ -21,15 +21,15 @@ const JSON_MAX: usize = 1 << 20;
 /// A whole body must arrive within this time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A JSON body, read strictly.
-pub(super) struct Json<T>(pub T);
+/// A JSON body of at most `MAX` bytes, read strictly.
+pub(super) struct Json<T, const MAX: usize = JSON_MAX>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+impl<S: Send + Sync, T: DeserializeOwned, const MAX: usize> FromRequest<S> for Json<T, MAX> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         expect_type(request.headers(), "application/json")?;
-        let bytes = read_body(request, JSON_MAX).await?;
+        let bytes = read_body(request, MAX).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             let why: String = error.to_string().chars().take(300).collect();
@@ -48,7 +48,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeJson
         let is_empty = request.headers().get(header::CONTENT_TYPE).is_none()
             && request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0")
             && !request.headers().contains_key(header::TRANSFER_ENCODING);
-        if is_empty { Ok(Self(T::default())) } else { Json::from_request(request, state).await.map(|Json(body)| Self(body)) }
+        if is_empty { Ok(Self(T::default())) } else { Json::<T>::from_request(request, state).await.map(|Json(body)| Self(body)) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happens to every request before its handler: it is counted, its caller is found, and its right is checked.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, header};
@@ -10,11 +11,21 @@ use axum::response::{IntoResponse, Response};
 use super::problem::ApiError;
 use super::{Access, Api, ROUTES, Route};
 use crate::access::{AuthError, is_allowed};
+use crate::gate::latch::Latch;
 use crate::metrics::Answered;
 
 /// Where a request came from; the listener puts it there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
+
+/// What is known of whoever holds a connection; the listener puts it there, too.
+#[derive(Default)]
+pub(super) struct Caller {
+    /// It sent the head of a request.
+    pub asked: Latch,
+    /// It showed a good token.
+    pub known: Latch,
+}
 
 /// The address of whoever sent `request`; a request that did not come through the listener counts as its own place.
 pub(super) fn peer(request: &Request) -> IpAddr {
@@ -40,6 +51,9 @@ pub(super) async fn guard(State(api): State<Api>, mut request: Request, next: Ne
     };
     if !is_allowed(principal.role, verb, resource) {
         return ApiError::from(AuthError::Denied { name: principal.name }).into_response();
+    }
+    if let Some(caller) = request.extensions().get::<Arc<Caller>>() {
+        caller.known.set();
     }
     request.extensions_mut().insert(principal);
     next.run(request).await

@@ -15,13 +15,8 @@ use crate::records;
 
 /// A node with its status.
 pub(super) fn object(hub: &Hub, name: &Name, record: records::Node, revision: u64) -> Node {
-    let now = hub.now();
-    let (apps, status) = hub
-        .life(name, |life| {
-            let apps = life.wanted.as_ref().map(|wanted| assignments(&wanted.apps)).unwrap_or_default();
-            (apps, node_status(life, now))
-        })
-        .unwrap_or_else(|| (Default::default(), node_status(&Default::default(), now)));
+    let life = hub.life_of(name).unwrap_or_default();
+    let apps = life.wanted.as_ref().map(|wanted| assignments(&wanted.apps)).unwrap_or_default();
     Node {
         metadata: Metadata {
             name: name.to_string(),
@@ -31,7 +26,7 @@ pub(super) fn object(hub: &Hub, name: &Name, record: records::Node, revision: u6
             updated: record.updated,
         },
         spec: NodeSpec { revoked: record.revoked, certificate: record.certificate, apps },
-        status,
+        status: node_status(&life, hub.now()),
     }
 }
 

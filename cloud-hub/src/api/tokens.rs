@@ -12,6 +12,10 @@ use super::guard::peer;
 use super::problem::ApiError;
 use super::types::{EnrollRequest, Enrolled, IssuedToken, List, NewToken, PendingToken, Problem};
 
+/// Largest request of a machine that enrols, in bytes: a token and a certificate signing request. Whoever sends it is a
+/// stranger, so the hub keeps no more of it.
+const ENROLL_MAX: usize = 16 << 10;
+
 /// Join tokens that were not used yet.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "nodes", responses((status = 200, body = List<PendingToken>)))]
 pub(super) async fn list(State(api): State<Api>) -> Result<axum::Json<List<PendingToken>>, ApiError> {
@@ -54,7 +58,7 @@ pub(super) async fn remove(State(api): State<Api>, By(by): By, Named(node): Name
         (status = 429, description = "Too many wrong tokens", body = Problem)))]
 pub(super) async fn enroll(State(api): State<Api>, request: Request) -> Result<axum::Json<Enrolled>, ApiError> {
     let peer = peer(&request);
-    let Json(asked) = Json::<EnrollRequest>::from_request(request, &()).await?;
+    let Json(asked) = Json::<EnrollRequest, ENROLL_MAX>::from_request(request, &()).await?;
     // To its end, even if the machine goes away meanwhile: a certificate that is stored must be usable.
     let hub = api.hub.clone();
     let enrolled = super::to_its_end(async move { hub.enroll(&asked, peer).await }).await?;

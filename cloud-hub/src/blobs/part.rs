@@ -1,5 +1,6 @@
 //! A blob on its way: bytes are appended and hashed; the end makes it visible.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -18,18 +19,30 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Fails while somebody else has it.
+    /// Fails while somebody else has it, or while so many others are written.
     pub(super) fn new(blobs: &Blobs, digest: Digest) -> Result<Self, BlobError> {
-        if !blobs.busy().insert(digest) {
+        let mut busy = blobs.busy();
+        if busy.contains(&digest) {
             return Err(BlobError::Busy { digest });
         }
-        let claim = Self { blobs: blobs.clone(), digest };
-        let parts = fs::read_dir(blobs.0.root.join("parts")).map_err(|error| BlobError::io("counting parts", error))?;
-        if parts.count() >= PARTS_MAX && !blobs.part_path(&digest).exists() {
-            return Err(BlobError::TooManyParts);
-        }
-        Ok(claim)
+        make_room(blobs, &busy, digest)?;
+        busy.insert(digest);
+        Ok(Self { blobs: blobs.clone(), digest })
     }
+}
+
+/// Sees to it that there are fewer than [`PARTS_MAX`] parts beside that of `digest`. The one nobody went on with for the
+/// longest time goes: uploads that were given up must not stop those that are under way.
+fn make_room(blobs: &Blobs, busy: &BTreeSet<Digest>, digest: Digest) -> Result<(), BlobError> {
+    let mut idle = blobs.parts().map_err(|error| BlobError::io("counting parts", error))?;
+    idle.retain(|(_, part, _)| part.is_none_or(|part| part != digest && !busy.contains(&part)));
+    if idle.len() + busy.len() < PARTS_MAX {
+        return Ok(());
+    }
+    let oldest = idle.into_iter().min_by_key(|(_, _, modified)| *modified);
+    let (path, ..) = oldest.ok_or(BlobError::TooManyParts)?;
+    tracing::info!(part = %path.display(), "too many unfinished blobs; the oldest one is given up");
+    fs::remove_file(path).map_err(|error| BlobError::io("removing an old part", error))
 }
 
 impl Drop for Claim {
@@ -38,7 +51,7 @@ impl Drop for Claim {
     }
 }
 
-/// An unfinished blob that this value alone writes. Dropped, it stays on disk and can be gone on with.
+/// An unfinished blob that this value alone writes. Dropped, it stays on disk and can be gone on with, unless it is empty.
 #[derive(Debug)]
 pub struct Part {
     claim: Claim,
@@ -137,6 +150,15 @@ impl Part {
     fn throw_away(&self) {
         let _kept = self.file.set_len(0);
         let _kept = fs::remove_file(self.claim.blobs.part_path(&self.want.digest));
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.offset == 0 {
+            // It has moved when it is an empty blob, and otherwise there is nothing to go on with; the claim ends after this.
+            let _gone = fs::remove_file(self.claim.blobs.part_path(&self.want.digest));
+        }
     }
 }
 

@@ -95,11 +95,36 @@ async fn one_writer_per_blob_and_a_bound_on_parts() {
     let Begin::Write(part) = world.blobs.begin(blob(&bytes)).await.unwrap() else { panic!("new") };
     assert!(matches!(world.blobs.begin(blob(&bytes)).await, Err(BlobError::Busy { .. })));
     drop(part);
-    for n in 0..PARTS_MAX - 1 {
-        world.blobs.begin(blob(format!("{n}").as_bytes())).await.unwrap();
+    assert_eq!(world.parts(), 0, "an empty part is nothing to go on with");
+    let mut writing = Vec::new();
+    for n in 0..PARTS_MAX {
+        writing.push(world.blobs.begin(blob(format!("{n}").as_bytes())).await.unwrap());
     }
-    assert!(matches!(world.blobs.begin(blob(b"one more")).await, Err(BlobError::TooManyParts)));
+    assert!(matches!(world.blobs.begin(blob(&bytes)).await, Err(BlobError::TooManyParts)));
+    writing.pop();
     world.blobs.put_blocking(blob(&bytes), &mut bytes.as_slice()).unwrap();
+}
+
+#[tokio::test]
+async fn uploads_that_were_given_up_stop_nobody() {
+    let world = world();
+    let begun = |n: usize| content(100 + n);
+    for n in 0..PARTS_MAX {
+        let bytes = begun(n);
+        assert_eq!(world.blobs.upload(blob(&bytes), 0, pieces(&bytes[..50])).await.unwrap(), Upload::Partial(50));
+        let file = fs::File::options().append(true).open(world.blobs.part_path(&blob(&bytes).digest)).unwrap();
+        // The first is the oldest but for the one that is being written.
+        file.set_modified(SystemTime::now() - Duration::from_secs(if n == 7 { 9000 } else { 1000 - n as u64 })).unwrap();
+    }
+    let Begin::Write(busy) = world.blobs.begin(blob(&begun(7))).await.unwrap() else { panic!("a part") };
+    let bytes = content(5000);
+    assert_eq!(world.blobs.upload(blob(&bytes), 0, pieces(&bytes[..1000])).await.unwrap(), Upload::Partial(1000));
+    assert_eq!(world.parts(), PARTS_MAX);
+    let offset = async |n| world.blobs.upload_offset(&blob(&begun(n)).digest).await.unwrap();
+    assert_eq!([offset(0).await, offset(1).await, offset(7).await].map(|at| at == Upload::Partial(0)), [true, false, false]);
+    assert_eq!(busy.offset(), 50);
+    drop(busy);
+    assert_eq!(world.blobs.upload(blob(&bytes), 1000, pieces(&bytes[1000..])).await.unwrap(), Upload::Done);
 }
 
 #[tokio::test]
@@ -110,17 +135,23 @@ async fn an_empty_blob_is_a_blob() {
     assert_eq!(world.blobs.read_all(&blob.digest, 0).await.unwrap(), b"");
 }
 
-#[test]
-fn old_parts_and_foreign_files_go_at_the_start() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = |name: &str| fs::File::create(dir.path().join(name)).unwrap().write_all(b"x").unwrap();
-    let part = Digest::of(b"x").hex();
-    file(&part);
-    file("left.tmp");
-    clean_parts(dir.path(), SystemTime::now()).unwrap();
-    assert!(dir.path().join(&part).exists() && !dir.path().join("left.tmp").exists());
-    clean_parts(dir.path(), SystemTime::now() + PART_AGE_MAX + Duration::from_secs(60)).unwrap();
-    assert!(!dir.path().join(&part).exists());
+#[tokio::test]
+async fn old_parts_and_foreign_files_go() {
+    let world = world();
+    let dir = world.dir.path().join("blobs/parts");
+    let part = dir.join(blob(b"part").digest.hex());
+    fs::File::create(&part).unwrap().write_all(b"p").unwrap();
+    fs::File::create(dir.join("left.tmp")).unwrap();
+    let blobs = Blobs::open(world.dir.path(), 2 << 20).unwrap();
+    assert!(part.exists() && !dir.join("left.tmp").exists());
+
+    let late = SystemTime::now() + PART_AGE_MAX + Duration::from_secs(60);
+    let writing = blobs.begin(blob(b"part")).await.unwrap();
+    blobs.clean_parts(late).await.unwrap();
+    assert!(part.exists(), "somebody writes it");
+    drop(writing);
+    blobs.clean_parts(late).await.unwrap();
+    assert!(!part.exists());
 }
 
 /// A real full disk: a small tmpfs. Needs root.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shared::assign::Target;
 use shared::fault::{Fault, Faulty, hub};
 use shared::id::{Digest, Name};
 use shared::oci::Platform;
@@ -48,7 +49,7 @@ pub enum DeployError {
         /// Why.
         why: String,
     },
-    /// Some nodes could not run it.
+    /// Nodes that are named, or all that labels select, could not run it.
     #[error("no image of {app} for {nodes}")]
     NoPlatform {
         /// The app.
@@ -124,12 +125,22 @@ impl Refusal for DeployError {
     }
 }
 
-/// Whether `release` has for each of its services an image for each of these machines.
-pub(super) fn platforms_fit(release: &Release, machines: &BTreeMap<&Name, &Platform>) -> Result<(), DeployError> {
+/// Whether `release` has for each of its services an image for the `machines` of `target`: for all that are named, and for
+/// at least one of those that labels select. What one node says about itself must not stop the others; where there is no
+/// image for it, it says so.
+pub(super) fn platforms_fit(
+    release: &Release,
+    target: &Target,
+    machines: &BTreeMap<&Name, &Platform>,
+) -> Result<(), DeployError> {
     let runs_on = |machine: &Platform| release.images.keys().all(|service| release.image(service, machine).is_some());
     let unfit: Vec<String> =
         machines.iter().filter(|(_, machine)| !runs_on(machine)).map(|(node, machine)| format!("{node} ({machine})")).collect();
-    if unfit.is_empty() {
+    let enough = match target {
+        Target::Nodes(_) => unfit.is_empty(),
+        Target::Labels(_) => unfit.is_empty() || unfit.len() < machines.len(),
+    };
+    if enough {
         return Ok(());
     }
     let mut nodes = unfit.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");

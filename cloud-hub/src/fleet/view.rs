@@ -56,8 +56,7 @@ pub fn node_status(life: &Life, now: UnixMillis) -> NodeStatus {
 impl Hub {
     /// What is known about a node; `None` when it is not enrolled.
     pub fn status_of(&self, node: &Name) -> Option<NodeStatus> {
-        let now = self.now();
-        self.life(node, |life| node_status(life, now))
+        self.life_of(node).map(|life| node_status(&life, self.now()))
     }
 }
 

@@ -1,9 +1,13 @@
 //! Another MQTT client of the center: it may read what nodes report, through the broker's router, and nothing else.
+//!
+//! The hub keeps no list of these clients, so that a certificate of one is good until it ends: to shut one out earlier takes
+//! a new CA, or an [`Nodes::admit_center`] that knows them.
 
 use std::time::Duration;
 
 use shared::id::Name;
-use shared::topic::center_may_subscribe;
+use shared::topic::{Channel, center_may_subscribe};
+use shared::wire::v1::Up;
 
 use super::framer::Framer;
 use super::packet::{self, Packet};
@@ -16,6 +20,16 @@ use crate::broker::{Reader, Subscriber};
 
 /// Most subscriptions of one client: each costs the router memory that it never gives back.
 const SUBSCRIPTIONS_MAX: usize = 64;
+
+/// Whether clients of the center may read a message of a node: what it reports and its journal. Its logs share the channel
+/// of the journal, hold what apps print, and are for those alone who asked for them at the API.
+pub(super) fn may_read(channel: Channel, payload: &[u8]) -> bool {
+    match channel {
+        Channel::State => true,
+        Channel::Event => matches!(Up::decode(payload), Ok(Up::Events(_))),
+        Channel::Down | Channel::Request => false,
+    }
+}
 
 pub(super) async fn serve<N: Nodes>(
     gate: &Inner<N>,

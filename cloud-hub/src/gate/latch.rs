@@ -5,6 +5,12 @@ use tokio::sync::Semaphore;
 /// Forty bytes and no allocation, because every idle connection holds some.
 pub struct Latch(Semaphore);
 
+impl Default for Latch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Latch {
     pub const fn new() -> Self {
         Self(Semaphore::const_new(0))

@@ -21,11 +21,11 @@
 //! Nothing is retained and no session outlives its connection.
 
 mod center;
-mod doorman;
+pub(crate) mod doorman;
 mod framer;
-mod half_open;
+pub(crate) mod half_open;
 mod joined;
-mod latch;
+pub(crate) mod latch;
 mod open;
 mod packet;
 mod roster;

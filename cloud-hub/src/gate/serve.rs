@@ -153,7 +153,7 @@ impl<N: Nodes> NodeSession<'_, N> {
         add_one(&self.gate.stats.messages_in);
         add(&self.gate.stats.bytes_in, payload.len());
         self.busy.store(true, Relaxed);
-        let fan_out = matches!(channel, Channel::State | Channel::Event) && self.gate.broker.has_readers();
+        let fan_out = self.gate.broker.has_readers() && center::may_read(channel, &payload);
         let copy = fan_out.then(|| payload.clone());
         Box::pin(self.gate.nodes.received(self.node, self.session.id(), channel, payload)).await;
         self.busy.store(false, Relaxed);

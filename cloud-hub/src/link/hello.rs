@@ -79,8 +79,9 @@ impl Hub {
         let fault = text.map(|text| Fault::new(text).with("node", node).with("held", held).with("wanted", stamp));
         // A report carries no hash: it cannot take back that the content differs.
         let is_final = hash.is_some() || compared != Compared::Agreed;
+        let now = self.now();
         if is_final
-            && self.life(node, |life| life.troubled(fault.clone())) == Some(true)
+            && self.life(node, |life| life.troubled(fault.clone(), now)) == Some(true)
             && let Some(fault) = fault
         {
             tracing::warn!(%node, %held, wanted = %stamp, code = %fault.code, "the node's state is not one of ours");

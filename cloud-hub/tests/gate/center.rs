@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cloud_hub::ca::Identity;
 use rumqttc::{AsyncClient, Broker, Event, Incoming, MqttOptions, PublishOptions, QoS, TlsConfiguration, Transport};
 use shared::topic::Channel;
+use shared::wire::v1::{LogPiece, Up};
 use tokio::time::{sleep, timeout};
 
 use super::client::{Client, SOON};
@@ -28,9 +29,11 @@ async fn the_center_reads_what_nodes_report_and_nothing_else() {
     let mut reader = center(&world, "grafana").await;
     reader.exchange(&subscribe(&["causeway/v1/n/+/s", &topic("n1", Channel::Event)]), &[0x90, 4, 0, 1, 0, 0]).await;
     node.exchange(&publish(topic("n1", Channel::Request).as_bytes(), 1, b"private"), &PUBACK).await;
-    for (channel, payload) in [(Channel::State, b"one"), (Channel::Event, b"two")] {
-        node.exchange(&publish(topic("n1", channel).as_bytes(), 1, payload), &PUBACK).await;
-        let heard = Some(publish(topic("n1", channel).as_bytes(), 0, payload));
+    let log = Up::Log(LogPiece { request: 1, lines: "the password is hunter2\n".into(), end: None }).encode();
+    node.exchange(&publish(topic("n1", Channel::Event).as_bytes(), 1, &log), &PUBACK).await;
+    for (channel, payload) in [(Channel::State, b"one".to_vec()), (Channel::Event, Up::Events(Vec::new()).encode())] {
+        node.exchange(&publish(topic("n1", channel).as_bytes(), 1, &payload), &PUBACK).await;
+        let heard = Some(publish(topic("n1", channel).as_bytes(), 0, &payload));
         assert_eq!(reader.packet().await, heard);
     }
     reader.exchange(&unsubscribe("causeway/v1/n/+/s"), &[0xb0, 2, 0, 1]).await;

@@ -3,8 +3,9 @@
 use cloud_hub::api::{Access, ROUTES};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 
-use crate::world::World;
+use crate::world::{World, client};
 
 fn path(pattern: &str) -> String {
     let digest = format!("sha256:{}", "0".repeat(64));
@@ -97,6 +98,33 @@ async fn api_tokens_end_are_removed_and_the_last_admin_stays() {
         assert_eq!((found.as_u16(), &problem["code"]), (status, &json!(code)), "{path}");
     }
     assert_eq!(world.call(Method::DELETE, "/api/v1/api-tokens/ci", None).await.0, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn silent_strangers_take_no_room_from_those_who_have_a_token() {
+    let world = World::new().await;
+    world.get("/api/v1/whoami").await; // a connection that stays
+    let mut flood = Vec::new();
+    for _ in 0..1100 {
+        flood.push(tokio::net::TcpStream::connect(world.running.api).await.unwrap());
+    }
+    let newcomer = client(&world.ca);
+    let answered = newcomer.get(format!("{}/healthz", world.base)).send().await.expect("the newest stranger has a place");
+    assert_eq!(answered.status(), StatusCode::OK);
+    world.get("/api/v1/whoami").await;
+    let mut byte = [0];
+    let evicted = tokio::time::timeout(std::time::Duration::from_secs(5), flood[0].read(&mut byte)).await;
+    assert!(matches!(evicted, Ok(Ok(0) | Err(_))), "the oldest of the flood has lost its place");
+}
+
+#[tokio::test]
+async fn who_asks_nothing_is_closed_after_ten_seconds() {
+    let world = World::new().await;
+    let mut silent = crate::node::api_stream(&world).await;
+    let began = std::time::Instant::now();
+    let closed = tokio::time::timeout(std::time::Duration::from_secs(30), silent.read_u8()).await;
+    assert!(matches!(closed, Ok(Err(_))), "{closed:?}");
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ async fn addresses_methods_and_bodies() {
     };
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let huge = format!("{{\"name\": \"{}\"}}", "x".repeat(2 << 20));
+    let long_token = format!("{{\"node\":\"n\",\"csr\":\"\",\"token\":\"{}\"}}", "x".repeat(16 << 10));
     let (post, put, get) = (Method::POST, Method::PUT, Method::GET);
     let publishers = "/api/v1/publishers";
     for (what, request, expected) in [
@@ -45,6 +46,7 @@ async fn addresses_methods_and_bodies() {
         ("another shape", json_body(post.clone(), publishers, "[1]"), (400, "hub-bad-json")),
         ("deep", json_body(post.clone(), publishers, &deep), (400, "hub-bad-json")),
         ("huge", json_body(post.clone(), publishers, &huge), (413, "hub-body-too-large")),
+        ("a stranger's", json_body(post.clone(), "/api/v1/enroll", &long_token), (413, "hub-body-too-large")),
         ("unknown field", json_body(post.clone(), publishers, "{\"name\":\"a\",\"key\":\"b\",\"x\":1}"), (400, "hub-bad-json")),
         ("bad name", json_body(post.clone(), publishers, "{\"name\":\"A b\",\"key\":\"b\"}"), (400, "hub-bad-json")),
         ("bad key", json_body(post.clone(), publishers, "{\"name\":\"a\",\"key\":\"ed25519:00\"}"), (400, "hub-bad-json")),

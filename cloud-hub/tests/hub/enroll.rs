@@ -117,6 +117,21 @@ async fn enrolling_again_makes_the_old_certificate_worthless_and_revoking_ends_t
     assert!(began.elapsed().as_secs() < 5);
     assert!(matches!(FakeNode::connect(world.running.gate, &new, &world.ca).await, Err(NoSession::Refused(5))));
 
+    // A token that was made before, or between two revocations, does not bring it back.
+    let (_, csr) = request();
+    for _ in 0..2 {
+        let pending = world.join_token("n1").await;
+        world.call(Method::POST, "/api/v1/nodes/n1/revoke", None).await;
+        assert_eq!(try_enroll(&world, &pending, "n1", &csr).await, (403, json!("hub-enroll-refused")));
+        assert_eq!(world.get("/api/v1/nodes/n1").await["spec"]["revoked"], true);
+    }
+
+    let back = enroll(&world, "n1").await;
+    let pending = world.join_token("n1").await;
+    assert_eq!(world.call(Method::POST, "/api/v1/nodes/n1/revoke", None).await.0, StatusCode::OK);
+    assert_eq!(try_enroll(&world, &pending, "n1", &csr).await, (403, json!("hub-enroll-refused")));
+    assert!(FakeNode::connect(world.running.gate, &back, &world.ca).await.is_err());
+
     let back = enroll(&world, "n1").await;
     assert!(FakeNode::connect(world.running.gate, &back, &world.ca).await.is_ok());
     assert_eq!(world.call(Method::DELETE, "/api/v1/nodes/n1", None).await.0, StatusCode::NO_CONTENT);

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::node::{FakeNode, enroll, report, running};
+use crate::node::{FakeNode, enroll, report, report_of, running};
 use crate::world::World;
 
 async fn eventually(world: &World, path: &str, what: impl Fn(&Value) -> bool) -> Value {
@@ -118,6 +118,23 @@ async fn of_two_deployments_of_an_app_the_later_wins_and_both_say_so() {
 }
 
 #[tokio::test]
+async fn a_rollback_never_brings_back_what_was_taken_away_meanwhile() {
+    let world = World::new().await;
+    world.publish("1", "linux/amd64").await;
+    world.publish("2", "linux/amd64").await;
+    let (hub, d) = (&world.running.hub, crate::world::name("d"));
+    // Which one is first is left to chance, so several times.
+    for _ in 0..10 {
+        world.deploy("d", "1", &["n1"]).await;
+        world.deploy("d", "2", &["n1"]).await;
+        let (back, gone) = tokio::join!(hub.rollback(&d, None, None, "ann"), hub.undeploy(&d, None, "bob"));
+        gone.expect("taken away");
+        let (status, found) = world.call(Method::GET, "/api/v1/deployments/d", None).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{back:?} {found}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_of_another_platform_is_named_and_nothing_is_deployed() {
     let world = World::new().await;
     let arm = world.publish("1", "linux/arm64").await;
@@ -134,6 +151,22 @@ async fn a_node_of_another_platform_is_named_and_nothing_is_deployed() {
         (&json!("n1 (linux/amd64)"), &json!("linux/arm64"))
     );
     assert_eq!(world.call(Method::GET, "/api/v1/deployments/d", None).await.0, StatusCode::NOT_FOUND);
+
+    // By labels, one node says nothing for the others; all of them together do.
+    let by_label = || json!({"app": "web", "release": arm, "target": {"selector": {"matchLabels": {"site": "north"}}}});
+    let deploy = |name: &'static str| world.call(Method::PUT, name, Some(by_label()));
+    let (status, problem) = deploy("/api/v1/deployments/d").await;
+    assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("hub-deployment-no-platform")));
+    let other = enroll(&world, "n2").await;
+    let mut arm_node = FakeNode::connect(world.running.gate, &other, &world.ca).await.expect("session");
+    arm_node.say(&report_of("linux/arm64", 1)).await;
+    eventually(&world, "/api/v1/nodes/n2", |node| node["status"]["facts"].is_object()).await;
+    assert_eq!(deploy("/api/v1/deployments/d").await.0, StatusCode::OK);
+
+    // A revoked one says nothing at all.
+    world.call(Method::POST, "/api/v1/nodes/n1/revoke", None).await;
+    let body = json!({"app": "web", "release": arm, "target": {"nodes": ["n1", "n2"]}});
+    assert_eq!(world.call(Method::PUT, "/api/v1/deployments/named", Some(body)).await.0, StatusCode::OK);
 }
 
 #[tokio::test]

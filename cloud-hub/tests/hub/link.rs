@@ -49,15 +49,16 @@ async fn a_node_that_is_ahead_is_never_sent_back() {
     let world = World::new().await;
     let identity = enroll(&world, "n1").await;
     let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
-    for _ in 0..3 {
-        node.hello(9, [7; 32]).await;
+    for generation in 9..12 {
+        node.hello(generation, [7; 32]).await;
     }
     node.hears_nothing().await;
     let shown = world.get("/api/v1/nodes/n1").await;
-    assert_eq!(shown["status"]["faults"][0]["code"], "hub-node-ahead");
+    let fault = &shown["status"]["faults"][0];
+    assert_eq!((&fault["code"], &fault["params"]["held"]), (&json!("hub-node-ahead"), &json!("1.11")));
     let events = world.get("/api/v1/events?node=n1").await;
     let told = events["items"].as_array().unwrap().iter().filter(|event| event["what"]["code"] == "hub-node-ahead").count();
-    assert_eq!(told, 1, "said once");
+    assert_eq!(told, 1, "said once, whatever it claims to hold");
 
     node.hello(1, [7; 32]).await;
     node.hears_nothing().await;
@@ -81,6 +82,8 @@ async fn a_node_pulls_what_is_assigned_to_it_and_nothing_else() {
     let Down::Frame(frame) = pull(&mut node, 1, release, 0, 1 << 20).await else { panic!("the release itself") };
     let envelope = Envelope::from_bytes(&frame.data).unwrap();
     assert_eq!((envelope.payload_digest(), frame.total), (release, frame.data.len() as u64));
+    let Down::Frame(piece) = pull(&mut node, 1, release, 10, 20).await else { panic!("a piece of it") };
+    assert_eq!((piece.total, &piece.data[..]), (frame.total, &frame.data[10..30]));
 
     for bytes in sample("1", "linux/amd64").blobs() {
         let (blob, mut got) = (Digest::of(&bytes), Vec::new());
@@ -108,7 +111,18 @@ async fn a_node_pulls_what_is_assigned_to_it_and_nothing_else() {
     world.deploy("d", "2", &["n1"]).await;
     assert!(matches!(node.hear().await, Some(Down::Desired(_))));
     assert!(matches!(pull(&mut node, 3, other, 0, 100).await, Down::Frame(_)), "assigned now");
-    assert!(matches!(pull(&mut node, 4, release, 0, 100).await, Down::NoBlob { .. }), "not any more");
+    // An undo goes back to it.
+    assert!(matches!(pull(&mut node, 4, release, 0, 100).await, Down::Frame(_)), "the one before");
+    assert!(matches!(pull(&mut node, 5, layer, 0, 100).await, Down::Frame(_)), "what it is made of");
+
+    world.call(reqwest::Method::DELETE, "/api/v1/deployments/d", None).await;
+    assert!(matches!(node.hear().await, Some(Down::Desired(_))));
+    for blob in [release, other, layer] {
+        assert!(matches!(pull(&mut node, 6, blob, 0, 100).await, Down::NoBlob { .. }), "not any more");
+    }
+    world.deploy("again", "2", &["n1"]).await;
+    assert!(matches!(node.hear().await, Some(Down::Desired(_))));
+    assert!(matches!(pull(&mut node, 7, release, 0, 100).await, Down::NoBlob { .. }), "this deployment never brought it");
 }
 
 #[tokio::test]

@@ -45,6 +45,18 @@ pub async fn enroll(world: &World, node: &str) -> Identity {
     Identity { node: name(node), certificate, key, answer }
 }
 
+/// A connection to the API on which nothing is said yet.
+pub async fn api_stream(world: &World) -> TlsStream<TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(world.ca.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
+    let config = builder.unwrap().with_root_certificates(roots).with_no_client_auth();
+    let tcp = TcpStream::connect(world.running.api).await.unwrap();
+    let host = ServerName::IpAddress(world.running.api.ip().into());
+    TlsConnector::from(Arc::new(config)).connect(host, tcp).await.unwrap()
+}
+
 /// A live session.
 pub struct FakeNode {
     stream: TlsStream<TcpStream>,
@@ -165,6 +177,15 @@ fn text(text: &str) -> Vec<u8> {
 
 /// A report about one app.
 pub fn report(sequence: u64, generation: u64, app: Option<shared::report::AppReport>) -> Up {
+    report_from("linux/amd64", sequence, generation, app)
+}
+
+/// The report of a machine of this platform that runs nothing.
+pub fn report_of(platform: &str, sequence: u64) -> Up {
+    report_from(platform, sequence, 0, None)
+}
+
+fn report_from(platform: &str, sequence: u64, generation: u64, app: Option<shared::report::AppReport>) -> Up {
     use shared::report::{Facts, Report};
     let report = Report {
         sequence,
@@ -174,7 +195,7 @@ pub fn report(sequence: u64, generation: u64, app: Option<shared::report::AppRep
         facts: Facts {
             version: "0.1.0".into(),
             runtime: "1.6.20".into(),
-            platform: crate::samples::platform("linux/amd64"),
+            platform: crate::samples::platform(platform),
             boot: "boot".into(),
             cpus: 2,
             memory: 1 << 30,

@@ -7,19 +7,21 @@ const BURST: u64 = 2000;
 /// Milliseconds after which it may send one more.
 const EVERY_MS: u64 = 1000;
 
-/// What a node may still send.
-#[derive(Debug)]
-pub(super) struct Bucket {
+/// How many events a node may still cause.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bucket {
     left: u64,
     since: UnixMillis,
 }
 
-impl Bucket {
+impl Default for Bucket {
     /// A full one.
-    pub(super) const fn new(now: UnixMillis) -> Self {
-        Self { left: BURST, since: now }
+    fn default() -> Self {
+        Self { left: BURST, since: UnixMillis(0) }
     }
+}
 
+impl Bucket {
     /// Takes `count`, if there is so much.
     pub(super) fn take(&mut self, count: u64, now: UnixMillis) -> bool {
         let more = now.0.saturating_sub(self.since.0) / EVERY_MS;
@@ -39,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_burst_and_then_one_a_second() {
-        let mut bucket = Bucket::new(UnixMillis(5000));
+        let mut bucket = Bucket::default();
         assert!(bucket.take(BURST, UnixMillis(5000)));
         assert!(!bucket.take(1, UnixMillis(5999)));
         assert!(bucket.take(1, UnixMillis(6000)));
