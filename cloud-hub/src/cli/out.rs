@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use shared::fault::{Fault, Lang};
+use shared::people;
 
 /// Where results and remarks go.
 pub struct Out {
@@ -42,7 +43,7 @@ impl Out {
 
     /// A sentence of the result, in the reader's language.
     pub fn say(&mut self, fault: &Fault) -> io::Result<()> {
-        self.line(super::plain::plain(&fault.text(self.lang)))
+        self.line(people::plain(&fault.text(self.lang)))
     }
 
     /// A remark, unless nobody wants any. That it cannot be written harms no result.
@@ -60,7 +61,7 @@ impl Out {
         };
         let (red, end) = if self.colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
         let space = if self.lang == Lang::En { " " } else { "" };
-        drop(writeln!(self.remarks, "{red}{word}{end}{space}{} [{code}]", super::plain::plain(text)));
+        drop(writeln!(self.remarks, "{red}{word}{end}{space}{} [{code}]", people::plain(text)));
     }
 
     /// A question, which stays on its line.

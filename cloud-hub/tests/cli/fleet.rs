@@ -57,7 +57,7 @@ async fn a_release_goes_to_a_node_and_back() {
     let hopeless = shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "60s"]).await.failed(1, "cli-wait-hopeless");
     assert!(hopeless.err.contains("node-service-unhealthy"), "{hopeless:?}");
     let text = shell.run(&["describe", "deployment", "web", "--lang", "zh"]).await.ok();
-    assert!(text.contains("已撤销") && text.contains("健康检查失败"), "{text}");
+    assert!(text.contains("已回退") && text.contains("健康检查失败"), "{text}");
 
     let back = shell.run(&["rollback", "web"]).await.ok();
     assert_eq!(back, "Deployment web: web@1.0.0 to 1 nodes, revision 3\n");

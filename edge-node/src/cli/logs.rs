@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use shared::fault::{Fault, node};
 use shared::id::Name;
+use shared::people;
 use shared::report::AppReport;
 use tokio::sync::mpsc;
 
@@ -10,7 +11,6 @@ use super::args::LogsArgs;
 use super::client::{Client, Stream};
 use super::exit::{Ended, Exit};
 use super::out::Out;
-use super::table;
 
 /// Longest line that is put together, in bytes; the daemon's lines are shorter.
 const LINE_MAX: usize = 64 << 10;
@@ -49,7 +49,7 @@ async fn services(app: &Name, client: &Client) -> Result<Vec<Name>, Ended> {
 
 /// Writes whole lines of all streams as they come, until all have ended.
 async fn merge(streams: Vec<(Name, Stream)>, out: &mut Out) -> Result<(), Ended> {
-    let wide = streams.iter().map(|(service, _)| table::width(service.as_str())).max().unwrap_or(0);
+    let wide = streams.iter().map(|(service, _)| people::width(service.as_str())).max().unwrap_or(0);
     let (sender, mut lines) = mpsc::channel(64);
     for (service, stream) in streams {
         tokio::spawn(read(format!("{service:wide$} | "), stream, sender.clone()));

@@ -24,9 +24,7 @@ mod logs;
 mod out;
 mod run;
 mod secret;
-mod show;
 mod status;
-mod table;
 mod trust;
 
 use std::ffi::OsString;

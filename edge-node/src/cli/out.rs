@@ -4,10 +4,10 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 
 use serde::Serialize;
 use shared::fault::{Fault, Lang, cli};
+use shared::people::Table;
 
 use super::args::Output;
 use super::exit::{Ended, Exit};
-use super::table::Table;
 
 /// Standard output and error, in one language and form.
 pub struct Out {
@@ -55,9 +55,9 @@ impl Out {
         self.writer.flush().map_err(|error| ended(&error))
     }
 
-    /// A table.
-    pub fn table(&mut self, table: &Table) -> Result<(), Ended> {
-        self.bytes(table.render().as_bytes())
+    /// What was added to a table.
+    pub fn table(&mut self, table: &mut Table) -> Result<(), Ended> {
+        self.bytes(table.lines().as_bytes())
     }
 
     /// Indented JSON.

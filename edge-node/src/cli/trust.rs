@@ -1,12 +1,12 @@
 //! `trust show|add`.
 
 use hyper::Method;
+use shared::people::Table;
 
 use super::args::TrustAction;
 use super::client::Client;
 use super::exit::Ended;
 use super::out::Out;
-use super::table::Table;
 use crate::api::{NewPublisher, TrustView};
 
 pub async fn run(action: TrustAction, client: &Client, out: &mut Out) -> Result<(), Ended> {
@@ -24,7 +24,7 @@ fn show(trust: &TrustView, out: &mut Out) -> Result<(), Ended> {
     if out.is_json() {
         return out.json(trust);
     }
-    let mut table = Table::plain();
+    let mut table = Table::default();
     table.row([out.say("Node", "节点").into(), trust.node.to_string()]);
     table.row([out.say("Hub", "中心").into(), trust.hub.clone()]);
     table.row([out.say("Gate", "接入地址").into(), trust.mqtt.clone()]);
@@ -33,5 +33,5 @@ fn show(trust: &TrustView, out: &mut Out) -> Result<(), Ended> {
     for publisher in &trust.publishers {
         table.row([out.say("Publisher key", "发布者密钥").into(), publisher.key.to_string()]);
     }
-    out.table(&table)
+    out.table(&mut table)
 }

@@ -1,13 +1,13 @@
 //! `hubctl logs`: what an app prints on a node, through the hub.
 
 use reqwest::Method;
+use shared::people;
 
 use super::super::args::Logs;
 use super::super::client::Target;
 use super::super::error::CliError;
 use super::super::kinds::name;
 use super::super::lines::Lines;
-use super::super::plain::log_line;
 use super::super::session::Session;
 
 pub(super) async fn run(session: &mut Session, args: &Logs) -> Result<(), CliError> {
@@ -40,7 +40,7 @@ pub(super) async fn run(session: &mut Session, args: &Logs) -> Result<(), CliErr
 /// Adds a line: as it is for a program, without tricks for a terminal.
 fn add(session: &Session, text: &mut String, line: &str) {
     if session.out.results_on_terminal {
-        text.push_str(&log_line(line));
+        text.push_str(&people::log(line));
     } else {
         text.push_str(line);
     }
