@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use shared::fault::Lang;
+use shared::fault::{Fault, Lang, Text, cli};
 use shared::people::{self, Table};
 use shared::report::{AppReport, ServiceReport};
 
@@ -38,7 +38,7 @@ pub async fn ps(client: &Client, out: &mut Out) -> Result<(), Ended> {
     }
     out.table(&mut table)?;
     for (app, fault) in apps.iter().filter_map(|app| Some((app, app.fault.as_ref()?))) {
-        out.line(&format!("! {}: {} [{}]", app.app, fault.text(lang), fault.code))?;
+        out.warn(&format!("{}: ", app.app), fault)?;
     }
     Ok(())
 }
@@ -52,10 +52,32 @@ fn cells(service: &ServiceReport, now: u64, lang: Lang) -> [String; 4] {
     [state, people::health(service.health, lang).into(), service.restarts.to_string(), up]
 }
 
-pub async fn tell(verb: &str, target: TargetArgs, client: &Client) -> Result<(), Ended> {
-    let path = match target.service {
-        Some(service) => format!("/v1/apps/{}/services/{service}/{verb}", target.app),
-        None => format!("/v1/apps/{}/{verb}", target.app),
+/// What may be told about an app or a service.
+#[derive(Debug, Clone, Copy)]
+pub enum Verb {
+    Start,
+    Stop,
+    Restart,
+}
+
+impl Verb {
+    /// As in the API, and what to say when it is done.
+    const fn words(self) -> (&'static str, &'static Text) {
+        match self {
+            Self::Start => ("start", &cli::STARTED),
+            Self::Stop => ("stop", &cli::STOPPED),
+            Self::Restart => ("restart", &cli::RESTARTING),
+        }
+    }
+}
+
+pub async fn tell(verb: Verb, target: TargetArgs, client: &Client, out: &mut Out) -> Result<(), Ended> {
+    let TargetArgs { app, service } = target;
+    let (verb, said) = verb.words();
+    let (path, what, target) = match service {
+        Some(service) => (format!("{app}/services/{service}"), format!("{app}/{service}"), format!("{app} {service}")),
+        None => (app.to_string(), app.to_string(), app.to_string()),
     };
-    client.send(Method::POST, &path, Bytes::new()).await
+    client.send(Method::POST, &format!("/v1/apps/{path}/{verb}"), Bytes::new()).await?;
+    out.say(&Fault::new(said).with("what", what).with("target", target))
 }

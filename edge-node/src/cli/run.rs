@@ -51,7 +51,8 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn bad(errors: &[ConfigError]) -> Ended {
+/// Settings that make no sense.
+pub fn bad(errors: &[ConfigError]) -> Ended {
     Ended::Failed { exit: Exit::Usage, faults: errors.iter().map(Faulty::fault).collect() }
 }
 

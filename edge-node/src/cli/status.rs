@@ -15,22 +15,22 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
     }
     let lang = out.lang();
     let Status { node, hub, accepted, facts, wall, uptime_ms, apps, faults } = &status;
-    let runtime = if facts.runtime.is_empty() { out.say("not reached", "未连接").to_owned() } else { facts.runtime.clone() };
+    let runtime = if facts.runtime.is_empty() { out.pick("not reached", "未连接").to_owned() } else { facts.runtime.clone() };
     let mut table = Table::default();
-    table.row([out.say("Node", "节点").into(), node.to_string()]);
-    table.row([out.say("Hub", "中心").into(), hub.url.clone()]);
-    table.row([out.say("Link", "连接").into(), link(hub, lang)]);
-    table.row([out.say("Confirmed", "上次确认").into(), confirmed(hub, lang)]);
-    table.row([out.say("Accepted", "已接受状态").into(), accepted.to_string()]);
-    table.row([out.say("Apps", "应用数").into(), apps.to_string()]);
-    table.row([out.say("Runtime", "容器运行时").into(), runtime]);
-    table.row([out.say("Version", "版本").into(), facts.version.clone()]);
-    table.row([out.say("Disk free", "可用磁盘").into(), people::bytes(facts.disk_free)]);
-    table.row([out.say("Clock", "时钟").into(), people::rfc3339(*wall)]);
-    table.row([out.say("Booted", "开机").into(), ago(*uptime_ms, lang)]);
+    table.row([out.pick("Node", "节点").into(), node.to_string()]);
+    table.row([out.pick("Hub", "中心").into(), hub.url.clone()]);
+    table.row([out.pick("Link", "连接").into(), link(hub, lang)]);
+    table.row([out.pick("Confirmed", "上次确认").into(), confirmed(hub, lang)]);
+    table.row([out.pick("Accepted", "已接受状态").into(), accepted.to_string()]);
+    table.row([out.pick("Apps", "应用数").into(), apps.to_string()]);
+    table.row([out.pick("Runtime", "容器运行时").into(), runtime]);
+    table.row([out.pick("Version", "版本").into(), facts.version.clone()]);
+    table.row([out.pick("Disk free", "可用磁盘").into(), people::bytes(facts.disk_free)]);
+    table.row([out.pick("Clock", "时钟").into(), people::rfc3339(*wall)]);
+    table.row([out.pick("Booted", "开机").into(), ago(*uptime_ms, lang)]);
     out.table(&mut table)?;
     for fault in hub.trouble.iter().chain(faults) {
-        out.line(&format!("! {} [{}]", fault.text(lang), fault.code))?;
+        out.warn("", fault)?;
     }
     Ok(())
 }
