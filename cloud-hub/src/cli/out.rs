@@ -36,6 +36,14 @@ impl Out {
         self.results.flush()
     }
 
+    /// Whole lines from elsewhere: as they are for a program, without tricks for a terminal.
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    pub fn lines(&mut self, lines: &str) -> io::Result<()> {
+        if self.results_on_terminal { self.write(&people::log(lines)) } else { self.write(lines) }
+    }
+
     /// A line of the result.
     pub fn line(&mut self, line: impl Display) -> io::Result<()> {
         self.write(&format!("{line}\n"))

@@ -54,7 +54,7 @@ impl Shape {
     pub(super) fn next(&mut self, session: &mut Session, object: &Value) -> Result<(), CliError> {
         match self.format {
             Format::Table | Format::Wide | Format::Name => self.some(session, std::slice::from_ref(object)),
-            Format::Json => Ok(session.out.line(object)?),
+            Format::Json => Ok(session.out.lines(&format!("{object}\n"))?),
             Format::Yaml => Ok(session.out.write(&format!("---\n{}", yaml(object, Dollars::Plain)))?),
         }
     }
@@ -95,6 +95,6 @@ impl Shape {
 pub(super) fn document(session: &mut Session, format: Format, value: &Value) -> Result<(), CliError> {
     match format {
         Format::Yaml => Ok(session.out.write(&yaml(value, Dollars::Plain))?),
-        Format::Json | Format::Table | Format::Wide | Format::Name => Ok(session.out.line(format_args!("{value:#}"))?),
+        Format::Json | Format::Table | Format::Wide | Format::Name => Ok(session.out.lines(&format!("{value:#}\n"))?),
     }
 }
