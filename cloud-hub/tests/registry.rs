@@ -4,12 +4,13 @@
 
 #[path = "support/hostile.rs"]
 mod hostile;
+#[path = "support/registry.rs"]
+mod registry;
 #[path = "support/samples.rs"]
 mod samples;
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,107 +18,10 @@ use cloud_hub::blobs::Blobs;
 use cloud_hub::images::pull::{Pulled, pull};
 use cloud_hub::images::{ImageError, Limits, Progress, Step, Wanted, archive, quiet};
 use cloud_hub::registry::{Auth, RegistryError, Source, Transport};
+use registry::Registry;
 use samples::Sample;
 use shared::id::Digest;
-use shared::oci::media;
 use shared::release::Compression;
-
-/// A registry process with its own directory, ended with the test.
-struct Registry {
-    child: Child,
-    host: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
-    }
-}
-
-impl Registry {
-    /// Starts it; `password`: user `anna` must give it. `None` when the package is not installed.
-    async fn start(password: Option<&str>) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let host = format!("127.0.0.1:{port}");
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nhttp: {{addr: \"{host}\"}}\nstorage: {{filesystem: {{rootdirectory: \"{}\"}}, delete: {{enabled: true}}}}\n",
-            dir.path().join("data").display()
-        );
-        if let Some(password) = password {
-            let htpasswd = dir.path().join("htpasswd");
-            std::fs::write(&htpasswd, format!("anna:{password}\n")).unwrap();
-            config += &format!("auth: {{htpasswd: {{realm: test, path: \"{}\"}}}}\n", htpasswd.display());
-        }
-        let file = dir.path().join("config.yml");
-        std::fs::write(&file, config).unwrap();
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let Ok(child) = command.spawn() else {
-            eprintln!("docker-registry is not installed: left out");
-            return None;
-        };
-        let registry = Self { child, host, _dir: dir };
-        registry.wait().await;
-        Some(registry)
-    }
-
-    async fn wait(&self) {
-        for _ in 0..200 {
-            if tokio::net::TcpStream::connect(&self.host).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the registry does not listen");
-    }
-
-    /// Uploads blobs and manifests of `images` as `repository:tag`; several become an index.
-    async fn push(&self, repository: &str, tag: &str, images: &[&Sample]) -> Digest {
-        let http = client();
-        for image in images {
-            for bytes in image.blobs() {
-                let url = format!("http://{}/v2/{repository}/blobs/uploads/", self.host);
-                let response = http.post(url).send().await.unwrap();
-                let place = response.headers()["location"].to_str().unwrap().to_owned();
-                let url = format!("{place}&digest={}", Digest::of(&bytes));
-                assert!(http.put(url).body(bytes).send().await.unwrap().status().is_success());
-            }
-            self.put_manifest(repository, &Digest::of(&image.manifest()).to_string(), media::MANIFEST, image.manifest()).await;
-        }
-        match images {
-            [image] => self.put_manifest(repository, tag, media::MANIFEST, image.manifest()).await,
-            images => self.put_manifest(repository, tag, media::INDEX, plain_index(images)).await,
-        }
-    }
-
-    async fn put_manifest(&self, repository: &str, name: &str, media_type: &str, bytes: Vec<u8>) -> Digest {
-        let digest = Digest::of(&bytes);
-        let url = format!("http://{}/v2/{repository}/manifests/{name}", self.host);
-        let response = client().put(url).header("content-type", media_type).body(bytes).send().await.unwrap();
-        let status = response.status();
-        assert!(status.is_success(), "{status}: {}", response.text().await.unwrap());
-        digest
-    }
-
-    fn source(&self, name: &str) -> Source {
-        Source::anonymous(format!("{}/{name}", self.host))
-    }
-}
-
-fn client() -> reqwest::Client {
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
-}
-
-/// An index without the attestation: a registry takes only what it has.
-fn plain_index(images: &[&Sample]) -> Vec<u8> {
-    let mut index: serde_json::Value = serde_json::from_slice(&samples::index(images)).unwrap();
-    index["manifests"].as_array_mut().unwrap().pop();
-    index.to_string().into_bytes()
-}
 
 fn sample(platform: &str, text: &str) -> Sample {
     // Bytes that do not compress, so that the layer is as large on the way (xorshift, Marsaglia 2003).
@@ -153,6 +57,10 @@ impl Hub {
     }
 }
 
+fn anonymous(registry: &Registry, image: &str) -> Source {
+    Source::anonymous(registry.reference(image))
+}
+
 fn wanted(platform: &str) -> Wanted {
     Wanted { name: None, platforms: vec![samples::platform(platform)] }
 }
@@ -167,10 +75,10 @@ async fn a_registry_a_layout_and_an_archive_give_the_same_image() {
     let events = Arc::new(Mutex::new(Vec::<Progress>::new()));
     let seen = Arc::clone(&events);
     let progress = Arc::new(move |event| seen.lock().unwrap().push(event));
-    let source = registry.source("team/app:1");
+    let source = anonymous(&registry, "team/app:1");
     let pulled = pull(&source, &Wanted::default(), &hub.blobs, &Limits::default(), progress).await.unwrap();
     assert_eq!(pulled.images, [amd64.expected(), arm64.expected()]);
-    assert_eq!(pulled.reference, format!("{}/team/app@{digest}", registry.host));
+    assert_eq!(pulled.reference, registry.reference(&format!("team/app@{digest}")));
     for image in [&amd64, &arm64] {
         for bytes in image.blobs() {
             assert!(hub.blobs.has(&Digest::of(&bytes)).await.unwrap());
@@ -188,7 +96,7 @@ async fn a_registry_a_layout_and_an_archive_give_the_same_image() {
     assert_eq!(pinned.images, [arm64.expected()]);
     let single = registry.push("team/single", "1", &[&amd64]).await;
     assert_eq!(single, amd64.expected().id());
-    assert_eq!(hub.pull(&registry.source("team/single:1"), &Wanted::default()).await.unwrap().images, [amd64.expected()]);
+    assert_eq!(hub.pull(&anonymous(&registry, "team/single:1"), &Wanted::default()).await.unwrap().images, [amd64.expected()]);
 }
 
 #[tokio::test]
@@ -197,7 +105,7 @@ async fn what_skopeo_exports_is_what_the_registry_holds() {
     let plain = samples::image("linux/amd64", &[(Compression::Gzip, samples::tar(&[("a", b"1"), ("b", &[2; 9000])]))]);
     registry.push("app", "1", &[&plain]).await;
     let dir = tempfile::tempdir().unwrap();
-    let from = format!("docker://{}/app:1", registry.host);
+    let from = format!("docker://{}", registry.reference("app:1"));
     let export = |form: &str| {
         let to = format!("{form}:{}", dir.path().join(form).display());
         let to = if form == "docker-archive" { format!("{to}:app:1") } else { to };
@@ -230,7 +138,7 @@ async fn a_pull_goes_on_with_what_is_there_and_does_not_trust_it() {
     for begin in [&layer[..layer.len() / 2], &vec![0; layer.len() / 2], layer] {
         let hub = hub();
         hub.part(&Digest::of(layer), begin);
-        let pulled = hub.pull(&registry.source("app:1"), &Wanted::default()).await.unwrap();
+        let pulled = hub.pull(&anonymous(&registry, "app:1"), &Wanted::default()).await.unwrap();
         assert_eq!(pulled.images, [image.expected()]);
     }
 }
@@ -241,11 +149,11 @@ async fn refusals_have_names() {
     let image = sample("linux/amd64", "x");
     registry.push("app", "1", &[&image]).await;
     let hub = hub();
-    let error = async |name: &str, wanted: &Wanted| format!("{:?}", hub.pull(&registry.source(name), wanted).await);
+    let error = async |name: &str, wanted: &Wanted| format!("{:?}", hub.pull(&anonymous(&registry, name), wanted).await);
     assert!(error("app:2", &Wanted::default()).await.contains("NotFound"));
     assert!(error(&format!("app@{}", Digest::of(b"other")), &Wanted::default()).await.contains("NotFound"));
     assert!(error("app:1", &wanted("linux/s390x")).await.contains("NoPlatform"));
-    let tls = Source { transport: Transport::Https, ..registry.source("app:1") };
+    let tls = Source { transport: Transport::Https, ..anonymous(&registry, "app:1") };
     let started = std::time::Instant::now();
     let refused = hub.pull(&tls, &Wanted::default()).await.unwrap_err();
     assert!(matches!(refused, ImageError::Registry(RegistryError::Unreachable { .. })), "{refused:?}");
@@ -259,11 +167,11 @@ const HASH: &str = "$2b$05$40bP.h0i1.uBjsX/J6d8q.gygVcCP34FjB4QCuxxBL2DU0SVEEYO.
 async fn a_password_is_asked_for_and_used() {
     let Some(registry) = Registry::start(Some(HASH)).await else { return };
     let hub = hub();
-    let error = hub.pull(&registry.source("app:1"), &Wanted::default()).await.unwrap_err();
+    let error = hub.pull(&anonymous(&registry, "app:1"), &Wanted::default()).await.unwrap_err();
     assert!(matches!(error, ImageError::Registry(RegistryError::Unauthorized { .. })), "{error:?}");
     let with = |password: &str| Source {
         auth: Auth::Basic { user: "anna".into(), password: password.into() },
-        ..registry.source("app:1")
+        ..anonymous(&registry, "app:1")
     };
     let error = hub.pull(&with("wrong"), &Wanted::default()).await.unwrap_err();
     assert!(matches!(error, ImageError::Registry(RegistryError::Unauthorized { .. })), "{error:?}");

@@ -14,6 +14,7 @@ pub mod id;
 pub mod join;
 pub mod manifest;
 pub mod oci;
+pub mod people;
 pub mod plan;
 pub mod release;
 pub mod report;

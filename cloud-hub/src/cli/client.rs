@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use shared::fault::{Fault, Faulty, cli};
+use shared::fault::{Fault, Faulty, Lang, cli};
 use shared::id::Digest;
 
 use super::contexts::Context;
@@ -118,6 +118,20 @@ impl ClientError {
             Self::NoAnswer { .. } => Exit::Timeout,
             Self::BadAnswer { .. } => Exit::Error,
             Self::WrongCa { .. } | Self::BadCertificate { .. } => Exit::Denied,
+        }
+    }
+
+    /// What a person is told: the hub's own text if it sent one, for it may know codes that this program does not.
+    pub fn text(&self, lang: Lang) -> String {
+        match self {
+            Self::Refused { problem, .. } if !problem.text(lang).is_empty() => problem.text(lang).to_owned(),
+            Self::Refused { .. }
+            | Self::Bare { .. }
+            | Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::BadAnswer { .. }
+            | Self::WrongCa { .. }
+            | Self::BadCertificate { .. } => self.fault().text(lang),
         }
     }
 

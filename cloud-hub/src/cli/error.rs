@@ -109,16 +109,11 @@ impl CliError {
         match self {
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {}
             Self::Manifest(refused) => tell_all(refused, out),
-            Self::Client(ClientError::Refused { problem, .. }) => {
-                let text = Some(problem.text(out.lang)).filter(|text| !text.is_empty());
-                let fault = Fault { code: problem.code.clone(), params: problem.params.clone() };
-                out.error(text.unwrap_or(&fault.text(out.lang)), &problem.code);
-            }
+            Self::Client(error) => out.error(&error.text(out.lang), &error.fault().code),
             Self::Usage(_)
             | Self::File(_)
             | Self::Context(_)
             | Self::Key(_)
-            | Self::Client(_)
             | Self::Image(_)
             | Self::Unfit(_)
             | Self::Stuck(..)

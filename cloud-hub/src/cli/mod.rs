@@ -2,14 +2,13 @@
 //!
 //! ```text
 //! arguments ─ help ─▶ command ─ commands/… ─▶ contexts ─ tls ─ client ─▶ hub
-//!                                   └─ rows, table, yaml, describe ─ out ─▶ a person, or a script
+//!                                   └─ rows, table, describe ─ out ─▶ a person, or a script
 //! ```
 //!
 //! It speaks the REST API of [`crate::api::types`] and nothing else, and knows a hub by the sha256 of its CA. Whatever a
 //! person reads is Chinese or English; JSON and YAML are the API's own words. Results go to the standard output,
 //! everything else to the standard error; the exit code says what kind of failure it was ([`Exit`]).
 
-mod age;
 mod args;
 mod client;
 mod commands;
@@ -25,7 +24,6 @@ mod kinds;
 mod lines;
 mod out;
 mod page;
-mod plain;
 mod rows;
 mod session;
 mod show;
@@ -34,7 +32,6 @@ mod table;
 mod tls;
 mod upload;
 mod words;
-mod yaml;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use shared::fault::{Fault, Lang};
+use shared::people;
 
 /// Where results and remarks go.
 pub struct Out {
@@ -35,6 +36,14 @@ impl Out {
         self.results.flush()
     }
 
+    /// Whole lines from elsewhere: as they are for a program, without tricks for a terminal.
+    ///
+    /// # Errors
+    /// Those of [`Self::write`].
+    pub fn lines(&mut self, lines: &str) -> io::Result<()> {
+        if self.results_on_terminal { self.write(&people::log(lines)) } else { self.write(lines) }
+    }
+
     /// A line of the result.
     pub fn line(&mut self, line: impl Display) -> io::Result<()> {
         self.write(&format!("{line}\n"))
@@ -42,7 +51,7 @@ impl Out {
 
     /// A sentence of the result, in the reader's language.
     pub fn say(&mut self, fault: &Fault) -> io::Result<()> {
-        self.line(super::plain::plain(&fault.text(self.lang)))
+        self.line(people::plain(&fault.text(self.lang)))
     }
 
     /// A remark, unless nobody wants any. That it cannot be written harms no result.
@@ -60,7 +69,7 @@ impl Out {
         };
         let (red, end) = if self.colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
         let space = if self.lang == Lang::En { " " } else { "" };
-        drop(writeln!(self.remarks, "{red}{word}{end}{space}{} [{code}]", super::plain::plain(text)));
+        drop(writeln!(self.remarks, "{red}{word}{end}{space}{} [{code}]", people::plain(text)));
     }
 
     /// A question, which stays on its line.

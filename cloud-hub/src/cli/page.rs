@@ -1,8 +1,8 @@
 //! A page about one object: fields with their names aligned, sections, tables. Pure.
 
 use shared::fault::Lang;
+use shared::people::plain;
 
-use super::plain::plain;
 use super::table::{Column, Sheet, col};
 
 /// Builds the text.

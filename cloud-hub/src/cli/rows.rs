@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use shared::fault::Lang;
+use shared::people;
 use shared::time::UnixMillis;
 
 use super::kinds::Kind;
@@ -23,6 +24,18 @@ pub(super) struct View {
     pub(super) lang: Lang,
     /// The clock of this machine; ages that the hub computed do not depend on it.
     pub(super) now: UnixMillis,
+}
+
+impl View {
+    /// A span of time.
+    pub(super) fn age(self, seconds: u64) -> String {
+        people::age(seconds, self.lang)
+    }
+
+    /// How long ago `then` was: `0s` when clocks disagree, empty for a time that nobody wrote down.
+    pub(super) fn since(self, then: UnixMillis) -> String {
+        if then.0 == 0 { String::new() } else { self.age(self.now.0.saturating_sub(then.0) / 1000) }
+    }
 }
 
 /// The columns of a kind.

@@ -1,6 +1,7 @@
 //! Objects in the form that was asked for.
 
 use serde_json::Value;
+use shared::people::{Dollars, yaml};
 
 use super::args::Format;
 use super::client::ClientError;
@@ -9,7 +10,6 @@ use super::kinds::Kind;
 use super::rows;
 use super::session::Session;
 use super::table::Sheet;
-use super::yaml;
 
 /// How one command shows objects of one kind.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ impl Shape {
     pub(super) fn next(&mut self, session: &mut Session, object: &Value) -> Result<(), CliError> {
         match self.format {
             Format::Table | Format::Wide | Format::Name => self.some(session, std::slice::from_ref(object)),
-            Format::Json => Ok(session.out.line(object)?),
-            Format::Yaml => Ok(session.out.write(&format!("---\n{}", yaml::write(object)))?),
+            Format::Json => Ok(session.out.lines(&format!("{object}\n"))?),
+            Format::Yaml => Ok(session.out.write(&format!("---\n{}", yaml(object, Dollars::Plain)))?),
         }
     }
 
@@ -94,7 +94,7 @@ impl Shape {
 /// A value as JSON or YAML.
 pub(super) fn document(session: &mut Session, format: Format, value: &Value) -> Result<(), CliError> {
     match format {
-        Format::Yaml => Ok(session.out.write(&yaml::write(value))?),
-        Format::Json | Format::Table | Format::Wide | Format::Name => Ok(session.out.line(format_args!("{value:#}"))?),
+        Format::Yaml => Ok(session.out.write(&yaml(value, Dollars::Plain))?),
+        Format::Json | Format::Table | Format::Wide | Format::Name => Ok(session.out.lines(&format!("{value:#}\n"))?),
     }
 }

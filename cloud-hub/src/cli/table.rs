@@ -1,7 +1,7 @@
-//! Tables without lines, as `kubectl` shows them; columns stay in place while rows are added by a watch. Pure.
+//! Tables whose columns have names in both languages, and some only with `-o wide`. Pure.
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use shared::fault::Lang;
+use shared::people::Table;
 
 /// One column.
 #[derive(Debug, Clone, Copy)]
@@ -30,52 +30,34 @@ pub(super) struct Sheet {
     columns: &'static [Column],
     lang: Lang,
     is_wide: bool,
+    /// Whether the names of the columns are still to come.
     headers: bool,
-    /// Width of each shown column so far, in cells of the terminal.
-    widths: Vec<u16>,
+    table: Table,
 }
 
 impl Sheet {
     /// For rows with one cell per column of `columns`.
-    pub(super) const fn new(columns: &'static [Column], lang: Lang, is_wide: bool, headers: bool) -> Self {
-        Self { columns, lang, is_wide, headers, widths: Vec::new() }
+    pub(super) fn new(columns: &'static [Column], lang: Lang, is_wide: bool, headers: bool) -> Self {
+        Self { columns, lang, is_wide, headers, table: Table::default() }
     }
 
     /// The lines of some rows; the first call begins with the names of the columns.
     pub(super) fn lines(&mut self, rows: &[Vec<String>]) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        let first = self.widths.is_empty();
-        if first && self.headers {
-            table.add_row(self.shown(self.columns).map(|column| self.name(column)));
+        if std::mem::take(&mut self.headers) {
+            let names = self.columns.iter().map(|column| if self.lang == Lang::Zh { column.zh } else { column.en });
+            self.table.row(self.shown(names));
         }
         for row in rows {
-            table.add_row(self.shown(row).map(|cell| if cell.is_empty() { "-".into() } else { super::plain::plain(cell) }));
+            let cells = row.iter().map(|cell| if cell.is_empty() { "-" } else { cell });
+            self.table.row(self.shown(cells));
         }
-        if table.is_empty() {
-            return String::new();
-        }
-        let wanted = table.column_max_content_widths();
-        let before = self.widths.iter().copied().chain(std::iter::repeat(0));
-        self.widths = wanted.iter().zip(before).map(|(new, old)| old.max(*new)).collect();
-        // Absolute widths count the padding that every cell has.
-        let gap = 3;
-        let widths = self.widths.iter().map(|width| ColumnConstraint::Absolute(Width::Fixed(width.saturating_add(gap))));
-        table.set_constraints(widths.collect::<Vec<_>>());
-        for column in table.column_iter_mut() {
-            column.set_padding((0, gap));
-        }
-        table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        self.table.lines()
     }
 
-    /// The items that stand in shown columns.
-    fn shown<'a, T>(&self, items: &'a [T]) -> impl Iterator<Item = &'a T> + use<'a, T> {
-        let (columns, is_wide) = (self.columns, self.is_wide);
-        items.iter().zip(columns).filter(move |(_, column)| is_wide || !column.wide).map(|(item, _)| item)
-    }
-
-    fn name(&self, column: &Column) -> String {
-        if self.lang == Lang::Zh { column.zh.into() } else { column.en.into() }
+    /// The cells that stand in shown columns.
+    fn shown<'a>(&self, cells: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+        let shown = cells.zip(self.columns).filter(|(_, column)| self.is_wide || !column.wide);
+        shown.map(|(cell, _)| cell).collect()
     }
 }
 

@@ -1,28 +1,15 @@
-//! States in the reader's language. JSON and YAML always keep the API's own words.
+//! Words of the API in the reader's language; those of apps and services are [`shared::people`]'s. JSON and YAML always
+//! keep the API's own words.
 
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error;
 use shared::fault::Lang;
+use shared::people;
+use shared::report::Phase;
 
 /// The API's word, English, Chinese.
 static WORDS: &[(&str, &str, &str)] = &[
-    // Phases of an app.
-    ("pending", "pending", "等待中"),
-    ("fetching", "fetching", "拉取中"),
-    ("starting", "starting", "启动中"),
-    ("running", "running", "运行中"),
-    ("failing", "failing", "故障"),
-    ("undone", "undone", "已撤销"),
-    ("stopped", "stopped", "已停止"),
-    ("leaving", "leaving", "移除中"),
-    ("unknown", "unknown", "未知"),
-    // States of a service.
-    ("waiting", "waiting", "等待中"),
-    ("restarting", "restarting", "重启中"),
-    ("completed", "completed", "已完成"),
-    ("failed", "failed", "已失败"),
-    // Health.
-    ("unchecked", "-", "-"),
-    ("healthy", "healthy", "健康"),
-    ("unhealthy", "unhealthy", "不健康"),
     // Nodes.
     ("connected", "connected", "已连接"),
     ("disconnected", "disconnected", "未连接"),
@@ -42,13 +29,20 @@ static WORDS: &[(&str, &str, &str)] = &[
     ("yes", "yes", "是"),
     ("no", "no", "否"),
     ("all", "all nodes", "所有节点"),
+    ("unknown", "unknown", "未知"),
 ];
 
 /// The word in `lang`; a newer hub's word stays as it is.
 pub(super) fn word(lang: Lang, api: &str) -> String {
     let found = WORDS.iter().find(|(known, ..)| *known == api);
     let text = found.map_or(api, |(_, en, zh)| if lang == Lang::Zh { zh } else { en });
-    super::plain::plain(text)
+    people::plain(text)
+}
+
+/// The word of an app's phase, which is none while a node has not reported.
+pub(super) fn phase(lang: Lang, api: &str) -> String {
+    let known = Phase::deserialize(IntoDeserializer::<Error>::into_deserializer(api));
+    known.map_or_else(|_| word(lang, api), |phase| people::phase(phase, lang).into())
 }
 
 /// The word of a value that the API writes as one.
@@ -61,15 +55,14 @@ pub(super) fn word_of(lang: Lang, value: impl serde::Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::report::Phase;
-
     use super::*;
 
     #[test]
     fn states_are_said_in_the_readers_language() {
-        assert_eq!(word_of(Lang::Zh, Phase::Undone), "已撤销");
-        assert_eq!(word_of(Lang::En, Phase::Running), "running");
-        assert_eq!(word(Lang::Zh, "moonlit"), "moonlit");
+        assert_eq!(phase(Lang::Zh, "undone"), "已回退");
+        assert_eq!(phase(Lang::En, "running"), "running");
+        assert_eq!(phase(Lang::Zh, "unknown"), "未知");
+        assert_eq!(phase(Lang::Zh, "moonlit"), "moonlit");
         assert_eq!(word(Lang::En, "a\u{1b}[2J"), "a·[2J");
     }
 

@@ -35,6 +35,9 @@ async fn a_release_goes_to_a_node_and_back() {
     assert_eq!(said, "Deployment web: web@1.0.0 to 1 nodes, revision 1\n");
     let late = shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "1s"]).await.failed(6, "cli-wait-timeout");
     assert!(late.err.contains("0 of 1 nodes ready (1 unknown)"), "{late:?}");
+    let late = ["wait", "--for=ready", "deployment/web", "--timeout", "1s", "--lang", "zh"];
+    let late = shell.run(&late).await.failed(6, "cli-wait-timeout");
+    assert!(late.err.contains("就绪") && late.err.contains("未知") && !late.err.contains("ready"), "{late:?}");
     let offline = shell.run(&["get", "nodes"]).await.ok();
     assert!(offline.contains("never seen") && offline.contains("behind"), "{offline}");
 
@@ -57,7 +60,7 @@ async fn a_release_goes_to_a_node_and_back() {
     let hopeless = shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "60s"]).await.failed(1, "cli-wait-hopeless");
     assert!(hopeless.err.contains("node-service-unhealthy"), "{hopeless:?}");
     let text = shell.run(&["describe", "deployment", "web", "--lang", "zh"]).await.ok();
-    assert!(text.contains("已撤销") && text.contains("健康检查失败"), "{text}");
+    assert!(text.contains("已回退") && text.contains("健康检查失败"), "{text}");
 
     let back = shell.run(&["rollback", "web"]).await.ok();
     assert_eq!(back, "Deployment web: web@1.0.0 to 1 nodes, revision 3\n");

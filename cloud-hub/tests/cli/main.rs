@@ -8,6 +8,8 @@ mod login;
 mod node;
 mod proxy;
 mod publish;
+#[path = "../support/registry.rs"]
+mod registry;
 #[path = "../support/samples.rs"]
 mod samples;
 mod shell;

@@ -1,63 +1,12 @@
 //! Images fetched by the hub from a real registry (the Debian package `docker-registry`), as lines of JSON.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use shared::id::Digest;
-use shared::oci::media;
 
-use crate::samples::Sample;
+use crate::registry::Registry;
 use crate::world::{World, release, sample, signed};
-
-struct Registry {
-    child: Child,
-    host: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
-    }
-}
-
-impl Registry {
-    /// `None` when the package is not installed.
-    async fn start() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (host, file) = (format!("127.0.0.1:{port}"), dir.path().join("config.yml"));
-        let storage = format!("storage: {{filesystem: {{rootdirectory: {:?}}}}}", dir.path().join("data"));
-        std::fs::write(&file, format!("version: 0.1\nlog: {{level: error}}\nhttp: {{addr: \"{host}\"}}\n{storage}\n")).unwrap();
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let registry = Self { child: command.spawn().ok()?, host, _dir: dir };
-        for _ in 0..200 {
-            if tokio::net::TcpStream::connect(&registry.host).await.is_ok() {
-                return Some(registry);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the registry does not listen");
-    }
-
-    async fn push(&self, image: &Sample) -> String {
-        let (http, base) = (reqwest::Client::new(), format!("http://{}/v2/team/web", self.host));
-        for bytes in image.blobs() {
-            let begun = http.post(format!("{base}/blobs/uploads/")).send().await.unwrap();
-            let place = begun.headers()["location"].to_str().unwrap().to_owned();
-            let put = http.put(format!("{place}&digest={}", Digest::of(&bytes))).body(bytes);
-            assert!(put.send().await.unwrap().status().is_success());
-        }
-        let put = http.put(format!("{base}/manifests/1")).header("content-type", media::MANIFEST).body(image.manifest());
-        assert!(put.send().await.unwrap().status().is_success());
-        format!("{}/team/web:1", self.host)
-    }
-}
 
 /// All lines of an ingest.
 async fn ingest(world: &World, body: Value) -> Vec<Value> {
@@ -73,9 +22,10 @@ async fn ingest(world: &World, body: Value) -> Vec<Value> {
 #[tokio::test]
 async fn an_image_comes_from_a_registry_and_is_published() {
     let world = World::new().await;
-    let Some(registry) = Registry::start().await else { return };
+    let Some(registry) = Registry::start(None).await else { return };
     let image = sample("1", "linux/amd64");
-    let reference = registry.push(&image).await;
+    registry.push("team/web", "1", &[&image]).await;
+    let reference = registry.reference("team/web:1");
     let lines = ingest(&world, json!({"reference": reference, "platforms": ["linux/amd64"]})).await;
     let (last, before) = lines.split_last().unwrap();
     assert_eq!(last["type"], "done", "{last}");

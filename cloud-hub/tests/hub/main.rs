@@ -9,6 +9,8 @@ mod ingest;
 mod killed;
 mod link;
 mod node;
+#[path = "../support/registry.rs"]
+mod registry;
 #[path = "../support/samples.rs"]
 mod samples;
 mod watch;

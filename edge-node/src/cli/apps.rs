@@ -2,15 +2,14 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use shared::fault::Lang;
+use shared::fault::{Fault, Lang, Text, cli};
+use shared::people::{self, Table};
 use shared::report::{AppReport, ServiceReport};
 
 use super::args::TargetArgs;
 use super::client::Client;
 use super::exit::Ended;
 use super::out::Out;
-use super::show;
-use super::table::Table;
 use crate::api::Status;
 
 pub async fn ps(client: &Client, out: &mut Out) -> Result<(), Ended> {
@@ -26,7 +25,7 @@ pub async fn ps(client: &Client, out: &mut Out) -> Result<(), Ended> {
         Lang::Zh => Table::new(["应用", "版本", "状态", "服务", "状态", "健康", "重启", "已运行"]),
     };
     for app in &apps {
-        let head = [app.app.to_string(), app.version.clone(), show::phase(app.phase, lang).into()];
+        let head = [app.app.to_string(), app.version.clone(), people::phase(app.phase, lang).into()];
         if app.services.is_empty() {
             let [name, version, phase] = head.clone();
             table.row([name, version, phase, "-".into(), "-".into(), "-".into(), "-".into(), "-".into()]);
@@ -37,26 +36,48 @@ pub async fn ps(client: &Client, out: &mut Out) -> Result<(), Ended> {
             table.row([name, version, phase, service.service.to_string(), state, health, restarts, up]);
         }
     }
-    out.table(&table)?;
+    out.table(&mut table)?;
     for (app, fault) in apps.iter().filter_map(|app| Some((app, app.fault.as_ref()?))) {
-        out.line(&format!("! {}: {} [{}]", app.app, fault.text(lang), fault.code))?;
+        out.warn(&format!("{}: ", app.app), fault)?;
     }
     Ok(())
 }
 
 fn cells(service: &ServiceReport, now: u64, lang: Lang) -> [String; 4] {
     let state = match (service.pid, service.exit) {
-        (0, Some(code)) => format!("{} ({code}{})", show::state(service.state, lang), if service.oom { " OOM" } else { "" }),
-        _ => show::state(service.state, lang).into(),
+        (0, Some(code)) => format!("{} ({code}{})", people::state(service.state, lang), if service.oom { " OOM" } else { "" }),
+        _ => people::state(service.state, lang).into(),
     };
-    let up = if service.pid == 0 { "-".into() } else { show::age(now.saturating_sub(service.since_ms), lang) };
-    [state, show::health(service.health, lang).into(), service.restarts.to_string(), up]
+    let up = if service.pid == 0 { "-".into() } else { people::age(now.saturating_sub(service.since_ms) / 1000, lang) };
+    [state, people::health(service.health, lang).into(), service.restarts.to_string(), up]
 }
 
-pub async fn tell(verb: &str, target: TargetArgs, client: &Client) -> Result<(), Ended> {
-    let path = match target.service {
-        Some(service) => format!("/v1/apps/{}/services/{service}/{verb}", target.app),
-        None => format!("/v1/apps/{}/{verb}", target.app),
+/// What may be told about an app or a service.
+#[derive(Debug, Clone, Copy)]
+pub enum Verb {
+    Start,
+    Stop,
+    Restart,
+}
+
+impl Verb {
+    /// As in the API, and what to say when it is done.
+    const fn words(self) -> (&'static str, &'static Text) {
+        match self {
+            Self::Start => ("start", &cli::STARTED),
+            Self::Stop => ("stop", &cli::STOPPED),
+            Self::Restart => ("restart", &cli::RESTARTING),
+        }
+    }
+}
+
+pub async fn tell(verb: Verb, target: TargetArgs, client: &Client, out: &mut Out) -> Result<(), Ended> {
+    let TargetArgs { app, service } = target;
+    let (verb, said) = verb.words();
+    let (path, what, target) = match service {
+        Some(service) => (format!("{app}/services/{service}"), format!("{app}/{service}"), format!("{app} {service}")),
+        None => (app.to_string(), app.to_string(), app.to_string()),
     };
-    client.send(Method::POST, &path, Bytes::new()).await
+    client.send(Method::POST, &format!("/v1/apps/{path}/{verb}"), Bytes::new()).await?;
+    out.say(&Fault::new(said).with("what", what).with("target", target))
 }

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use shared::fault::Lang;
+use shared::people::{self, Table};
 use shared::report::Event;
 
 use super::args::EventsArgs;
 use super::client::Client;
 use super::exit::Ended;
 use super::out::Out;
-use super::show;
-use super::table::Table;
 
 /// How often to look for new events.
 const EVERY: Duration = Duration::from_secs(1);
@@ -31,13 +30,12 @@ pub async fn run(args: EventsArgs, client: &Client, out: &mut Out) -> Result<(),
             events.iter().try_for_each(|event| out.json_line(event))?;
         } else {
             events.iter().for_each(|event| table.row(cells(event, out.lang())));
-            out.table(&table)?;
+            out.table(&mut table)?;
             out.flush()?;
         }
         if !args.follow {
             return Ok(());
         }
-        table = Table::plain();
         tokio::time::sleep(EVERY).await;
         events = client.get(&path(from, args.limit)).await?;
     }
@@ -50,5 +48,5 @@ fn path(from: Option<u64>, limit: usize) -> String {
 
 fn cells(event: &Event, lang: Lang) -> [String; 4] {
     let app = event.app.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-    [event.number.to_string(), show::time(event.wall), app, event.what.text(lang)]
+    [event.number.to_string(), people::rfc3339(event.wall), app, event.what.text(lang)]
 }

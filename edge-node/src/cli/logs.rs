@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use shared::fault::{Fault, node};
 use shared::id::Name;
+use shared::people;
 use shared::report::AppReport;
 use tokio::sync::mpsc;
 
@@ -10,7 +11,6 @@ use super::args::LogsArgs;
 use super::client::{Client, Stream};
 use super::exit::{Ended, Exit};
 use super::out::Out;
-use super::table;
 
 /// Longest line that is put together, in bytes; the daemon's lines are shorter.
 const LINE_MAX: usize = 64 << 10;
@@ -20,24 +20,22 @@ pub async fn run(args: LogsArgs, client: &Client, out: &mut Out) -> Result<(), E
         Some(service) => vec![service],
         None => services(&args.app, client).await?,
     };
-    let path = |service: &Name| format!("/v1/logs/{}/{service}?tail={}&follow={}", args.app, args.tail, args.follow);
-    match services.as_slice() {
-        [one] => {
-            let mut stream = client.stream(&path(one)).await?;
-            while let Some(piece) = stream.next().await? {
-                out.bytes(&piece)?;
-                out.flush()?;
-            }
-            Ok(())
-        }
-        many => {
-            let mut streams = Vec::new();
-            for service in many {
-                streams.push((service.clone(), client.stream(&path(service)).await?));
-            }
-            merge(streams, out).await
+    let wide = services.iter().map(|service| people::width(service.as_str())).max().unwrap_or(0);
+    let is_one = services.len() == 1;
+    let (sender, mut lines) = mpsc::channel(64);
+    for service in services {
+        let path = format!("/v1/logs/{}/{service}?tail={}&follow={}", args.app, args.tail, args.follow);
+        let prefix = if is_one { String::new() } else { format!("{service:wide$} | ") };
+        tokio::spawn(read(prefix, client.stream(&path).await?, sender.clone()));
+    }
+    drop(sender);
+    while let Some(piece) = lines.recv().await {
+        out.lines(&piece?)?;
+        if lines.is_empty() {
+            out.flush()?;
         }
     }
+    Ok(())
 }
 
 async fn services(app: &Name, client: &Client) -> Result<Vec<Name>, Ended> {
@@ -45,23 +43,6 @@ async fn services(app: &Name, client: &Client) -> Result<Vec<Name>, Ended> {
     let found = apps.into_iter().find(|found| found.app == *app);
     let app = found.ok_or_else(|| Ended::failed(Exit::NotFound, Fault::new(&node::APP_NOT_FOUND).with("app", app)))?;
     Ok(app.services.into_iter().map(|service| service.service).collect())
-}
-
-/// Writes whole lines of all streams as they come, until all have ended.
-async fn merge(streams: Vec<(Name, Stream)>, out: &mut Out) -> Result<(), Ended> {
-    let wide = streams.iter().map(|(service, _)| table::width(service.as_str())).max().unwrap_or(0);
-    let (sender, mut lines) = mpsc::channel(64);
-    for (service, stream) in streams {
-        tokio::spawn(read(format!("{service:wide$} | "), stream, sender.clone()));
-    }
-    drop(sender);
-    while let Some(line) = lines.recv().await {
-        out.bytes(&line?)?;
-        if lines.is_empty() {
-            out.flush()?;
-        }
-    }
-    Ok(())
 }
 
 /// Sends the lines of one stream with `prefix`; ends when nobody listens.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | done |
 //! | 1 | it failed; the text says why and what to do |
-//! | 2 | the command line makes no sense |
+//! | 2 | the command line or node.toml makes no sense |
 //! | 3 | there is no such app, service or secret |
 //! | 4 | not allowed: not root, token refused, or the other side is not the hub |
 //! | 6 | no answer in time |
@@ -24,19 +24,19 @@ mod logs;
 mod out;
 mod run;
 mod secret;
-mod show;
 mod status;
-mod table;
 mod trust;
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
 use shared::fault::{Fault, Lang, cli};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use apps::Verb;
 use args::{Args, Command};
 use client::Client;
 use exit::{Ended, Exit};
@@ -66,23 +66,33 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn dispatch(args: Args, out: &mut Out) -> Result<(), Ended> {
-    let socket = args.socket.unwrap_or_else(|| Config::load(None).unwrap_or_default().socket());
-    let client = Client::new(socket);
-    match args.command {
+    let Args { command, socket, .. } = args;
+    let client = || client(socket, || Config::load(None));
+    match command {
         Command::Run(args) => run::run(*args, out),
         Command::Join(args) => join::run(args, out),
-        Command::Status => wait(status::run(&client, out)),
-        Command::Ps => wait(apps::ps(&client, out)),
-        Command::Logs(args) => wait(logs::run(args, &client, out)),
-        Command::Start(target) => wait(apps::tell("start", target, &client)),
-        Command::Stop(target) => wait(apps::tell("stop", target, &client)),
-        Command::Restart(target) => wait(apps::tell("restart", target, &client)),
-        Command::Events(args) => wait(events::run(args, &client, out)),
-        Command::Secret { action } => wait(secret::run(action, &client, out)),
-        Command::Trust { action } => wait(trust::run(action, &client, out)),
+        Command::Status => wait(status::run(&client()?, out)),
+        Command::Ps => wait(apps::ps(&client()?, out)),
+        Command::Logs(args) => wait(logs::run(args, &client()?, out)),
+        Command::Start(target) => wait(apps::tell(Verb::Start, target, &client()?, out)),
+        Command::Stop(target) => wait(apps::tell(Verb::Stop, target, &client()?, out)),
+        Command::Restart(target) => wait(apps::tell(Verb::Restart, target, &client()?, out)),
+        Command::Events(args) => wait(events::run(args, &client()?, out)),
+        Command::Secret { action } => wait(secret::run(action, &client()?, out)),
+        Command::Trust { action } => wait(trust::run(action, &client()?, out)),
         Command::Version => status::version(out),
         Command::Completion { shell } => help::completion(shell, out),
     }
+}
+
+/// The daemon at `socket`, else where the settings say. Settings that cannot be read are told: a daemon elsewhere would
+/// only look as if it did not run.
+fn client(socket: Option<PathBuf>, settings: impl FnOnce() -> Result<Config, Vec<ConfigError>>) -> Result<Client, Ended> {
+    let socket = match socket {
+        Some(socket) => socket,
+        None => settings().map_err(|errors| run::bad(&errors))?.socket(),
+    };
+    Ok(Client::new(socket))
 }
 
 /// Runs `work` on a runtime of this thread.
@@ -98,5 +108,23 @@ impl From<args::LangArg> for Lang {
             args::LangArg::En => Self::En,
             args::LangArg::Zh => Self::Zh,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_be_read_are_told_unless_a_socket_is_given() {
+        let broken = || {
+            let syntax = ConfigError::Syntax { file: "node.toml".into(), line: 3, why: "no value".into() };
+            Err(vec![syntax])
+        };
+        let Err(Ended::Failed { exit, faults }) = client(None, broken) else { panic!("a client of broken settings") };
+        assert_eq!((exit, faults.len()), (Exit::Usage, 1));
+        assert!(faults[0].text(Lang::En).contains("node.toml:3"), "{faults:?}");
+        assert!(client(Some("/run/other.sock".into()), broken).is_ok());
+        assert!(client(None, || Ok(Config::default())).is_ok());
     }
 }

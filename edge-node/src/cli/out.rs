@@ -1,25 +1,28 @@
 //! The one writer of the command line.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use serde::Serialize;
 use shared::fault::{Fault, Lang, cli};
+use shared::people::{self, Table};
 
 use super::args::Output;
 use super::exit::{Ended, Exit};
-use super::table::Table;
 
 /// Standard output and error, in one language and form.
 pub struct Out {
     lang: Lang,
     output: Output,
+    /// Whether results go to a terminal, which obeys what is written.
+    is_terminal: bool,
     writer: BufWriter<StdoutLock<'static>>,
 }
 
 impl Out {
     /// Writes to this process's standard output.
     pub fn new(lang: Lang, output: Output) -> Self {
-        Self { lang, output, writer: BufWriter::new(io::stdout().lock()) }
+        let stdout = io::stdout();
+        Self { lang, output, is_terminal: stdout.is_terminal(), writer: BufWriter::new(stdout.lock()) }
     }
 
     /// The reader's language.
@@ -28,7 +31,7 @@ impl Out {
     }
 
     /// One of two texts.
-    pub const fn say(&self, en: &'static str, zh: &'static str) -> &'static str {
+    pub const fn pick(&self, en: &'static str, zh: &'static str) -> &'static str {
         match self.lang {
             Lang::En => en,
             Lang::Zh => zh,
@@ -40,9 +43,27 @@ impl Out {
         self.output == Output::Json
     }
 
-    /// One line.
+    /// One line, without tricks for a terminal.
     pub fn line(&mut self, text: &str) -> Result<(), Ended> {
-        writeln!(self.writer, "{text}").map_err(|error| ended(&error))
+        writeln!(self.writer, "{}", people::plain(text)).map_err(|error| ended(&error))
+    }
+
+    /// That something was done; for a program, the code of the sentence and what it speaks of.
+    pub fn say(&mut self, said: &Fault) -> Result<(), Ended> {
+        if self.is_json() { self.json(said) } else { self.line(&said.text(self.lang)) }
+    }
+
+    /// What is not as it should be, with its code, below a result.
+    pub fn warn(&mut self, about: &str, fault: &Fault) -> Result<(), Ended> {
+        self.line(&format!("! {about}{} [{}]", fault.text(self.lang), fault.code))
+    }
+
+    /// Whole lines from elsewhere: as they are for a program, without tricks for a terminal.
+    pub fn lines(&mut self, lines: &[u8]) -> Result<(), Ended> {
+        if self.is_terminal {
+            return self.bytes(people::log(&String::from_utf8_lossy(lines)).as_bytes());
+        }
+        self.bytes(lines)
     }
 
     /// Bytes as they are.
@@ -55,21 +76,21 @@ impl Out {
         self.writer.flush().map_err(|error| ended(&error))
     }
 
-    /// A table.
-    pub fn table(&mut self, table: &Table) -> Result<(), Ended> {
-        self.bytes(table.render().as_bytes())
+    /// What was added to a table.
+    pub fn table(&mut self, table: &mut Table) -> Result<(), Ended> {
+        self.bytes(table.lines().as_bytes())
     }
 
     /// Indented JSON.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Ended> {
         let text = serde_json::to_string_pretty(value).map_err(|error| ended(&error.into()))?;
-        self.line(&text)
+        self.lines(format!("{text}\n").as_bytes())
     }
 
     /// JSON on one line, for a stream of values.
     pub fn json_line(&mut self, value: &impl Serialize) -> Result<(), Ended> {
         let text = serde_json::to_string(value).map_err(|error| ended(&error.into()))?;
-        self.line(&text)?;
+        self.lines(format!("{text}\n").as_bytes())?;
         self.flush()
     }
 
@@ -77,7 +98,8 @@ impl Out {
     pub fn complain(&mut self, faults: &[Fault]) {
         drop(self.writer.flush());
         for fault in faults {
-            let _ = writeln!(io::stderr(), "edge-node: {} [{}]", fault.text(self.lang), fault.code);
+            let text = format!("{} [{}]", fault.text(self.lang), fault.code);
+            let _ = writeln!(io::stderr(), "edge-node: {}", people::plain(&text));
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::io::{self, IsTerminal};
 
 use shared::fault::{Fault, Faulty, cli};
+use shared::people::Table;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::args::RunArgs;
 use super::exit::{Ended, Exit};
 use super::out::Out;
-use super::table::Table;
 use super::wait;
 use crate::config::check::check;
 use crate::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
@@ -51,7 +51,8 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn bad(errors: &[ConfigError]) -> Ended {
+/// Settings that make no sense.
+pub fn bad(errors: &[ConfigError]) -> Ended {
     Ended::Failed { exit: Exit::Usage, faults: errors.iter().map(Faulty::fault).collect() }
 }
 
@@ -62,12 +63,12 @@ fn show(config: &Config, out: &mut Out) -> Result<(), Ended> {
     if out.is_json() {
         out.json(&serde_json::json!({ "config": config, "problems": faults }))?;
     } else {
-        let mut table = Table::plain();
+        let mut table = Table::default();
         for finding in findings {
             let mark = if finding.problem.is_some() { "!" } else { "" };
             table.row([mark.into(), finding.what.into(), finding.value]);
         }
-        out.table(&table)?;
+        out.table(&mut table)?;
     }
     if faults.is_empty() { Ok(()) } else { Err(Ended::Failed { exit: Exit::Error, faults }) }
 }

@@ -19,10 +19,12 @@ pub async fn run(action: SecretAction, client: &Client, out: &mut Out) -> Result
     match action {
         SecretAction::Set { app, name, file } => {
             let value = read(&file)?;
-            client.send(Method::PUT, &format!("/v1/secrets/{app}/{name}"), value.into()).await
+            client.send(Method::PUT, &format!("/v1/secrets/{app}/{name}"), value.into()).await?;
+            out.say(&Fault::new(&cli::SECRET_SET).with("name", name).with("app", app))
         }
         SecretAction::Remove { app, name } => {
-            client.send(Method::DELETE, &format!("/v1/secrets/{app}/{name}"), Bytes::new()).await
+            client.send(Method::DELETE, &format!("/v1/secrets/{app}/{name}"), Bytes::new()).await?;
+            out.say(&Fault::new(&cli::SECRET_REMOVED).with("name", name).with("app", app))
         }
         SecretAction::List { app } => {
             let names: Vec<Name> = client.get(&format!("/v1/secrets/{app}")).await?;

@@ -1,12 +1,11 @@
 //! `status` and `version`.
 
 use shared::fault::Lang;
+use shared::people::{self, Table};
 
 use super::client::Client;
 use super::exit::Ended;
 use super::out::Out;
-use super::show;
-use super::table::Table;
 use crate::api::{Hub, Status};
 
 pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
@@ -16,28 +15,28 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
     }
     let lang = out.lang();
     let Status { node, hub, accepted, facts, wall, uptime_ms, apps, faults } = &status;
-    let runtime = if facts.runtime.is_empty() { out.say("not reached", "未连接").to_owned() } else { facts.runtime.clone() };
-    let mut table = Table::plain();
-    table.row([out.say("Node", "节点").into(), node.to_string()]);
-    table.row([out.say("Hub", "中心").into(), hub.url.clone()]);
-    table.row([out.say("Link", "连接").into(), link(hub, lang)]);
-    table.row([out.say("Confirmed", "上次确认").into(), confirmed(hub, lang)]);
-    table.row([out.say("Accepted", "已接受状态").into(), accepted.to_string()]);
-    table.row([out.say("Apps", "应用数").into(), apps.to_string()]);
-    table.row([out.say("Runtime", "容器运行时").into(), runtime]);
-    table.row([out.say("Version", "版本").into(), facts.version.clone()]);
-    table.row([out.say("Disk free", "可用磁盘").into(), show::bytes(facts.disk_free)]);
-    table.row([out.say("Clock", "时钟").into(), show::time(*wall)]);
-    table.row([out.say("Booted", "开机").into(), ago(*uptime_ms, lang)]);
-    out.table(&table)?;
+    let runtime = if facts.runtime.is_empty() { out.pick("not reached", "未连接").to_owned() } else { facts.runtime.clone() };
+    let mut table = Table::default();
+    table.row([out.pick("Node", "节点").into(), node.to_string()]);
+    table.row([out.pick("Hub", "中心").into(), hub.url.clone()]);
+    table.row([out.pick("Link", "连接").into(), link(hub, lang)]);
+    table.row([out.pick("Confirmed", "上次确认").into(), confirmed(hub, lang)]);
+    table.row([out.pick("Accepted", "已接受状态").into(), accepted.to_string()]);
+    table.row([out.pick("Apps", "应用数").into(), apps.to_string()]);
+    table.row([out.pick("Runtime", "容器运行时").into(), runtime]);
+    table.row([out.pick("Version", "版本").into(), facts.version.clone()]);
+    table.row([out.pick("Disk free", "可用磁盘").into(), people::bytes(facts.disk_free)]);
+    table.row([out.pick("Clock", "时钟").into(), people::rfc3339(*wall)]);
+    table.row([out.pick("Booted", "开机").into(), ago(*uptime_ms, lang)]);
+    out.table(&mut table)?;
     for fault in hub.trouble.iter().chain(faults) {
-        out.line(&format!("! {} [{}]", fault.text(lang), fault.code))?;
+        out.warn("", fault)?;
     }
     Ok(())
 }
 
 fn link(hub: &Hub, lang: Lang) -> String {
-    let age = show::age(hub.since_ms, lang);
+    let age = people::age(hub.since_ms / 1000, lang);
     match (hub.online, lang) {
         (true, Lang::En) => format!("online for {age}"),
         (true, Lang::Zh) => format!("在线（已 {age}）"),
@@ -55,7 +54,7 @@ fn confirmed(hub: &Hub, lang: Lang) -> String {
 }
 
 fn ago(millis: u64, lang: Lang) -> String {
-    let age = show::age(millis, lang);
+    let age = people::age(millis / 1000, lang);
     match lang {
         Lang::En => format!("{age} ago"),
         Lang::Zh => format!("{age}前"),

@@ -38,7 +38,7 @@ fn tables_and_json_in_both_languages() {
     );
     assert!(lines[1].starts_with("idle") && lines[1].contains("pending"), "{out}");
     assert!(lines[2].contains("failed (137 OOM)"), "{out}");
-    assert!(lines[3].contains("running") && lines[3].ends_with("1 min"), "{out}");
+    assert!(lines[3].contains("running") && lines[3].ends_with("1m"), "{out}");
     assert!(
         lines[4].starts_with("! shop: Service db ended with code 137") && lines[4].ends_with("[node-service-exits]"),
         "{out}"
@@ -46,13 +46,14 @@ fn tables_and_json_in_both_languages() {
 
     let (code, out, _) = run(&socket, &["status"]);
     assert_eq!(code, 0);
-    for part in ["crane-7", "offline for 3 d 4 h", "1 min 30 s ago", "1.7", "5.0 GiB", "2026-11-21T12:25:07Z"] {
+    for part in ["crane-7", "offline for 3d4h", "1m30s ago", "1.7", "5 GiB", "2026-11-21T12:25:07Z"] {
         assert!(out.contains(part), "{part} is missing in\n{out}");
     }
     let (_, out, _) = run(&socket, &["status", "--lang", "zh"]);
     assert!(out.contains("离线（已 3 天 4 小时）") && out.contains("1 分 30 秒前"), "{out}");
     let (_, out, _) = run(&socket, &["events", "--from", "2", "--limit", "1"]);
-    assert!(out.lines().count() == 2 && out.contains("1970-01-01T00:00:00Z  shop  containerd does not answer"), "{out}");
+    assert!(out.lines().count() == 2 && out.contains("1970-01-01T00:00:00Z   shop   containerd does not answer"), "{out}");
+    assert!(out.contains("(gone·[2J·)"), "{out}");
     let (_, out, _) = run(&socket, &["trust", "show"]);
     assert!(out.contains("Publisher key") && out.contains("ed25519:"), "{out}");
 
@@ -68,20 +69,26 @@ fn commands_do_what_they_say() {
     let daemon = Daemon::start();
     let socket = daemon.socket();
     let target = |service: Option<&str>| port::Target { app: name("shop"), service: service.map(name) };
-    assert_eq!(run(&socket, &["stop", "shop"]).0, 0);
-    assert_eq!(run(&socket, &["start", "shop", "web"]).0, 0);
-    assert_eq!(run(&socket, &["restart", "shop"]).0, 0);
+    let said = |arguments: &[&str]| {
+        let (code, out, err) = run(&socket, arguments);
+        assert_eq!((code, err.as_str()), (0, ""), "{arguments:?} {out}");
+        out
+    };
+    assert_eq!(said(&["stop", "shop"]), "Stopped: shop; it stays so until: edge-node start shop\n");
+    assert_eq!(said(&["start", "shop", "web"]), "Started: shop/web\n");
+    assert_eq!(said(&["restart", "shop", "--lang", "zh"]), "正在重启：shop\n");
     let expected =
         [port::Command::Stop(target(None)), port::Command::Start(target(Some("web"))), port::Command::Restart(target(None))];
     assert_eq!(daemon.told(), expected);
 
     let mut set = program(&["secret", "set", "shop", "pin"]);
-    let mut child = set.env("CAUSEWAY_SOCKET", &socket).stdin(Stdio::piped()).spawn().expect("run");
+    let mut child = set.env("CAUSEWAY_SOCKET", &socket).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("run");
     child.stdin.take().expect("stdin").write_all(b"hush").expect("written");
-    assert!(child.wait().expect("ended").success());
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(self::said(&output), (0, "Secret pin of app shop is set\n".into(), String::new()));
     assert_eq!(std::fs::read(daemon.state().join("secrets/shop/pin")).expect("stored"), b"hush");
     assert_eq!(run(&socket, &["secret", "list", "shop"]), (0, "pin\n".into(), String::new()));
-    assert_eq!(run(&socket, &["secret", "remove", "shop", "pin"]).0, 0);
+    assert_eq!(said(&["secret", "remove", "shop", "pin"]), "Secret pin of app shop is removed\n");
     assert_eq!(run(&socket, &["secret", "remove", "shop", "pin"]).0, 3);
 
     let (code, out, _) = run(&socket, &["logs", "shop", "web", "--tail", "5"]);
@@ -111,6 +118,7 @@ fn exit_codes_are_those_of_the_manual() {
         (&["stop", "nope"], 3, "node-app-not-found"),
         (&["stop", "shop", "nope"], 3, "db, web"),
         (&["logs", "nope"], 3, "node-app-not-found"),
+        (&["run", "--config", "/no/\u{1b}]0;x\u{7}\u{202e}"], 2, "/no/·]0;x··"),
     ] {
         let (got, out, err) = run(&socket, arguments);
         assert_eq!(got, code, "{arguments:?}\n{out}{err}");

@@ -104,7 +104,7 @@ impl Node for Fake {
             number,
             wall: UnixMillis(0),
             app: (number == 2).then(|| name("shop")),
-            what: Fault::new(&node::RUNTIME_UNREACHABLE).with("cause", "gone"),
+            what: Fault::new(&node::RUNTIME_UNREACHABLE).with("cause", "gone\u{1b}[2J\u{202e}"),
         };
         Ok((from.unwrap_or(0).max(1)..=3).take(limit).map(event).collect())
     }

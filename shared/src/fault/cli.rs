@@ -273,4 +273,23 @@ super::texts! {
     NO_RUNTIME = "cli-no-runtime",
         "The program could not begin its work: {cause}. The system may be out of memory or file descriptors",
         "程序无法开始工作：{cause}。系统可能缺少内存或文件描述符";
+    // ---- what edge-node did on site
+    STARTED = "cli-started",
+        "Started: {what}",
+        "已启动：{what}";
+    STOPPED = "cli-stopped",
+        "Stopped: {what}; it stays so until: edge-node start {target}",
+        "已停止：{what}；恢复运行请执行 edge-node start {target}";
+    RESTARTING = "cli-restarting",
+        "Restarting: {what}",
+        "正在重启：{what}";
+    SECRET_SET = "cli-secret-set",
+        "Secret {name} of app {app} is set",
+        "已设置应用 {app} 的密钥 {name}";
+    SECRET_REMOVED = "cli-secret-removed",
+        "Secret {name} of app {app} is removed",
+        "已删除应用 {app} 的密钥 {name}";
+    KEY_TRUSTED = "cli-key-trusted",
+        "This node now accepts releases signed with {key}",
+        "本节点现在接受由 {key} 签署的发布";
 }

@@ -5,10 +5,7 @@ use crate::files::{all, has_word, nothing, root, rust};
 /// Longest file, in lines.
 const LINES_MAX: usize = 600;
 /// Files that may be longer, and why.
-const LONG: &[(&str, &str)] = &[
-    ("shared/src/wire/v1.rs", "every frozen wire type of version 1 with its conversions: each a few lines, read one by one"),
-    ("tests/tests/runtime_real.rs", "one world of real parts, and what is tried in it, one test after the other"),
-];
+const LONG: &[(&str, &str)] = &[];
 
 /// Crates whose types stop at their own files.
 const CONFINED: &[(&str, &[&str])] = &[

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use reqwest::Method;
 use shared::fault::{Fault, cli};
+use shared::people;
 
-use super::super::age::utc;
 use super::super::args::{ApiTokenCommand, Format, PublisherCommand, TokenCommand};
 use super::super::client::Target;
 use super::super::error::CliError;
@@ -53,7 +53,7 @@ fn show_token(session: &mut Session, made: &IssuedToken, format: Format) -> Resu
         }
         Format::Name => Ok(session.out.line(format_args!("{}/{}", Kind::Tokens.singular(), made.node))?),
         Format::Table | Format::Wide => {
-            let fault = Fault::new(&cli::TOKEN_UNTIL).with("node", &made.node).with("until", utc(made.expires));
+            let fault = Fault::new(&cli::TOKEN_UNTIL).with("node", &made.node).with("until", people::rfc3339(made.expires));
             session.out.remark(fault.text(session.lang()));
             Ok(session.out.line(format_args!("edge-node join {}", made.token))?)
         }

@@ -7,7 +7,6 @@ use super::super::client::Target;
 use super::super::error::CliError;
 use super::super::kinds::name;
 use super::super::lines::Lines;
-use super::super::plain::log_line;
 use super::super::session::Session;
 
 pub(super) async fn run(session: &mut Session, args: &Logs) -> Result<(), CliError> {
@@ -24,25 +23,9 @@ pub(super) async fn run(session: &mut Session, args: &Logs) -> Result<(), CliErr
     let mut lines = Lines::default();
     while let Some(piece) = stream.next().await? {
         lines.add(&piece);
-        let mut text = String::new();
-        while let Some(line) = lines.next() {
-            add(session, &mut text, &line);
-        }
-        session.out.write(&text)?;
+        let text: String = std::iter::from_fn(|| lines.next()).map(|line| line + "\n").collect();
+        session.out.lines(&text)?;
     }
-    let mut text = String::new();
-    if let Some(line) = lines.last() {
-        add(session, &mut text, &line);
-    }
-    Ok(session.out.write(&text)?)
-}
-
-/// Adds a line: as it is for a program, without tricks for a terminal.
-fn add(session: &Session, text: &mut String, line: &str) {
-    if session.out.results_on_terminal {
-        text.push_str(&log_line(line));
-    } else {
-        text.push_str(line);
-    }
-    text.push('\n');
+    let text = lines.last().map(|line| line + "\n").unwrap_or_default();
+    Ok(session.out.lines(&text)?)
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use shared::people::{bytes, plain};
 
-use super::super::age::bytes;
-use super::super::plain::plain;
 use super::super::session::Session;
 
 /// Where nobody sees bars, at most one line in this time for each thing.

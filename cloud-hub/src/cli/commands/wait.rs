@@ -16,7 +16,7 @@ use super::super::error::CliError;
 use super::super::kinds::{self, Kind, shown};
 use super::super::rows::{self, View};
 use super::super::session::{Session, time};
-use super::super::words::word;
+use super::super::words::{self, word};
 use super::progress::Progress;
 use crate::api::types::{Deployment, DeploymentStatus, Node};
 
@@ -101,6 +101,7 @@ pub(super) async fn until(
     timeout: Duration,
 ) -> Result<(), CliError> {
     let what = format!("{}/{name}", kind.singular());
+    let wanted = word(session.lang(), condition.text());
     let mut progress = Progress::new(session);
     let end = Instant::now() + timeout;
     let mut said = String::new();
@@ -111,23 +112,21 @@ pub(super) async fn until(
         let state = match looked {
             Ok(Verdict::Met) => {
                 progress.finish();
-                let condition = word(session.lang(), condition.text());
-                return Ok(session.out.say(&Fault::new(&cli::CONDITION_MET).with("what", what).with("condition", condition))?);
+                return Ok(session.out.say(&Fault::new(&cli::CONDITION_MET).with("what", what).with("condition", wanted))?);
             }
             Ok(Verdict::Not(state)) => state,
             Ok(Verdict::Hopeless(node, why)) if hopeless < LOOKS => format!("{node}: {why}"),
             Ok(Verdict::Hopeless(node, why)) => {
                 progress.finish();
-                let fault = Fault::new(&cli::WAIT_HOPELESS).with("what", what).with("condition", condition.text());
+                let fault = Fault::new(&cli::WAIT_HOPELESS).with("what", what).with("condition", wanted);
                 return Err(CliError::Unfit(fault.with("node", node).with("why", why)));
             }
-            Err(ClientError::Unreachable { cause, .. }) if Instant::now() < end => cause,
-            Err(error) if error.is_passing() && Instant::now() < end => error.to_string(),
+            Err(error) if error.is_passing() && Instant::now() < end => error.text(session.lang()),
             Err(error) => return Err(error.into()),
         };
         if Instant::now() >= end {
             progress.finish();
-            let fault = Fault::new(&cli::WAIT_TIMEOUT).with("what", what).with("condition", condition.text());
+            let fault = Fault::new(&cli::WAIT_TIMEOUT).with("what", what).with("condition", wanted);
             return Err(CliError::Timeout(fault.with("seconds", timeout.as_secs()).with("state", state)));
         }
         if state != said {
@@ -184,7 +183,7 @@ fn state(status: &DeploymentStatus, all: u64, view: View) -> String {
     for (phase, nodes) in &status.phases {
         let (done, total) = transfers(status, phase);
         let part = done.saturating_mul(100).checked_div(total).map(|percent| format!(" {percent}%")).unwrap_or_default();
-        phases.push(format!("{nodes} {}{part}", word(view.lang, phase)));
+        phases.push(format!("{nodes} {}{part}", words::phase(view.lang, phase)));
     }
     phases.extend(status.absent.iter().map(|node| format!("{node}: {}", word(view.lang, "never"))));
     let phases = if phases.is_empty() { String::new() } else { format!(" ({})", phases.join(", ")) };

@@ -2,7 +2,6 @@
 
 use shared::time::UnixMillis;
 
-use super::super::age::{period, since};
 use super::super::table::{Column, col, wide};
 use super::super::words::word_of;
 use super::{View, labels};
@@ -15,7 +14,7 @@ pub(super) fn publisher(publisher: &Publisher, view: View) -> Vec<String> {
     vec![
         publisher.metadata.name.clone(),
         publisher.spec.key_id.short(),
-        since(publisher.metadata.created, view.now),
+        view.since(publisher.metadata.created),
         publisher.spec.key.to_string(),
     ]
 }
@@ -24,7 +23,7 @@ pub(super) static TOKENS: [Column; 4] =
     [col("NODE", "节点"), col("EXPIRES-IN", "剩余有效期"), col("BY", "创建者"), col("LABELS", "标签")];
 
 pub(super) fn token(token: &PendingToken, view: View) -> Vec<String> {
-    vec![token.node.to_string(), left(token.expires, view.now), token.by.clone(), labels(&token.labels)]
+    vec![token.node.to_string(), left(token.expires, view), token.by.clone(), labels(&token.labels)]
 }
 
 pub(super) static API_TOKENS: [Column; 4] =
@@ -34,12 +33,12 @@ pub(super) fn api_token(token: &ApiToken, view: View) -> Vec<String> {
     vec![
         token.metadata.name.clone(),
         word_of(view.lang, token.spec.role),
-        token.spec.expires.map(|expires| left(expires, view.now)).unwrap_or_default(),
-        since(token.metadata.created, view.now),
+        token.spec.expires.map(|expires| left(expires, view)).unwrap_or_default(),
+        view.since(token.metadata.created),
     ]
 }
 
 /// How long until `end`.
-fn left(end: UnixMillis, now: UnixMillis) -> String {
-    period(end.0.saturating_sub(now.0) / 1000)
+fn left(end: UnixMillis, view: View) -> String {
+    view.age(end.0.saturating_sub(view.now.0) / 1000)
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::age::{bytes, since};
+use shared::people::bytes;
+
 use super::super::table::{Column, col, wide};
 use super::{View, labels, names};
 use crate::api::types::{AppEntry, Release};
@@ -23,7 +24,7 @@ pub(super) fn app(app: &AppEntry, view: View) -> Vec<String> {
         app.status.latest.clone(),
         app.status.releases.to_string(),
         names(&app.status.deployments),
-        since(app.metadata.updated, view.now),
+        view.since(app.metadata.updated),
         app.status.description.clone(),
         labels(&app.metadata.labels),
     ]
@@ -49,7 +50,7 @@ pub(super) fn release(release: &Release, view: View) -> Vec<String> {
         bytes(release.status.size),
         names(release.spec.images.keys()),
         names(&release.status.deployments),
-        since(release.metadata.created, view.now),
+        view.since(release.metadata.created),
         names(platforms),
         names(&release.status.signed_by),
         labels(&release.metadata.labels),

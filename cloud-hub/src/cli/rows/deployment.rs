@@ -1,8 +1,7 @@
 //! Deployments as rows.
 
-use super::super::age::since;
 use super::super::table::{Column, col, wide};
-use super::super::words::word;
+use super::super::words;
 use super::{View, names, target};
 use crate::api::types::Deployment;
 
@@ -22,14 +21,14 @@ pub(super) static COLUMNS: [Column; 11] = [
 
 pub(super) fn cells(deployment: &Deployment, view: View) -> Vec<String> {
     let (spec, status) = (&deployment.spec, &deployment.status);
-    let phases = status.phases.iter().map(|(phase, nodes)| format!("{nodes} {}", word(view.lang, phase)));
+    let phases = status.phases.iter().map(|(phase, nodes)| format!("{nodes} {}", words::phase(view.lang, phase)));
     vec![
         deployment.metadata.name.clone(),
         format!("{}@{}", spec.app, spec.version),
         format!("{}/{}", status.ready, status.nodes),
         phases.collect::<Vec<_>>().join(", "),
         target(&spec.target, view.lang),
-        since(deployment.metadata.created, view.now),
+        view.since(deployment.metadata.created),
         spec.revision.to_string(),
         format!("{}/{}", status.accepted, status.nodes),
         names(&status.absent),

@@ -1,6 +1,5 @@
 //! Events as rows.
 
-use super::super::age::since;
 use super::super::table::{Column, col, wide};
 use super::View;
 use crate::api::types::Event;
@@ -20,7 +19,7 @@ pub(super) fn cells(event: &Event, view: View) -> Vec<String> {
     let name = |name: Option<&shared::id::Name>| name.map(ToString::to_string).unwrap_or_default();
     let text = event.what.text(view.lang);
     vec![
-        since(event.at, view.now),
+        view.since(event.at),
         name(event.node.as_ref()),
         name(event.app.as_ref()),
         event.by.clone().unwrap_or_default(),

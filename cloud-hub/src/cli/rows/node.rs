@@ -1,8 +1,8 @@
 //! Nodes as rows.
 
+use shared::people::bytes;
 use shared::report::Phase;
 
-use super::super::age::{bytes, period};
 use super::super::table::{Column, col, wide};
 use super::super::words::word;
 use super::{View, labels, problem};
@@ -29,13 +29,13 @@ pub(super) fn cells(node: &Node, view: View) -> Vec<String> {
     vec![
         node.metadata.name.clone(),
         word(view.lang, status(node)),
-        fact(node.status.last_seen_seconds.map(period)),
+        fact(node.status.last_seen_seconds.map(|seconds| view.age(seconds))),
         state(&node.status, view),
         apps(node),
         fact(facts.map(|facts| facts.version.clone())),
         fact(facts.map(|facts| facts.platform.clone())),
         fact(facts.map(|facts| facts.runtime.clone())),
-        fact(facts.map(|facts| period(facts.uptime_seconds))),
+        fact(facts.map(|facts| view.age(facts.uptime_seconds))),
         fact(facts.map(|facts| bytes(facts.disk_free))),
         labels(&node.metadata.labels),
         node.status.faults.iter().map(|fault| problem(fault, view.lang)).collect::<Vec<_>>().join("; "),
@@ -56,7 +56,7 @@ pub(in crate::cli) fn status(node: &Node) -> &'static str {
 fn state(status: &NodeStatus, view: View) -> String {
     let said = word(view.lang, if status.in_sync { "in-sync" } else { "behind" });
     match status.age_seconds {
-        Some(age) if !status.connected => format!("{said} ({})", period(age)),
+        Some(age) if !status.connected => format!("{said} ({})", view.age(age)),
         _ => said,
     }
 }

@@ -37,11 +37,11 @@ fn nodes() {
         Lang::En,
         false,
         &expect![[r#"
-            NAME      STATUS       SEEN   STATE          APPS   VERSION
-            crane-7   connected    3s     in sync        0/0    -
-            crane-8   offline      3h     behind (3h)    0/0    -
-            crane-9   never seen   -      behind         0/0    -
-            lost      revoked      25h    behind (25h)   0/0    -
+            NAME      STATUS       SEEN   STATE           APPS   VERSION
+            crane-7   connected    3s     in sync         0/0    -
+            crane-8   offline      3h     behind (3h)     0/0    -
+            crane-9   never seen   -      behind          0/0    -
+            lost      revoked      1d1h   behind (1d1h)   0/0    -
         "#]],
     );
     check(
@@ -51,7 +51,7 @@ fn nodes() {
         true,
         &expect![[r#"
             名称      状态     最近联系   期望状态   应用   版本   平台   CONTAINERD   开机时间   可用磁盘   标签         问题
-            crane-7   已连接   3s         已同步     0/0    -      -      -            -          -          site=north   -
+            crane-7   已连接   3 秒       已同步     0/0    -      -      -            -          -          site=north   -
         "#]],
     );
 }
@@ -69,9 +69,9 @@ fn deployments() {
         Lang::Zh,
         true,
         &expect![[r#"
-            名称   发布        就绪   阶段                 目标       存在时间   修订   已接受   未接入   被覆盖   编号
-            web    web@1.2.0   1/2    1 拉取中, 1 运行中   a,b        100m       3      2/2      b        -        454349e422f0
-            web    web@1.2.0   1/2    1 拉取中, 1 运行中   所有节点   100m       3      2/2      b        -        454349e422f0
+            名称   发布        就绪   阶段                 目标       存在时间       修订   已接受   未接入   被覆盖   编号
+            web    web@1.2.0   1/2    1 拉取中, 1 运行中   a,b        1 小时 40 分   3      2/2      b        -        454349e422f0
+            web    web@1.2.0   1/2    1 拉取中, 1 运行中   所有节点   1 小时 40 分   3      2/2      b        -        454349e422f0
         "#]],
     );
 }
@@ -111,9 +111,9 @@ fn the_other_kinds() {
         Lang::En,
         true,
         &expect![[r#"
-        AGE   NODE   APP   BY      CURSOR   JOURNAL   CODE            MESSAGE
-        16m   n1     -     admin   7        -         hub-published   web@2· published
-    "#]],
+            AGE      NODE   APP   BY      CURSOR   JOURNAL   CODE            MESSAGE
+            16m40s   n1     -     admin   7        -         hub-published   web@2· published
+        "#]],
     );
     let token = json!({"node": "n1", "expires": 13_600_000, "by": "admin"});
     check(
@@ -122,9 +122,9 @@ fn the_other_kinds() {
         Lang::En,
         false,
         &expect![[r#"
-        NODE   EXPIRES-IN   BY      LABELS
-        n1     60m          admin   -
-    "#]],
+            NODE   EXPIRES-IN   BY      LABELS
+            n1     1h           admin   -
+        "#]],
     );
     let api = json!({"metadata": {"name": "ci", "revision": 1, "created": 9_000_000}, "spec": {"role": "operator"}});
     check(
@@ -133,9 +133,9 @@ fn the_other_kinds() {
         Lang::Zh,
         false,
         &expect![[r#"
-        名称   角色   剩余有效期   存在时间
-        ci     操作   -            16m
-    "#]],
+            名称   角色   剩余有效期   存在时间
+            ci     操作   -            16 分 40 秒
+        "#]],
     );
 }
 

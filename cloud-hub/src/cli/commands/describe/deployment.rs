@@ -1,10 +1,11 @@
 //! The page of a deployment.
 
-use super::super::super::age::{bytes, period, utc};
+use shared::people::{self, bytes, rfc3339};
+
 use super::super::super::page::Page;
 use super::super::super::rows::{View, names, problem, target};
 use super::super::super::table::{Column, col};
-use super::super::super::words::{word, word_of};
+use super::super::super::words::word;
 use crate::api::types::{Deployment, DeploymentNode, HistoryEntry};
 
 static NODES: [Column; 6] = [
@@ -28,7 +29,7 @@ pub(super) fn page(page: &mut Page, deployment: &Deployment, view: View) {
     page.field("Revision", "修订", spec.revision);
     page.field("Ready", "就绪", format_args!("{}/{}", status.ready, status.nodes));
     page.field("Accepted", "已接受", format_args!("{}/{}", status.accepted, status.nodes));
-    page.field("Changed", "变更时间", utc(deployment.metadata.updated));
+    page.field("Changed", "变更时间", rfc3339(deployment.metadata.updated));
     page.field_some("Not enrolled", "未接入", (!status.absent.is_empty()).then(|| names(&status.absent)));
     page.field_some("Overruled on", "被覆盖于", (!status.overruled.is_empty()).then(|| names(&status.overruled)));
     if !status.detail.is_empty() {
@@ -50,7 +51,7 @@ pub(super) fn page(page: &mut Page, deployment: &Deployment, view: View) {
 
 fn node(node: &DeploymentNode, view: View) -> Vec<String> {
     let answer = |yes: bool| word(view.lang, if yes { "yes" } else { "no" });
-    let phase = node.phase.map_or_else(|| word(view.lang, "unknown"), |phase| word_of(view.lang, phase));
+    let phase = node.phase.map_or_else(|| word(view.lang, "unknown"), |phase| people::phase(phase, view.lang).into());
     let phase = match node.transfer {
         Some((done, total)) => format!("{phase} {} / {}", bytes(done), bytes(total)),
         None => phase,
@@ -61,10 +62,10 @@ fn node(node: &DeploymentNode, view: View) -> Vec<String> {
         phase,
         node.running.clone().unwrap_or_default(),
         answer(node.connected),
-        node.age_seconds.map(period).unwrap_or_default(),
+        node.age_seconds.map(|seconds| view.age(seconds)).unwrap_or_default(),
     ]
 }
 
 fn past(entry: &HistoryEntry) -> Vec<String> {
-    vec![entry.revision.to_string(), entry.version.clone(), entry.release.short(), utc(entry.at), entry.by.clone()]
+    vec![entry.revision.to_string(), entry.version.clone(), entry.release.short(), rfc3339(entry.at), entry.by.clone()]
 }

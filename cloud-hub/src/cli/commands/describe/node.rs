@@ -1,10 +1,11 @@
 //! The page of a node.
 
-use super::super::super::age::{bytes, period, utc};
+use shared::people::{self, bytes, rfc3339};
+
 use super::super::super::page::Page;
 use super::super::super::rows::{self, View, labels, problem};
 use super::super::super::table::{Column, col};
-use super::super::super::words::{word, word_of};
+use super::super::super::words::word;
 use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp};
 
 static WANTED: [Column; 4] = [col("APP", "应用"), col("RELEASE", "发布"), col("DEPLOYMENT", "部署"), col("RUN", "运行")];
@@ -24,15 +25,15 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     page.field("Name", "名称", &node.metadata.name);
     page.field("Labels", "标签", labels(&node.metadata.labels));
     page.field("Status", "状态", word(view.lang, rows::node::status(node)));
-    page.field_some("Since", "自", status.since.map(utc));
-    page.field_some("Last seen", "最近联系", status.last_seen_seconds.map(period));
+    page.field_some("Since", "自", status.since.map(rfc3339));
+    page.field_some("Last seen", "最近联系", status.last_seen_seconds.map(|seconds| view.age(seconds)));
     page.field("Wanted state", "期望状态", stamp(status.wanted));
     page.field_some("Accepted state", "已接受状态", status.accepted.map(stamp));
     page.field_some("Certificate", "证书", node.spec.certificate.map(|digest| digest.short()));
     // Everything from here on is as old as this.
-    page.field_some("Report age", "报告时间", status.age_seconds.map(period));
+    page.field_some("Report age", "报告时间", status.age_seconds.map(|seconds| view.age(seconds)));
     if let Some(facts) = &status.facts {
-        self::facts(page, facts);
+        self::facts(page, facts, view);
     }
     if !node.spec.apps.is_empty() {
         page.section("Wanted apps", "期望的应用");
@@ -62,11 +63,11 @@ fn stamp(stamp: Stamp) -> String {
     format!("{}.{}", stamp.epoch, stamp.generation)
 }
 
-fn facts(page: &mut Page, facts: &Facts) {
+fn facts(page: &mut Page, facts: &Facts, view: View) {
     page.field("Version", "版本", &facts.version);
     page.field("Platform", "平台", &facts.platform);
     page.field("containerd", "containerd", &facts.runtime);
-    page.field("Up for", "开机时间", period(facts.uptime_seconds));
+    page.field("Up for", "开机时间", view.age(facts.uptime_seconds));
     page.field("Processors", "处理器", facts.cpus);
     page.field("Memory", "内存", bytes(facts.memory));
     page.field("Disk free", "可用磁盘", bytes(facts.disk_free));
@@ -77,7 +78,7 @@ fn apps(page: &mut Page, apps: &[AppStatus], view: View) {
         return;
     }
     page.section("Apps", "应用");
-    let row = |app: &AppStatus| vec![app.app.to_string(), app.version.clone(), word_of(view.lang, app.phase)];
+    let row = |app: &AppStatus| vec![app.app.to_string(), app.version.clone(), people::phase(app.phase, view.lang).into()];
     page.table(&APPS, &apps.iter().map(row).collect::<Vec<_>>());
     page.section("Services", "服务");
     let rows = apps.iter().flat_map(|app| app.services.iter().map(|service| self::service(app, service, view)));
@@ -89,10 +90,10 @@ fn service(app: &AppStatus, service: &ServiceStatus, view: View) -> Vec<String> 
     vec![
         app.app.to_string(),
         service.service.to_string(),
-        word_of(view.lang, service.state),
-        word_of(view.lang, service.health),
+        people::state(service.state, view.lang).into(),
+        people::health(service.health, view.lang).into(),
         service.restarts.to_string(),
-        service.running_seconds.map(period).unwrap_or_default(),
+        service.running_seconds.map(|seconds| view.age(seconds)).unwrap_or_default(),
         exit.unwrap_or_default(),
     ]
 }

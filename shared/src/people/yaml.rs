@@ -1,17 +1,28 @@
 //! JSON as YAML 1.2 for people. Block style, two spaces, keys in their order; a text that any YAML reader could take for
-//! something else is quoted, so that what is written is what is read back. Pure.
+//! something else is quoted, so that what is written is what is read back.
 
 use serde_json::Value;
 
-/// The document, ending in a newline.
-pub(super) fn write(value: &Value) -> String {
+use super::terminal::is_harmful;
+
+/// What becomes of `$` in values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dollars {
+    /// It is written `$$`, as a manifest wants it: reading it needs no variable.
+    Doubled,
+    /// It stays.
+    Plain,
+}
+
+/// The document, ending in a newline. It does no harm to a terminal.
+pub fn yaml(value: &Value, dollars: Dollars) -> String {
     let mut out = String::new();
-    block(&mut out, value, 0);
+    block(&mut out, value, dollars, 0);
     out
 }
 
 /// Writes `value` where a line begins, or after `- ` for the first line of a list's item.
-fn block(out: &mut String, value: &Value, indent: usize) {
+fn block(out: &mut String, value: &Value, dollars: Dollars, indent: usize) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (n, (key, value)) in map.iter().enumerate() {
@@ -19,11 +30,11 @@ fn block(out: &mut String, value: &Value, indent: usize) {
                 out.push_str(&text(key));
                 out.push(':');
                 match value {
-                    Value::Object(inner) if !inner.is_empty() => nested(out, value, indent + 2),
-                    Value::Array(inner) if !inner.is_empty() => nested(out, value, indent),
+                    Value::Object(inner) if !inner.is_empty() => nested(out, value, dollars, indent + 2),
+                    Value::Array(inner) if !inner.is_empty() => nested(out, value, dollars, indent),
                     Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
                         out.push(' ');
-                        block(out, value, indent);
+                        block(out, value, dollars, indent);
                     }
                 }
             }
@@ -32,13 +43,14 @@ fn block(out: &mut String, value: &Value, indent: usize) {
             for (n, item) in items.iter().enumerate() {
                 pad(out, if n == 0 { 0 } else { indent });
                 out.push_str("- ");
-                block(out, item, indent + 2);
+                block(out, item, dollars, indent + 2);
             }
         }
         Value::Object(_) => out.push_str("{}\n"),
         Value::Array(_) => out.push_str("[]\n"),
         Value::String(string) => {
-            out.push_str(&text(string));
+            let text = text(string);
+            out.push_str(&if dollars == Dollars::Doubled { text.replace('$', "$$") } else { text });
             out.push('\n');
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {
@@ -49,10 +61,10 @@ fn block(out: &mut String, value: &Value, indent: usize) {
 }
 
 /// Writes `value` on the lines after `key:`.
-fn nested(out: &mut String, value: &Value, indent: usize) {
+fn nested(out: &mut String, value: &Value, dollars: Dollars, indent: usize) {
     out.push('\n');
     pad(out, indent);
-    block(out, value, indent);
+    block(out, value, dollars, indent);
 }
 
 fn pad(out: &mut String, indent: usize) {
@@ -84,8 +96,8 @@ fn quoted(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            // What YAML does not count as printable, and line ends that it would fold.
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}') => {
+            // What YAML does not count as printable, line ends that it would fold, and what a terminal obeys.
+            c if is_harmful(c) || matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}') => {
                 out.push_str(&format!("\\u{:04X}", u32::from(c)));
             }
             c => out.push(c),
@@ -98,9 +110,9 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use shared::manifest::{Outside, read};
 
     use super::*;
+    use crate::manifest::{Outside, read};
 
     #[test]
     fn blocks_and_scalars() {
@@ -124,7 +136,14 @@ mod tests {
               labels: {}
               name: crane-7
         "#]]
-        .assert_eq(&write(&value));
+        .assert_eq(&yaml(&value, Dollars::Plain));
+    }
+
+    #[test]
+    fn dollars_are_doubled_for_a_manifest_only() {
+        let value = json!({"$a": "${b} $c"});
+        assert_eq!(yaml(&value, Dollars::Plain), "\"$a\": \"${b} $c\"\n");
+        assert_eq!(yaml(&value, Dollars::Doubled), "\"$a\": \"$${b} $$c\"\n");
     }
 
     #[test]
@@ -183,7 +202,8 @@ mod tests {
             "\"q\" 'q' \\",
             "tab\t",
             "名称：值",
-            "\u{85}\u{2028}",
+            "\u{85}\u{2028}\u{202e}\u{1b}[2J",
+            "$HOME ${TAG} $$",
             "a, b=c",
             " lead",
             "1e3",
@@ -194,9 +214,9 @@ mod tests {
             "apiVersion": "causeway/v1", "kind": "App", "metadata": {"name": "a", "version": "1.0"},
             "spec": {"services": {"web": {"image": "r.example/x:1"}}, "configs": configs},
         });
-        let manifest = read("a.yaml", &write(&app), &Outside::default()).expect("manifest");
+        let manifest = read("a.yaml", &yaml(&app, Dollars::Doubled), &Outside::default()).expect("manifest");
         for (n, text) in texts.iter().enumerate() {
-            let name = shared::id::Name::new(&format!("c{n}")).expect("name");
+            let name = crate::id::Name::new(&format!("c{n}")).expect("name");
             assert_eq!(manifest.app.spec.configs[&name].content, *text);
         }
     }

@@ -1,0 +1,18 @@
+//! What people read, the same on site and at the hub: dates, ages, sizes, words for states, tables, YAML. Texts from
+//! elsewhere lose their power over a terminal here.
+
+mod age;
+mod bytes;
+mod date;
+mod table;
+mod terminal;
+mod words;
+mod yaml;
+
+pub use age::age;
+pub use bytes::bytes;
+pub use date::{rfc3339, rfc3339_nanos};
+pub use table::Table;
+pub use terminal::{log, plain, width};
+pub use words::{health, phase, state};
+pub use yaml::{Dollars, yaml};
