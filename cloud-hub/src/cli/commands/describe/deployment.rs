@@ -29,7 +29,7 @@ pub(super) fn page(page: &mut Page, deployment: &Deployment, view: View) {
     page.field("Ready", "就绪", format_args!("{}/{}", status.ready, status.nodes));
     page.field("Accepted", "已接受", format_args!("{}/{}", status.accepted, status.nodes));
     page.field("Changed", "变更时间", utc(deployment.metadata.updated));
-    page.field_some("Not enrolled", "未接入", (!status.absent.is_empty()).then(|| names(&status.absent)));
+    page.field_some("Not joined", "未接入", (!status.absent.is_empty()).then(|| names(&status.absent)));
     page.field_some("Overruled on", "被覆盖于", (!status.overruled.is_empty()).then(|| names(&status.overruled)));
     if !status.detail.is_empty() {
         page.section("Nodes", "节点");
