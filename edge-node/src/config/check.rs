@@ -49,6 +49,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     list.extend(config.bind_roots.iter().map(|root| found("bind_roots", text(root), directory(root))));
     list.push(found("devices", config.devices.join(", "), Ok(())));
     list.push(found("capabilities", config.capabilities.join(", "), Ok(())));
+    list.push(found("host_network", config.host_network.to_string(), Ok(())));
     list.push(found("limits.memory", String::from(config.limits.memory), Ok(())));
     list.push(found("limits.pids", config.limits.pids.to_string(), Ok(())));
     list.push(found("limits.log_size", String::from(config.limits.log_size), Ok(())));

@@ -405,8 +405,8 @@ super::texts! {
         "{place}: {image} has no version of its own: the release keeps what it means today. Name a tag to say which",
         "{place}：{image} 没有明确版本：发布包会固定它当前所指的内容。请写明标签";
     NOTICE_POLICY = "manifest-notice-policy",
-        "{place}: {what} needs the consent of each site: a node whose policy does not allow it refuses the app",
-        "{place}：{what} 需要各站点同意：站点策略不允许的节点会拒绝该应用";
+        "{place}: {what} needs the consent of each site: a node whose node.toml does not allow it refuses the app",
+        "{place}：{what} 需要各站点同意：node.toml 不允许的节点会拒绝该应用";
     NOTICE_SECRET = "manifest-notice-secret",
         "{place}: the secret must be on each node before the app starts: edge-node secret set {app} {name}",
         "{place}：应用启动前，每个节点上都必须有该机密：edge-node secret set {app} {name}";

@@ -100,6 +100,9 @@ super::texts! {
     CAPABILITY_REFUSED = "node-capability-refused",
         "Capability {capability} must not be given to an app: this node allows {allowed}. Remove it from cap_add, or let the site allow it: capabilities in node.toml",
         "不允许授予应用权能 {capability}：本节点只允许 {allowed}。请从 cap_add 中去掉，或由现场在 node.toml 的 capabilities 中放行";
+    HOST_NETWORK_REFUSED = "node-host-network-refused",
+        "Service {service} must not use the node's own network: this node does not allow it. Remove network_mode: host, or let the site allow it: host_network = true in node.toml",
+        "不允许服务 {service} 使用节点自身的网络：本节点没有放行。请去掉 network_mode: host，或由现场在 node.toml 中设置 host_network = true";
     USER_UNKNOWN = "node-user-unknown",
         "The image has no user or group {user}. Use a number, or a name from the image's own /etc/passwd and /etc/group",
         "镜像中没有用户或用户组 {user}。请使用数字，或镜像自身 /etc/passwd、/etc/group 中的名称";
