@@ -4,11 +4,11 @@ CARGO  ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 need    = ./cross/install-packages
 
-# lint, test and demo share one profile and one set of features, so that nothing is built twice.
 .PHONY: help
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s%s\n", $$1, $$2 }'
 
+# test and demo share one profile and one set of features: their dependencies are built once.
 .PHONY: demo
 demo:  ## the main job on this machine, with real parts; ONCE=1 ends with an exit code instead of staying up
 	$(need) build run

@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 /// The server of the app center.
 #[derive(Debug, Parser)]
-#[command(name = "cloud-hub", version, about)]
+#[command(name = "cloud-hub", version, about = "The server of the app center")]
 struct Cli {
     /// Language of messages; default from LANG.
     #[arg(long, global = true, value_enum)]

@@ -76,7 +76,7 @@ impl Kind {
         match (lang, self) {
             (Lang::En, _) => self.singular(),
             (Lang::Zh, Self::Apps) => "应用",
-            (Lang::Zh, Self::Releases) => "发布",
+            (Lang::Zh, Self::Releases) => "发布包",
             (Lang::Zh, Self::Nodes) => "节点",
             (Lang::Zh, Self::Deployments) => "部署",
             (Lang::Zh, Self::Events) => "事件",

@@ -10,7 +10,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use shared::fault::{Fault, Faulty, link};
 use shared::wire::MESSAGE_MAX;
 use tokio::sync::{Notify, Semaphore};
 
@@ -51,16 +50,6 @@ pub enum SendError {
     /// The message is longer than [`MESSAGE_MAX`].
     #[error("the message is too long")]
     TooLong,
-}
-
-impl Faulty for SendError {
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Full => Fault::new(&link::NODE_FULL),
-            Self::Gone => Fault::new(&link::NODE_GONE),
-            Self::TooLong => Fault::new(&link::MESSAGE_TOO_LONG).with("max", MESSAGE_MAX),
-        }
-    }
 }
 
 struct Shared {

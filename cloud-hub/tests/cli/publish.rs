@@ -70,7 +70,7 @@ async fn an_archive_is_published_once_and_a_version_means_one_thing() {
     let stranger = shell.path("stranger.key");
     shell.run(&["keygen", "--file", &stranger]).await.ok();
     shell.run(&["keygen", "--file", &stranger]).await.failed(1, "cli-key-exists");
-    shell.run(&[&publish[..], &["--version", "2", "--key", &stranger]].concat()).await.failed(1, "trust-unknown-key");
+    shell.run(&[&publish[..], &["--version", "2", "--key", &stranger]].concat()).await.failed(1, "hub-publisher-unknown");
     shell.run(&[&publish[..], &["--key", "/nowhere/key"]].concat()).await.failed(1, "cli-key-missing");
     world.running.stop().await;
 }

@@ -81,7 +81,7 @@ pub struct LogsWanted {
 pub enum Command {
     /// Run it again: the override is lifted.
     Start(Target),
-    /// Stop it until it is started again or the hub deploys it anew.
+    /// Stop it until it is started here again; a new release does not start it.
     Stop(Target),
     /// Stop its processes once and start them.
     Restart(Target),

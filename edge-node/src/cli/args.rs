@@ -59,7 +59,7 @@ pub enum Command {
     Logs(LogsArgs),
     /// Run an app or service that was stopped here
     Start(TargetArgs),
-    /// Stop an app or service until it is started here or deployed anew
+    /// Stop an app or service; it stays stopped, through reboots and new releases, until it is started here
     Stop(TargetArgs),
     /// Stop the processes of an app or service once and start them
     Restart(TargetArgs),

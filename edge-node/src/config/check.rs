@@ -49,6 +49,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     list.extend(config.bind_roots.iter().map(|root| found("bind_roots", text(root), directory(root))));
     list.push(found("devices", config.devices.join(", "), Ok(())));
     list.push(found("capabilities", config.capabilities.join(", "), Ok(())));
+    list.push(found("host_network", config.host_network.to_string(), Ok(())));
     list.push(found("limits.memory", String::from(config.limits.memory), Ok(())));
     list.push(found("limits.pids", config.limits.pids.to_string(), Ok(())));
     list.push(found("limits.log_size", String::from(config.limits.log_size), Ok(())));
@@ -87,7 +88,7 @@ fn listens(socket: &Path) -> Result<(), Fault> {
 fn plugins(config: &Config, searched: &str) -> Result<(), Fault> {
     let there = |plugin: &str| config.network.cni_dirs.iter().any(|dir| access(dir.join(plugin), Access::EXEC_OK).is_ok());
     match PLUGINS.iter().find(|plugin| !there(plugin)) {
-        Some(plugin) => Err(Fault::new(&node::CHECK_NO_PLUGIN).with("plugin", plugin).with("searched", searched)),
+        Some(plugin) => Err(Fault::new(&node::CNI_MISSING).with("plugin", plugin).with("searched", searched)),
         None => Ok(()),
     }
 }
@@ -135,7 +136,7 @@ mod tests {
             ("state_dir", "node-check-not-writable"),
             ("bind_roots", "node-check-no-directory"),
             ("runtime.socket", "node-check-no-socket"),
-            ("network.cni_dirs", "node-check-no-plugin"),
+            ("network.cni_dirs", "node-cni-missing"),
         ] {
             assert_eq!(problem(&bad, what).as_deref(), Some(code), "{what}");
         }

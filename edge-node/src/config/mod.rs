@@ -38,6 +38,8 @@ pub struct Config {
     pub devices: Vec<String>,
     /// Capabilities, without `CAP_`, that an app may add to the default set.
     pub capabilities: Vec<String>,
+    /// Whether an app may use the node's own network, with `network_mode: host`.
+    pub host_network: bool,
     /// What runs containers.
     pub runtime: RuntimeConfig,
     /// How containers reach the network.
@@ -134,7 +136,8 @@ pub enum LogLevel {
 
 impl Default for Config {
     fn default() -> Self {
-        let containerd::Config { state, run, bind_roots, devices, capabilities, .. } = containerd::Config::default();
+        let containerd::Config { state, run, bind_roots, devices, capabilities, host_network, .. } =
+            containerd::Config::default();
         Self {
             state_dir: state,
             run_dir: run,
@@ -142,6 +145,7 @@ impl Default for Config {
             bind_roots,
             devices,
             capabilities,
+            host_network,
             runtime: RuntimeConfig::default(),
             network: NetworkConfig::default(),
             limits: LimitsConfig::default(),
@@ -201,6 +205,7 @@ impl Config {
             bind_roots: self.bind_roots.clone(),
             devices: self.devices.clone(),
             capabilities: self.capabilities.clone(),
+            host_network: self.host_network,
             memory: self.limits.memory.0,
             pids: self.limits.pids,
             log_bytes: self.limits.log_size.0,

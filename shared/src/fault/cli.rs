@@ -1,4 +1,4 @@
-//! Texts of the area `cli`: what `hubctl` meets and says.
+//! Texts of the area `cli`: what the command lines meet and say.
 
 super::texts! {
     DAEMON_UNREACHABLE = "cli-daemon-unreachable",
@@ -49,7 +49,7 @@ super::texts! {
         "{text} 不是 {form} 形式";
     BAD_KIND = "cli-bad-kind",
         "There is no kind {given}. There are: {kinds}",
-        "没有 {given} 这种资源。可用的有：{kinds}";
+        "没有 {given} 这种对象。可用的有：{kinds}";
     NOT_FOR_KIND = "cli-not-for-kind",
         "{what} is not possible for {kind}",
         "{kind} 不支持 {what}";
@@ -100,8 +100,8 @@ super::texts! {
         "{text} is not a CA fingerprint: sha256: and 64 hexadecimal digits",
         "{text} 不是 CA 指纹：应为 sha256: 加 64 位十六进制数字";
     UNCONFIRMED = "cli-unconfirmed",
-        "{server} shows a CA with the fingerprint {found}, and nobody is at a terminal to compare it. Compare it on the hub's machine (openssl x509 -in ca/root.pem -noout -fingerprint -sha256), then repeat with --ca-fingerprint or --ca",
-        "{server} 出示的 CA 指纹为 {found}，但没有人在终端前核对。请在中心所在机器上核对（openssl x509 -in ca/root.pem -noout -fingerprint -sha256），然后用 --ca-fingerprint 或 --ca 重试";
+        "{server} shows a CA with the fingerprint {found}, and nobody is at a terminal to compare it. Compare it on the hub's machine (openssl x509 -in /var/lib/causeway/hub/ca/root.pem -noout -fingerprint -sha256), then repeat with --ca-fingerprint or --ca",
+        "{server} 出示的 CA 指纹为 {found}，但没有人在终端前核对。请在中心所在机器上核对（openssl x509 -in /var/lib/causeway/hub/ca/root.pem -noout -fingerprint -sha256），然后用 --ca-fingerprint 或 --ca 重试";
     REFUSED_CA = "cli-refused-ca",
         "The CA with the fingerprint {found} was not accepted; nothing was sent to {server}",
         "未接受指纹为 {found} 的 CA；没有向 {server} 发送任何内容";
@@ -141,17 +141,17 @@ super::texts! {
         "中心上的镜像 {image} 前后不一致：{why}。没有签署任何内容。请改用归档文件发布，或检查中心";
     RELEASE_TOO_LARGE = "cli-release-too-large",
         "The release has {size} bytes, allowed are {max}. Put large configs into an image or a volume",
-        "发布内容有 {size} 字节，上限为 {max}。请把大的配置放进镜像或卷";
+        "发布包有 {size} 字节，上限为 {max}。请把大的配置放进镜像或卷";
     WAIT_TIMEOUT = "cli-wait-timeout",
         "{what} is not {condition} after {seconds} s: {state}",
         "{what} 在 {seconds} 秒后仍未达到 {condition}：{state}";
     WAIT_HOPELESS = "cli-wait-hopeless",
         "{what} does not become {condition} by itself: node {node} undid the release. {why}",
-        "{what} 无法自行达到 {condition}：节点 {node} 已撤销该版本。{why}";
+        "{what} 无法自行达到 {condition}：节点 {node} 已回退该发布包。{why}";
     // ---- this machine
     FILE_FAILED = "cli-file-failed",
-        "{doing} {path} failed: {cause}",
-        "{doing} {path} 失败：{cause}";
+        "{doing} {path} failed: {cause}. Check the path, its owner and the disk",
+        "{doing} {path} 失败：{cause}。请检查路径、属主和磁盘";
     FILE_TOO_LARGE = "cli-file-too-large",
         "{path} is larger than {max} bytes. Is it the right file?",
         "{path} 大于 {max} 字节。文件是否正确？";
@@ -169,7 +169,7 @@ super::texts! {
         "XDG_CONFIG_HOME 和 HOME 都不是绝对路径，没有地方存放上下文和密钥。请设置其中之一";
     KEY_EXISTS = "cli-key-exists",
         "{path} exists and is not replaced: releases signed with it would lose their publisher. Choose another file",
-        "{path} 已存在，不会替换：否则用它签署的发布将失去发布者。请选择其他文件";
+        "{path} 已存在，不会替换：否则用它签署的发布包将失去发布者。请选择其他文件";
     KEY_MISSING = "cli-key-missing",
         "There is no publisher key in {path}. Make one: hubctl keygen",
         "{path} 中没有发布者密钥。请生成：hubctl keygen";
@@ -183,8 +183,8 @@ super::texts! {
         "{path} holds no certificate in PEM. Give the CA certificate that the hub keeps in its state directory",
         "{path} 中没有 PEM 格式的证书。请提供中心状态目录中的 CA 证书";
     NO_RANDOMNESS = "cli-no-randomness",
-        "The system gives no random bytes: {cause}",
-        "系统无法提供随机字节：{cause}";
+        "The system gives no random bytes ({cause}). Check /dev/urandom, then repeat",
+        "系统无法提供随机数（{cause}）。请检查 /dev/urandom 后重试";
     NOT_STARTED = "cli-not-started",
         "hubctl cannot start: {cause}",
         "hubctl 无法启动：{cause}";
@@ -193,8 +193,8 @@ super::texts! {
         "无法写入输出：{cause}";
     // ---- what is said when all is well
     ASK_CA = "cli-ask-ca",
-        "{server} shows a CA with this fingerprint:\n  {found}\nCompare it on the hub's machine, in its state directory: openssl x509 -in ca/root.pem -noout -fingerprint -sha256\nIs it the same? [yes/no] ",
-        "{server} 出示的 CA 指纹为：\n  {found}\n请在中心所在机器的状态目录中核对：openssl x509 -in ca/root.pem -noout -fingerprint -sha256\n两者一致吗？[yes/no] ";
+        "{server} shows a CA with this fingerprint:\n  {found}\nCompare it on the hub's machine: openssl x509 -in /var/lib/causeway/hub/ca/root.pem -noout -fingerprint -sha256\nIs it the same? [yes/no] ",
+        "{server} 出示的 CA 指纹为：\n  {found}\n请在中心所在机器上核对：openssl x509 -in /var/lib/causeway/hub/ca/root.pem -noout -fingerprint -sha256\n两者一致吗？[yes/no] ";
     ASK_TOKEN = "cli-ask-token",
         "API token (not shown): ",
         "API 令牌（不回显）：";
@@ -266,7 +266,7 @@ super::texts! {
         "节点 {name}：{labels}";
     PUBLISHER_ADDED = "cli-publisher-added",
         "Publisher {name} may sign releases with {key}",
-        "发布者 {name} 可用 {key} 签署发布";
+        "发布者 {name} 可用 {key} 签署发布包";
     NOTHING_FOUND = "cli-nothing-found",
         "No {kind} found",
         "没有找到{kind}";

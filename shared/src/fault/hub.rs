@@ -6,7 +6,7 @@ super::texts! {
         "{key} 已被其他人修改。请重新查看后再次提交修改";
     STORE_COMPACTED = "hub-store-compacted",
         "Changes before revision {oldest} are forgotten. List anew and watch from there",
-        "修订 {oldest} 之前的变更记录已不保留。请重新列出，并从新的修订开始监听";
+        "修订 {oldest} 之前的变更记录已不保留。请重新列出，并从新的修订开始观察";
     STORE_TOO_LARGE = "hub-store-too-large",
         "{what} is too large: {size}, allowed are {max}. Make it smaller or split it",
         "{what} 过大：{size}，上限为 {max}。请缩小或拆分";
@@ -14,8 +14,8 @@ super::texts! {
         "The hub's disk is full; nothing was changed. Free some space in its state directory and repeat",
         "中心的磁盘已满，未做任何修改。请在其状态目录所在磁盘上释放空间后重试";
     STORE_DAMAGED = "hub-store-damaged",
-        "The hub's store is damaged ({what}); it takes no more changes. Stop the hub, restore the last backup and start it again",
-        "中心的存储已损坏（{what}），不再接受修改。请停止中心，恢复最近的备份后重新启动";
+        "The hub's store is damaged ({what}); it takes no more changes. Stop the hub, put back the last copy of its state directory, run cloud-hub new-epoch and start it again",
+        "中心的存储已损坏（{what}），不再接受修改。请停止中心，放回其状态目录最近的副本，执行 cloud-hub new-epoch 后重新启动";
     STORE_FAILED = "hub-store-failed",
         "The hub's store failed while {doing}: {cause}. Check the disk of its state directory",
         "中心的存储在 {doing} 时失败：{cause}。请检查其状态目录所在的磁盘";
@@ -23,26 +23,26 @@ super::texts! {
         "The hub is shutting down. Repeat when it is up again",
         "中心正在关闭。请在其重新启动后重试";
     BLOB_MISSING = "hub-blob-missing",
-        "The hub has no content {digest}. Publish the release again, with its images",
-        "中心没有内容 {digest}。请连同镜像重新发布该版本";
+        "The hub has no blob {digest}. Publish the release again, with its images",
+        "中心没有数据块 {digest}。请连同镜像重新发布";
     BLOB_TOO_LARGE = "hub-blob-too-large",
-        "Content {digest} has {size} bytes, allowed are {max}. Make the layer smaller, or raise images.max_blob in the hub's configuration",
-        "内容 {digest} 有 {size} 字节，上限为 {max}。请缩小该层，或在中心配置中调大 images.max_blob";
+        "Blob {digest} has {size} bytes, allowed are {max}. Make the layer smaller, or raise images.max-blob in the hub's configuration",
+        "数据块 {digest} 有 {size} 字节，上限为 {max}。请缩小该层，或在中心配置中调大 images.max-blob";
     BLOB_WRONG_DIGEST = "hub-blob-wrong-digest",
         "The bytes sent for {expected} are other ones ({found}) and were thrown away. Send them again; if it happens again, the source is damaged",
         "为 {expected} 发送的字节不符（实际为 {found}），已丢弃。请重新发送；若再次出现，则来源已损坏";
     BLOB_WRONG_SIZE = "hub-blob-wrong-size",
-        "Content {digest} shall have {expected} bytes and has {found}. Send it again; if it happens again, the source is damaged",
-        "内容 {digest} 应有 {expected} 字节，实际为 {found}。请重新发送；若再次出现，则来源已损坏";
+        "Blob {digest} shall have {expected} bytes and has {found}. Send it again; if it happens again, the source is damaged",
+        "数据块 {digest} 应有 {expected} 字节，实际为 {found}。请重新发送；若再次出现，则来源已损坏";
     BLOB_OFFSET = "hub-blob-offset",
-        "Content {digest} goes on at byte {have}. Continue there",
-        "内容 {digest} 应从第 {have} 字节继续。请从该处继续";
+        "Blob {digest} goes on at byte {have}. Continue there",
+        "数据块 {digest} 应从第 {have} 字节继续。请从该处继续";
     BLOB_BUSY = "hub-blob-busy",
-        "Content {digest} is being sent by somebody else. Wait until that is done and repeat",
-        "内容 {digest} 正由其他人上传。请等待其完成后重试";
+        "Blob {digest} is being sent by somebody else. Wait until that is done and repeat",
+        "数据块 {digest} 正由其他人上传。请等待其完成后重试";
     BLOB_TOO_MANY_PARTS = "hub-blob-too-many-parts",
-        "{max} uploads are unfinished already. Finish some, or restart the hub after a week: it forgets old ones",
-        "已有 {max} 个未完成的上传。请先完成其中一些；超过一周未继续的上传会在中心重启时清除";
+        "{max} uploads are being written at the same time. Try again when some are done",
+        "已有 {max} 个上传正在同时写入。请等其中一些完成后重试";
     BLOB_NO_SPACE = "hub-blob-no-space",
         "The hub's disk has no room: {need} bytes are needed, {free} are free. Free some space in its state directory and repeat",
         "中心的磁盘空间不足：需要 {need} 字节，剩余 {free} 字节。请在其状态目录所在磁盘上释放空间后重试";
@@ -59,14 +59,14 @@ super::texts! {
         "{path} holds a secret and others may read it (mode {mode}). If nobody did: chmod 600 {path}",
         "{path} 含有机密，但其他用户可以读取（权限 {mode}）。确认无人读取后执行：chmod 600 {path}";
     SECRET_FILE_DAMAGED = "hub-secret-file-damaged",
-        "{path} holds no key, although nodes trust the one that was there. Restore it from a backup of the hub",
-        "{path} 中没有密钥，而节点信任的正是原来的密钥。请从中心的备份恢复";
+        "{path} holds no key, although nodes trust the one that was there. Put it back from the last copy of the hub's state directory",
+        "{path} 中没有密钥，而节点信任的正是原来的密钥。请从中心状态目录最近的副本中恢复";
     CONFIG_UNREADABLE = "hub-config-unreadable",
         "{path} cannot be read: {cause}. Name another file with --config, or make it readable for the hub",
         "无法读取 {path}：{cause}。请用 --config 指定其他文件，或让中心可以读取它";
     CONFIG_BAD = "hub-config-bad",
-        "{place}: {why}",
-        "{place}：配置有误：{why}";
+        "{place}: this setting cannot be used: {why}. Correct it; cloud-hub serve --check shows whether it is right",
+        "{place}：此设置无法使用：{why}。请改正；可用 cloud-hub serve --check 检查";
     CONFIG_VALUE = "hub-config-value",
         "{key} = {value}: expected is {expected}. Correct it in the configuration or on the command line",
         "{key} = {value}：应为 {expected}。请在配置文件或命令行中更正";
@@ -74,8 +74,8 @@ super::texts! {
         "Listening for the API on {address} failed: {cause}. Free the address, or set another one as api.listen",
         "在 {address} 上监听 API 失败：{cause}。请释放该地址，或在 api.listen 中设置其他地址";
     RUNTIME_FAILED = "hub-runtime-failed",
-        "{doing} failed: {cause}",
-        "{doing} 失败：{cause}";
+        "{doing} failed: {cause}. Look at the hub's log: journalctl -u cloud-hub",
+        "{doing} 失败：{cause}。请查看中心日志：journalctl -u cloud-hub";
     NOT_A_HUB = "hub-not-a-hub",
         "There is no hub in {path}. Start it once with cloud-hub serve, or name its state directory with --state",
         "{path} 中没有中心。请先用 cloud-hub serve 启动一次，或用 --state 指定其状态目录";
@@ -104,8 +104,8 @@ super::texts! {
         "The header {header} cannot be used: expected is {expected}",
         "请求头 {header} 无法使用：应为 {expected}";
     BODY_TOO_LARGE = "hub-body-too-large",
-        "The body is longer than the {max} bytes that are accepted here",
-        "请求体超过此处接受的 {max} 字节";
+        "The body is longer than the {max} bytes that are accepted here. Make it smaller; see /openapi.json for what belongs into it",
+        "请求体超过此处接受的 {max} 字节。请缩小；应包含的内容见 /openapi.json";
     BODY_TOO_SLOW = "hub-body-too-slow",
         "The body did not arrive within {seconds} s. Repeat it; an upload goes on where it was cut",
         "请求体未在 {seconds} 秒内到达。请重试；上传会从中断处继续";
@@ -129,19 +129,19 @@ super::texts! {
         "API 令牌未知或已过期。请向中心管理员获取新的令牌，并执行 hubctl login";
     TOO_MANY_ATTEMPTS = "hub-too-many-attempts",
         "Too many wrong tokens came from your address. Try again in {seconds} s",
-        "来自您地址的错误令牌过多。请在 {seconds} 秒后重试";
+        "来自该地址的错误令牌过多。请在 {seconds} 秒后重试";
     DENIED = "hub-denied",
         "The role of API token {name} does not allow this. Ask an admin of the hub for another role",
         "API 令牌 {name} 的角色不允许此操作。请向中心管理员申请其他角色";
     STALE = "hub-stale",
         "{what} was changed meanwhile: it has revision {found}, you saw {seen}. Look at it again and repeat the change",
-        "{what} 已被修改：当前修订为 {found}，而您看到的是 {seen}。请重新查看后再次提交修改";
+        "{what} 已被修改：当前修订为 {found}，而看到的是 {seen}。请重新查看后再次提交修改";
     TOO_MANY = "hub-too-many",
         "There may be at most {max} {what}. Remove some that are not needed",
         "{what} 最多 {max} 个。请删除不需要的";
     TOO_MANY_READERS = "hub-too-many-readers",
         "{max} watches are open already. Close one, or try again later",
-        "已有 {max} 个监听连接。请关闭一个，或稍后重试";
+        "已有 {max} 个持续观察的连接。请关闭一个，或稍后重试";
     BAD_TTL = "hub-bad-ttl",
         "The time must be from 1 to {max} seconds",
         "有效期必须在 1 到 {max} 秒之间";
@@ -184,6 +184,9 @@ super::texts! {
     PUBLISHER_KEY_TAKEN = "hub-publisher-key-taken",
         "This key is registered already, as {name}",
         "该密钥已登记为 {name}";
+    PUBLISHER_UNKNOWN = "hub-publisher-unknown",
+        "The hub does not know the publisher key {keys}. Register it: hubctl publisher add NAME KEY; or sign with a registered one: --key FILE",
+        "中心不认识发布者密钥 {keys}。请登记：hubctl publisher add 名称 公钥；或用 --key 指定已登记的密钥";
     PUBLISHER_NOT_FOUND = "hub-publisher-not-found",
         "There is no publisher {name}. See hubctl get publishers",
         "没有发布者 {name}。请查看 hubctl get publishers";
@@ -192,7 +195,7 @@ super::texts! {
         "没有部署 {name}。请查看 hubctl get deployments";
     DEPLOYMENT_OTHER_APP = "hub-deployment-other-app",
         "Deployment {name} is one of the app {app} and stays so. Choose another name, or undeploy it first",
-        "部署 {name} 属于应用 {app}，不能更改。请使用其他名称，或先撤销该部署";
+        "部署 {name} 属于应用 {app}，不能更改。请使用其他名称，或先删除该部署";
     DEPLOYMENT_BAD_TARGET = "hub-deployment-bad-target",
         "The target cannot be used: {why}. Name nodes, or labels that nodes have",
         "部署目标无法使用：{why}。请指定节点名，或节点具有的标签";
@@ -207,7 +210,7 @@ super::texts! {
         "{release} 不在部署 {name} 的历史中。请查看 hubctl describe deployment {name}，或用 hubctl deploy 部署";
     NODE_FULL = "hub-node-full",
         "Node {node} has {max} apps already, the most one node may have. Undeploy one of them first",
-        "节点 {node} 已有 {max} 个应用，达到上限。请先撤销其中一个";
+        "节点 {node} 已有 {max} 个应用，达到上限。请先删除其中一个部署";
     NODE_NOT_FOUND = "hub-node-not-found",
         "There is no node {name}. See hubctl get nodes; a new one joins with hubctl token create {name}",
         "没有节点 {name}。请查看 hubctl get nodes；新节点用 hubctl token create {name} 接入";
@@ -221,7 +224,7 @@ super::texts! {
         "Node {node} was revoked. It comes back only with a new join token: hubctl token create {node}",
         "节点 {node} 已被吊销。只有使用新的接入令牌才能恢复：hubctl token create {node}";
     NODE_OTHER_CERTIFICATE = "hub-node-other-certificate",
-        "Node {node} was enrolled again elsewhere: this certificate is no longer its own. If this machine shall be {node}, join it with a new token",
+        "Node {node} joined again elsewhere: this certificate is no longer its own. If this machine shall be {node}, join it with a new token",
         "节点 {node} 已在别处重新接入：此证书不再有效。如果这台机器应为 {node}，请用新令牌重新接入";
     NODE_AHEAD = "hub-node-ahead",
         "Node {node} holds state {held}, newer than {wanted}, the newest this hub knows. Was the hub restored from a backup? Then stop it, run cloud-hub new-epoch, and start it again",
@@ -234,7 +237,7 @@ super::texts! {
         "无法读取节点 {node} 的消息：{why}。如果节点版本比中心新，请升级中心";
     JOURNAL_GAP = "hub-journal-gap",
         "Entries {from} to below {below} of the journal of {node} never came. The node may have lost part of its disk",
-        "节点 {node} 的日志中编号 {from} 至 {below}（不含）的记录从未到达。节点可能丢失了部分磁盘数据";
+        "节点 {node} 的事件记录中编号 {from} 至 {below}（不含）的条目从未到达。节点可能丢失了部分磁盘数据";
     BLOB_NOT_ASSIGNED = "hub-blob-not-assigned",
         "Blob {blob} belongs to no release that is assigned to node {node}",
         "数据块 {blob} 不属于分配给节点 {node} 的任何发布包";
@@ -282,9 +285,9 @@ super::texts! {
         "{by} 更改了 {deployment} 的节点（{app}@{version}，修订 {revision}）";
     UNDEPLOYED = "hub-undeployed",
         "{by} took away deployment {deployment} of {app}",
-        "{by} 撤销了应用 {app} 的部署 {deployment}";
+        "{by} 删除了应用 {app} 的部署 {deployment}";
     NODE_ENROLLED = "hub-node-enrolled",
-        "Node {node} enrolled with a token of {by}",
+        "Node {node} joined with a token of {by}",
         "节点 {node} 使用 {by} 创建的令牌接入";
     NODE_LABELLED = "hub-node-labelled",
         "{by} changed the labels of node {node}",

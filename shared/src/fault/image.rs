@@ -3,10 +3,10 @@
 super::texts! {
     BLOB_UNKNOWN = "image-blob-unknown",
         "Blob {blob} is not here. Publish the release again from a machine that has the image",
-        "此处没有数据块 {blob}。请在拥有该镜像的机器上重新发布此版本";
+        "此处没有数据块 {blob}。请在拥有该镜像的机器上重新发布";
     BLOB_DIFFERS = "image-blob-differs",
-        "Blob {blob} arrived twice with bytes that do not fit its digest; they were thrown away. Check the hub's disk: hubctl describe the release and publish it again",
-        "数据块 {blob} 两次收到的内容都与其摘要不符，已丢弃。请检查中心磁盘，并重新发布该版本";
+        "Blob {blob} arrived twice with bytes that do not fit its digest; they were thrown away. Check the hub's disk, and publish the release again",
+        "数据块 {blob} 两次收到的内容都与其摘要不符，已丢弃。请检查中心磁盘，并重新发布";
     BLOB_SILENT = "image-blob-silent",
         "No bytes of blob {blob} came from byte {offset} on, although the link is up ({failures} attempts). What arrived is kept and the node goes on from there by itself",
         "链路正常，但数据块 {blob} 从字节 {offset} 起没有收到数据（已尝试 {failures} 次）。已收到的内容会保留，节点会自动续传";
@@ -33,16 +33,16 @@ super::texts! {
         "镜像 {image} 没有任何层，无法运行。请发布其他镜像";
     DOCUMENTS_DIFFER = "image-documents-differ",
         "Manifest and config of image {image} do not say what the signed release says ({what}). Publish the release again",
-        "镜像 {image} 的清单和配置与已签名的版本不一致（{what}）。请重新发布该版本";
+        "镜像 {image} 的清单和配置与已签名的发布包不一致（{what}）。请重新发布";
     LAYER_DIFFERS = "image-layer-differs",
         "Layer {layer} unpacks to other content ({got}) than was signed ({signed}). Nothing of it was kept. Publish the release again",
-        "层 {layer} 解包后的内容（{got}）与签名的内容（{signed}）不符，未保留任何文件。请重新发布该版本";
+        "层 {layer} 解包后的内容（{got}）与签名的内容（{signed}）不符，未保留任何文件。请重新发布";
     LAYER_LONGER = "image-layer-longer",
         "Layer {layer} unpacks to more than the signed {signed} bytes and was stopped there. Publish the release again",
-        "层 {layer} 解包后超过签名的 {signed} 字节，已停止。请重新发布该版本";
+        "层 {layer} 解包后超过签名的 {signed} 字节，已停止。请重新发布";
     LAYER_BROKEN = "image-layer-broken",
         "The compressed data of layer {layer} is broken: {cause}. Publish the release again",
-        "层 {layer} 的压缩数据已损坏：{cause}。请重新发布该版本";
+        "层 {layer} 的压缩数据已损坏：{cause}。请重新发布";
     LAYER_WRITE = "image-layer-write",
         "Layer {layer}: {doing} {entry} failed: {cause}. The node tries again by itself",
         "层 {layer}：{doing} {entry} 失败：{cause}。节点会自动重试";
@@ -78,7 +78,7 @@ super::texts! {
         "层 {layer}：{entry} 的类型不属于镜像规范。请用较新的构建工具重新构建镜像";
     ENTRY_OWNER = "image-entry-owner",
         "Layer {layer}: {entry} belongs to a user or group number above 2147483647. Rebuild the image with a smaller number",
-        "层 {layer}：{entry} 的用户或组编号超过 2147483647。请使用较小的编号重新构建镜像";
+        "层 {layer}：{entry} 的用户或用户组编号超过 2147483647。请使用较小的编号重新构建镜像";
     ENTRY_TRUSTED = "image-entry-trusted",
         "Layer {layer}: {entry} carries a trusted.* attribute, which only the node itself may set. Rebuild the image without it",
         "层 {layer}：{entry} 带有 trusted.* 扩展属性，该属性只能由节点自己设置。请去掉后重新构建镜像";
@@ -93,7 +93,7 @@ super::texts! {
         "层 {layer}：{entry} 是没有名称的删除标记。请重新构建镜像";
     SERVICE_WITHOUT_IMAGE = "image-service-without-image",
         "The release names no image for service {service}. Publish it again",
-        "该版本没有为服务 {service} 指定镜像。请重新发布";
+        "该发布包没有为服务 {service} 指定镜像。请重新发布";
     BAD_REFERENCE = "image-bad-reference",
         "{reference} is no image reference: {why}. Write registry/name:tag or registry/name@sha256:…, without https://",
         "{reference} 不是镜像引用：{why}。请写成 registry/name:tag 或 registry/name@sha256:…，不带 https://";
@@ -101,11 +101,11 @@ super::texts! {
         "{reference} is not in its registry. Check name and tag",
         "镜像仓库中没有 {reference}。请检查名称和标签";
     UNAUTHORIZED = "image-unauthorized",
-        "The registry does not give {reference} to this user. Set user and password for this registry; a wrong name looks the same",
-        "镜像仓库拒绝向该用户提供 {reference}。请为该仓库设置用户名和密码；名称写错时也会出现此提示";
+        "The registry does not give {reference} to this user. Give user and password: --registry-user, CAUSEWAY_REGISTRY_PASSWORD; a wrong name looks the same",
+        "镜像仓库拒绝向该用户提供 {reference}。请用 --registry-user 和 CAUSEWAY_REGISTRY_PASSWORD 给出用户名和密码；名称写错时也会出现此提示";
     REGISTRY_UNREACHABLE = "image-registry-unreachable",
-        "Registry {registry} cannot be reached: {cause}. Check network, name and certificate; a registry without HTTPS must be allowed as plain HTTP",
-        "无法连接镜像仓库 {registry}：{cause}。请检查网络、名称和证书；没有 HTTPS 的仓库须明确允许使用明文 HTTP";
+        "Registry {registry} cannot be reached: {cause}. Check network, name and certificate; a registry without HTTPS must stand in images.plain-http of the hub's configuration",
+        "无法连接镜像仓库 {registry}：{cause}。请检查网络、名称和证书；没有 HTTPS 的仓库须列入中心配置的 images.plain-http";
     REGISTRY_BUSY = "image-registry-busy",
         "Registry {registry} is busy (HTTP {status}). Try again later; what was fetched already is kept",
         "镜像仓库 {registry} 繁忙（HTTP {status}）。请稍后重试；已获取的部分会保留";
@@ -128,8 +128,8 @@ super::texts! {
         "{what} has more than {max} {of}. Split it or build it with fewer",
         "{what} 超过上限：最多 {max}（{of}）。请拆分或减少数量后重新构建";
     TOO_LARGE = "image-too-large",
-        "{what} has more than {max} bytes. Make it smaller, or raise the limit in the hub's configuration",
-        "{what} 超过 {max} 字节。请缩小，或在中心配置中调大上限";
+        "{what} has more than {max} bytes. Make it smaller",
+        "{what} 超过 {max} 字节。请缩小";
     FOREIGN_LAYER = "image-foreign-layer",
         "Layer {digest} may not be passed on ({type}), so its bytes lie elsewhere. Build the image on a base without such layers",
         "层 {digest} 不允许转发（{type}），其内容存放在别处。请使用不含此类层的基础镜像构建";
@@ -146,26 +146,26 @@ super::texts! {
         "No image is named {name}; there are: {names}",
         "没有名为 {name} 的镜像；现有：{names}";
     MISSING = "image-missing-blob",
-        "Content {digest} is missing. Export the image again, with all its layers",
-        "缺少内容 {digest}。请重新导出镜像，并包含所有层";
+        "Blob {digest} is missing. Export the image again, with all its layers",
+        "缺少数据块 {digest}。请重新导出镜像，并包含所有层";
     WRONG_DIGEST = "image-wrong-digest",
-        "The content of {expected} was changed: its digest is {found}. Get the image again; if it happens again, do not trust the source",
-        "{expected} 的内容已被改动：实际摘要为 {found}。请重新获取镜像；若再次出现，请勿信任该来源";
+        "Blob {expected} was changed: its digest is {found}. Get the image again; if it happens again, do not trust the source",
+        "数据块 {expected} 已被改动：实际摘要为 {found}。请重新获取镜像；若再次出现，请勿信任该来源";
     WRONG_SIZE = "image-wrong-size",
-        "Content {digest} shall have {expected} bytes and has {found}. Get the image again",
-        "内容 {digest} 应有 {expected} 字节，实际为 {found}。请重新获取镜像";
+        "Blob {digest} shall have {expected} bytes and has {found}. Get the image again",
+        "数据块 {digest} 应有 {expected} 字节，实际为 {found}。请重新获取镜像";
     WRONG_DIFF_ID = "image-wrong-diff-id",
         "Layer {layer} unpacks to {found}, but the image's config says {expected}. The image is inconsistent: build it again",
-        "层 {layer} 解压后为 {found}，但镜像配置要求 {expected}。镜像自相矛盾：请重新构建";
+        "层 {layer} 解包后为 {found}，但镜像配置要求 {expected}。镜像自相矛盾：请重新构建";
     LAYER_COUNT = "image-layer-count",
         "The image has {layers} layers, but its config names {diff_ids}. Build it again",
         "镜像有 {layers} 层，但其配置列出 {diff_ids} 层。请重新构建";
     BAD_LAYER = "image-bad-layer",
         "Layer {layer} cannot be unpacked: {why}. Build the image again",
-        "无法解压层 {layer}：{why}。请重新构建镜像";
+        "无法解包层 {layer}：{why}。请重新构建镜像";
     BOMB = "image-bomb",
-        "Layer {layer} grows beyond {max} bytes when it is unpacked, which its size does not explain. If that is meant, raise the limit in the hub's configuration",
-        "层 {layer} 解压后超过 {max} 字节，与其大小不符。若确属预期，请在中心配置中调大上限";
+        "Layer {layer} grows beyond {max} bytes when it is unpacked, which its size does not explain. Build the image again with less in this layer",
+        "层 {layer} 解包后超过 {max} 字节，与其大小不符。请减少该层内容后重新构建";
     NOT_AN_ARCHIVE = "image-not-an-archive",
         "This is no image archive: {why}. Use an OCI layout (directory or tar) or the output of docker save",
         "这不是镜像归档：{why}。请使用 OCI 布局（目录或 tar）或 docker save 的输出";

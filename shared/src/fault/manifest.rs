@@ -66,7 +66,7 @@ super::texts! {
         "{place}：应用没有名称。请写 metadata.name（Compose 为 name），或在发布时给出：hubctl publish --name";
     VERSION_MISSING = "manifest-version-missing",
         "{place}: the release has no version. Write metadata.version, or for a Compose file give one when publishing: hubctl publish --version",
-        "{place}：发布没有版本号。请写 metadata.version；Compose 文件请在发布时给出：hubctl publish --version";
+        "{place}：发布包没有版本号。请写 metadata.version；Compose 文件请在发布时给出：hubctl publish --version";
     BAD_VERSION = "manifest-bad-version",
         "{place}: {value} is not a version: use 1 to 64 of A-Z a-z 0-9 . _ + -",
         "{place}：{value} 不是有效版本号：请使用 1 到 64 个 A-Z a-z 0-9 . _ + - 字符";
@@ -297,7 +297,7 @@ super::texts! {
         "{place}：不支持 {key}：节点只运行构建好的镜像。最接近的是 image，请先构建并推送";
     KEY_PLATFORM = "manifest-key-platform",
         "{place}: {key} is not supported: a release holds the image of each platform by digest, and a node takes its own. Remove it, and choose platforms when publishing",
-        "{place}：不支持 {key}：发布按摘要包含各平台的镜像，节点自取所需。请删除它，并在发布时选择平台";
+        "{place}：不支持 {key}：发布包按摘要包含各平台的镜像，节点自取所需。请删除它，并在发布时选择平台";
     KEY_NETWORKS = "manifest-key-networks",
         "{place}: {key} is not supported: the services of an app share one network and find each other by name. Remove it; nearest: network_mode",
         "{place}：不支持 {key}：同一应用的服务共用一个网络，可用服务名互相访问。请删除它；最接近的是 network_mode";
@@ -318,7 +318,7 @@ super::texts! {
         "{place}：不支持 {key}：no-new-privileges 和默认 seccomp 配置始终生效。请删除它；最接近的是 cap_drop";
     KEY_GROUP_ADD = "manifest-key-group-add",
         "{place}: {key} is not supported. Nearest: user with a group, such as user: \"1000:20\"",
-        "{place}：不支持 {key}。最接近的是带组的 user，例如 user: \"1000:20\"";
+        "{place}：不支持 {key}。最接近的是带用户组的 user，例如 user: \"1000:20\"";
     KEY_DEVICES = "manifest-key-devices",
         "{place}: {key} is not supported. Nearest: devices with the path of each device",
         "{place}：不支持 {key}。最接近的是 devices，逐个写出设备路径";
@@ -327,7 +327,7 @@ super::texts! {
         "{place}：不支持 {key}：清单是单个文件。最接近的是 YAML 锚点和 <<";
     KEY_PROFILES = "manifest-key-profiles",
         "{place}: {key} is not supported: every service of a release runs. Nearest: an app of its own for what runs elsewhere",
-        "{place}：不支持 {key}：发布中的每个服务都会运行。最接近的做法是为其他场景单独建一个应用";
+        "{place}：不支持 {key}：发布包中的每个服务都会运行。最接近的做法是为其他场景单独建一个应用";
     KEY_LOGGING = "manifest-key-logging",
         "{place}: {key} is not supported: the node keeps the output of every service, with a size cap. Remove it, and read logs with hubctl logs",
         "{place}：不支持 {key}：节点会保存每个服务的输出并限制大小。请删除它，用 hubctl logs 查看日志";
@@ -336,7 +336,7 @@ super::texts! {
         "{place}：不支持 {key}：服务没有终端。请删除它；输出在日志中";
     KEY_ENV_FILE = "manifest-key-env-file",
         "{place}: {key} is not supported: a release holds all it needs. Nearest: environment, with $NAME for values given when publishing, or secrets",
-        "{place}：不支持 {key}：发布自带所需的一切。最接近的是 environment（发布时给出的值写 $NAME），或 secrets";
+        "{place}：不支持 {key}：发布包自带所需的一切。最接近的是 environment（发布时给出的值写 $NAME），或 secrets";
     KEY_SHARED_NAMESPACE = "manifest-key-shared-namespace",
         "{place}: {key} is not supported: every container keeps its own namespaces and cgroup. Nearest: network_mode",
         "{place}：不支持 {key}：每个容器使用自己的命名空间和 cgroup。最接近的是 network_mode";
@@ -360,7 +360,7 @@ super::texts! {
         "{place}：不支持 {key}。最接近的是服务的 restart，例如 restart: on-failure:3";
     KEY_UPDATE_CONFIG = "manifest-key-update-config",
         "{place}: {key} is not supported: a release that does not prove itself is undone as a whole. Nearest: spec.update of an App",
-        "{place}：不支持 {key}：未通过验证的发布会被整体撤销。最接近的是 App 的 spec.update";
+        "{place}：不支持 {key}：未通过验证的发布包会被整体回退。最接近的是 App 的 spec.update";
     KEY_INIT = "manifest-key-init",
         "{place}: {key} is not supported. Nearest: entrypoint with an init of the image, such as [tini, --]",
         "{place}：不支持 {key}。最接近的是在 entrypoint 中使用镜像自带的 init，例如 [tini, --]";
@@ -381,13 +381,13 @@ super::texts! {
         "{place}：此处不支持 {key}。最接近的是服务的 labels";
     KEY_CONFIG_EXTERNAL = "manifest-key-config-external",
         "{place}: {key} is not supported for a config: it is part of the release. Nearest: content or file; for what lives on the node: secrets",
-        "{place}：config 不支持 {key}：它是发布的一部分。最接近的是 content 或 file；只存在于节点上的内容请用 secrets";
+        "{place}：config 不支持 {key}：它是发布包的一部分。最接近的是 content 或 file；只存在于节点上的内容请用 secrets";
     KEY_CONFIG_ENVIRONMENT = "manifest-key-config-environment",
         "{place}: {key} is not supported for a config. Nearest: content: \"$NAME\" with a value given when publishing",
         "{place}：config 不支持 {key}。最接近的是 content: \"$NAME\"，并在发布时给出值";
     KEY_SECRET_CONTENT = "manifest-key-secret-content",
         "{place}: {key} is not supported for a secret: everyone who sees a release could read it. Write external: true, and on the node: edge-node secret set APP NAME",
-        "{place}：secret 不支持 {key}：能看到发布的人都能读到它。请写 external: true，并在节点上执行：edge-node secret set APP NAME";
+        "{place}：secret 不支持 {key}：能看到发布包的人都能读到它。请写 external: true，并在节点上执行：edge-node secret set APP NAME";
     KEY_MOUNT_OPTION = "manifest-key-mount-option",
         "{place}: {key} is not supported for this type of mount. Remove it; supported: type, source, target and read_only, for tmpfs: size",
         "{place}：此类挂载不支持 {key}。请删除它；支持的是 type、source、target 和 read_only，tmpfs 支持 size";
@@ -403,11 +403,11 @@ super::texts! {
         "{place}：服务 {service} 没有重启策略：进程结束后将保持停止。长期运行的服务请加 restart: unless-stopped";
     NOTICE_FLOATING = "manifest-notice-floating",
         "{place}: {image} has no version of its own: the release keeps what it means today. Name a tag to say which",
-        "{place}：{image} 没有明确版本：发布会固定它当前所指的内容。请写明标签";
+        "{place}：{image} 没有明确版本：发布包会固定它当前所指的内容。请写明标签";
     NOTICE_POLICY = "manifest-notice-policy",
-        "{place}: {what} needs the consent of each site: a node whose policy does not allow it refuses the app",
-        "{place}：{what} 需要各站点同意：站点策略不允许的节点会拒绝该应用";
+        "{place}: {what} needs the consent of each site: a node whose node.toml does not allow it refuses the app",
+        "{place}：{what} 需要各站点同意：node.toml 不允许的节点会拒绝该应用";
     NOTICE_SECRET = "manifest-notice-secret",
         "{place}: the secret must be on each node before the app starts: edge-node secret set {app} {name}",
-        "{place}：应用启动前，每个节点上都必须有该密钥：edge-node secret set {app} {name}";
+        "{place}：应用启动前，每个节点上都必须有该机密：edge-node secret set {app} {name}";
 }

@@ -12,10 +12,10 @@ super::texts! {
         "切换后 {seconds} 秒内并非所有服务都已就绪。请查看应用日志，或用 spec.update.deadline 放宽时限";
     SERVICE_UNHEALTHY = "node-service-unhealthy",
         "The health check of service {service} fails. Look at its logs, then publish a corrected release",
-        "服务 {service} 的健康检查失败。请查看其日志，然后发布修正后的版本";
+        "服务 {service} 的健康检查失败。请查看其日志，然后修正并发布新的发布包";
     SERVICE_EXITS = "node-service-exits",
         "Service {service} ended with code {code} after {restarts} restarts. Look at its logs, then publish a corrected release",
-        "服务 {service} 在重启 {restarts} 次后以代码 {code} 退出。请查看其日志，然后发布修正后的版本";
+        "服务 {service} 在重启 {restarts} 次后以代码 {code} 退出。请查看其日志，然后修正并发布新的发布包";
     SERVICE_OUT_OF_MEMORY = "node-service-out-of-memory",
         "Service {service} was killed for want of memory (code {code}, {restarts} restarts). Raise deploy.resources.limits.memory",
         "服务 {service} 因内存不足被终止（代码 {code}，已重启 {restarts} 次）。请提高 deploy.resources.limits.memory";
@@ -24,7 +24,7 @@ super::texts! {
         "服务 {service} 在等待已停止的 {needed}。请同时启动 {needed}";
     NO_IMAGE_FOR_PLATFORM = "node-no-image-for-platform",
         "The release has no image of service {service} for this machine ({platform}). Publish it for that platform too",
-        "该版本没有适用于本机（{platform}）的服务 {service} 镜像。请同时发布该平台的镜像";
+        "该发布包没有适用于本机（{platform}）的服务 {service} 镜像。请同时发布该平台的镜像";
     STATE_DISK_FULL = "node-state-disk-full",
         "No space left for the node's state ({path}). Running apps go on, new desired states wait. Free some disk space",
         "节点状态（{path}）所在磁盘已满。正在运行的应用不受影响，新的期望状态将等待。请清理磁盘空间";
@@ -48,22 +48,22 @@ super::texts! {
         "已接受期望状态 {stamp}";
     EVENT_TRY = "node-release-tried",
         "Release {release} is complete on disk and proves itself now",
-        "版本 {release} 已完整落盘，正在验证";
+        "发布包 {release} 已完整落盘，正在验证";
     EVENT_KEEP = "node-release-kept",
         "Release {release} proved itself",
-        "版本 {release} 验证通过";
+        "发布包 {release} 验证通过";
     EVENT_ABANDON = "node-release-abandoned",
         "Release {release} is no longer wanted; its trial ends",
         "不再需要发布包 {release}，其验证结束";
     EVENT_UNDO = "node-release-undone",
         "Release {release} was undone, the last good one comes back: {cause}",
-        "版本 {release} 已撤销，恢复上一个正常版本：{cause}";
+        "发布包 {release} 已回退，恢复上一个正常的发布包：{cause}";
     EVENT_FINISH = "node-service-finished",
         "Service {service} ended well and is not started again",
         "服务 {service} 正常结束，不再启动";
     EVENT_GONE = "node-app-gone",
         "The app was removed; its volumes are kept",
-        "应用已移除；数据卷保留";
+        "应用已移除；卷保留";
     EVENT_EXIT = "node-service-ended",
         "Service {service} ended with code {code}",
         "服务 {service} 以代码 {code} 结束";
@@ -78,7 +78,7 @@ super::texts! {
         "节点守护进程 {version} 已启动";
     SECRET_MISSING = "node-secret-missing",
         "The secret {name} of app {app} is not on this node. Put it there: edge-node secret set {app} {name}",
-        "本节点上没有应用 {app} 的密钥 {name}。请在节点上设置：edge-node secret set {app} {name}";
+        "本节点上没有应用 {app} 的机密 {name}。请在节点上设置：edge-node secret set {app} {name}";
     PORT_TAKEN = "node-port-taken",
         "Port {port} of the node already leads to service {service} of app {app}. Publish another port, or remove that app from this node",
         "节点端口 {port} 已被应用 {app} 的服务 {service} 占用。请改用其他端口，或从本节点移除该应用";
@@ -99,10 +99,13 @@ super::texts! {
         "不允许把设备 {device} 交给应用：本节点只允许 {allowed}。可由现场在 node.toml 的 devices 中放行";
     DEVICE_MISSING = "node-device-missing",
         "Device {device} is not there: {cause}. Connect it, or correct its path",
-        "设备 {device} 不存在：{cause}。请接入设备，或改正路径";
+        "设备 {device} 不存在：{cause}。请连接设备，或改正路径";
     CAPABILITY_REFUSED = "node-capability-refused",
         "Capability {capability} must not be given to an app: this node allows {allowed}. Remove it from cap_add, or let the site allow it: capabilities in node.toml",
-        "不允许授予应用能力 {capability}：本节点只允许 {allowed}。请从 cap_add 中去掉，或由现场在 node.toml 的 capabilities 中放行";
+        "不允许授予应用权能 {capability}：本节点只允许 {allowed}。请从 cap_add 中去掉，或由现场在 node.toml 的 capabilities 中放行";
+    HOST_NETWORK_REFUSED = "node-host-network-refused",
+        "Service {service} must not use the node's own network: this node does not allow it. Remove network_mode: host, or let the site allow it: host_network = true in node.toml",
+        "不允许服务 {service} 使用节点自身的网络：本节点没有放行。请去掉 network_mode: host，或由现场在 node.toml 中设置 host_network = true";
     USER_UNKNOWN = "node-user-unknown",
         "The image has no user or group {user}. Use a number, or a name from the image's own /etc/passwd and /etc/group",
         "镜像中没有用户或用户组 {user}。请使用数字，或镜像自身 /etc/passwd、/etc/group 中的名称";
@@ -142,9 +145,6 @@ super::texts! {
     CHECK_NO_SOCKET = "node-check-no-socket",
         "containerd does not listen at {path} ({cause}). Start it: systemctl start containerd; or name its socket in node.toml",
         "containerd 没有在 {path} 监听（{cause}）。请启动：systemctl start containerd；或在 node.toml 中指定其套接字";
-    CHECK_NO_PLUGIN = "node-check-no-plugin",
-        "The network plugin {plugin} is not in {searched}. Install it: apt-get install containernetworking-plugins",
-        "在 {searched} 中找不到网络插件 {plugin}。请安装：apt-get install containernetworking-plugins";
     CHECK_NO_DIRECTORY = "node-check-no-directory",
         "{path} is not a directory ({cause}). Create it, or remove it from the setting",
         "{path} 不是目录（{cause}）。请创建它，或从设置中去掉";
@@ -168,13 +168,13 @@ super::texts! {
         "应用 {app} 没有服务 {service}。现有服务：{services}";
     SECRET_NOT_FOUND = "node-secret-not-found",
         "App {app} has no secret {name} on this node. Those that are here: edge-node secret list {app}",
-        "本节点上应用 {app} 没有密钥 {name}。查看现有密钥：edge-node secret list {app}";
+        "本节点上应用 {app} 没有机密 {name}。查看现有机密：edge-node secret list {app}";
     SECRET_TOO_LARGE = "node-secret-too-large",
         "A secret may have at most {max} bytes. Put larger data into a volume",
-        "密钥最多 {max} 字节。更大的数据请放入数据卷";
+        "机密最多 {max} 字节。更大的数据请放入卷";
     SECRETS_TOO_MANY = "node-secrets-too-many",
         "An app may have at most {max} secrets. Remove those it does not use: edge-node secret remove",
-        "每个应用最多 {max} 个密钥。请删除不用的：edge-node secret remove";
+        "每个应用最多 {max} 个机密。请删除不用的：edge-node secret remove";
     API_BAD_REQUEST = "node-api-bad-request",
         "The request is not understood: {cause}. The API is described at /openapi.json",
         "无法理解该请求：{cause}。接口说明见 /openapi.json";

@@ -1,4 +1,4 @@
-//! Texts of the area `trust`: signatures, keys, certificates, enrolment.
+//! Texts of the area `trust`: signatures, keys, certificates, joining.
 
 super::texts! {
     UNKNOWN_KEY = "trust-unknown-key",
@@ -12,34 +12,34 @@ super::texts! {
         "需要 {need} 个密钥签名，目前只有 {got} 个。请补齐签名";
     OTHER_NODE = "trust-other-node",
         "The desired state is meant for node {node}. Two machines may share one identity: join this one again under its own name",
-        "该期望状态属于节点 {node}。可能有两台机器共用同一身份：请让本机以自己的名称重新加入";
+        "该期望状态属于节点 {node}。可能有两台机器共用同一身份：请让本机以自己的名称重新接入";
     ROLLBACK = "trust-rollback",
         "State {offered} is older than {held}, which this node already accepted. To go back, deploy the older release again: it gets a new, higher generation",
-        "状态 {offered} 早于本节点已接受的 {held}。如需回退，请重新部署旧版本：它会得到新的、更高的代次";
+        "状态 {offered} 早于本节点已接受的 {held}。若要回到较早的发布包，请重新部署它：它会得到新的、更高的代次";
     EQUIVOCATION = "trust-equivocation",
-        "Two different states carry the same stamp {stamp}. The hub may have been restored or copied: check it, then raise its epoch",
-        "两个不同的状态带有相同的戳 {stamp}。中心可能被恢复或复制过：请检查后提升其纪元";
+        "Two different states carry the same stamp {stamp}. The hub may have been restored or copied: check it, then stop it, run cloud-hub new-epoch, and start it again",
+        "两个不同的状态带有相同的戳 {stamp}。中心可能被恢复或复制过：请检查并停止中心，执行 cloud-hub new-epoch，然后重新启动";
     TOO_FAR = "trust-too-far",
-        "State {offered} is too far ahead of {held} to be an honest next step. Check the hub; a new epoch resets the count",
-        "状态 {offered} 远超 {held}，不像正常的下一步。请检查中心；新的纪元会重置计数";
+        "State {offered} is too far ahead of {held} to be an honest next step. Check the hub; a new epoch (cloud-hub new-epoch) resets the count",
+        "状态 {offered} 远超 {held}，不像正常的下一步。请检查中心；新的纪元（cloud-hub new-epoch）会重置计数";
     NOT_OUR_HUB = "trust-not-our-hub",
         "The desired state is not signed by this node's hub: {cause}. If the hub was replaced, join the node again",
-        "期望状态不是由本节点所属的中心签名：{cause}。如果中心已更换，请让节点重新加入";
+        "期望状态不是由本节点所属的中心签名：{cause}。如果中心已更换，请让节点重新接入";
     UNREADABLE_STATE = "trust-unreadable-state",
         "The desired state cannot be read: {cause}. Hub and node may be of different versions: update the node",
         "无法读取期望状态：{cause}。中心与节点版本可能不同：请升级节点";
     RELEASE_REFUSED = "trust-release-refused",
         "Release {release} of app {app} is refused, so the whole state is: {cause}",
-        "应用 {app} 的版本 {release} 被拒绝，因此整个状态不予接受：{cause}";
+        "发布包 {release}（应用 {app}）被拒绝，因此整个状态不予接受：{cause}";
     UNREADABLE_RELEASE = "trust-unreadable-release",
         "The release cannot be read: {cause}. It may be made for a newer node: update the node, or publish it again",
-        "无法读取该版本：{cause}。它可能面向更新的节点：请升级节点或重新发布";
+        "无法读取该发布包：{cause}。它可能面向更新的节点：请升级节点或重新发布";
     OTHER_RELEASE = "trust-other-release",
         "The bytes that came are those of another release ({got}). Check the hub's storage",
-        "收到的是另一个版本（{got}）的内容。请检查中心的存储";
+        "收到的是另一个发布包（{got}）的内容。请检查中心的存储";
     STATE_INTERRUPTED = "trust-state-interrupted",
         "The link to the hub went down while a release was on its way. The hub offers it again by itself",
-        "版本传输途中与中心的连接中断。中心会自动重新下发";
+        "发布包传输途中与中心的连接中断。中心会自动重新下发";
     TOKEN_NOT_ONE = "trust-token-not-one",
         "This is not a join token: it must begin with cwj1. Copy the whole line that this printed at the hub: hubctl token create NODE",
         "这不是接入令牌：应以 cwj1. 开头。请完整复制在中心执行 hubctl token create NODE 时打印的那一行";
@@ -53,19 +53,19 @@ super::texts! {
         "{path} holds a private key and others may read it (mode {mode}). If nobody did: chmod {want} {path}",
         "{path} 含有私钥，但其他用户可以读取（权限 {mode}）。确认无人读取后执行：chmod {want} {path}";
     CA_FILE_DAMAGED = "trust-ca-file-damaged",
-        "{path} is damaged ({why}). Restore it from a backup of the hub; without it no node can be recognised",
-        "{path} 已损坏（{why}）。请从中心的备份恢复；没有它就无法识别任何节点";
+        "{path} is damaged ({why}). Put it back from the last copy of the hub's state directory; without it no node can be recognised",
+        "{path} 已损坏（{why}）。请从中心状态目录最近的副本中恢复；没有它就无法识别任何节点";
     CA_ROOT_MISSING = "trust-ca-root-missing",
-        "{path} is missing although the hub had a CA before. Restore it from a backup; to begin again with all nodes enrolled anew, remove its directory",
-        "{path} 不存在，但中心曾有过 CA。请从备份恢复；若要重新开始并让所有节点重新接入，请删除它所在的目录";
+        "{path} is missing although the hub had a CA before. Put it back from the last copy of the hub's state directory; to begin again, remove the ca directory and join all nodes anew",
+        "{path} 不存在，但中心曾有过 CA。请从中心状态目录最近的副本中恢复；若要重新开始，请删除它所在的 ca 目录，并让所有节点重新接入";
     CERTIFICATE_FAILED = "trust-certificate-failed",
-        "Making a certificate for {subject} failed: {cause}",
-        "为 {subject} 签发证书失败：{cause}";
+        "Making a certificate for {subject} failed: {cause}. Check hosts in the hub's configuration, and the ca directory in its state directory",
+        "为 {subject} 签发证书失败：{cause}。请检查中心配置中的 hosts，以及其状态目录中的 ca 目录";
     CSR_REFUSED = "trust-csr-refused",
         "The certificate request is not accepted: {why}. Send a PKCS#10 request in DER with a P-256 or Ed25519 key, signed by that key",
         "证书请求未被接受：{why}。请发送 DER 编码的 PKCS#10 请求，使用 P-256 或 Ed25519 密钥并由该密钥签名";
     IDENTITY_NONE = "trust-identity-none",
-        "The certificate names no node and no client of this hub ({why}). Use the one the hub issued, or enrol again: edge-node join TOKEN",
+        "The certificate names no node and no client of this hub ({why}). Use the one the hub issued, or join again: edge-node join TOKEN",
         "证书没有指明本中心的任何节点或客户端（{why}）。请使用中心签发的证书，或重新接入：edge-node join TOKEN";
     NOT_JOINED = "trust-not-joined",
         "This node belongs to no hub ({path} is not there). Make a token at the hub (hubctl token create NODE), then here: edge-node join TOKEN",

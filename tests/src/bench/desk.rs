@@ -42,6 +42,7 @@ impl Desk {
             log_sink: PathBuf::from(program("edge-node").get_program()),
             bridge: private.bridge().into(),
             subnet: private.subnet().into(),
+            host_network: true,
             ..Config::default()
         };
         let runtime = Containerd::new(config, blobs.clone()).map_err(said)?;

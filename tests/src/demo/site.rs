@@ -47,7 +47,7 @@ impl Site {
     fn node_config(&self) -> String {
         let (dir, ctd) = (self.dir.display(), &self.containerd);
         format!(
-            "state_dir = \"{dir}/node\"\nrun_dir = \"{dir}/run\"\n\n[runtime]\nsocket = \"{}\"\nnamespace = \"{}\"\n\n\
+            "state_dir = \"{dir}/node\"\nrun_dir = \"{dir}/run\"\nhost_network = true\n\n[runtime]\nsocket = \"{}\"\nnamespace = \"{}\"\n\n\
              [network]\nbridge = \"{}\"\nsubnet = \"{}\"\n",
             ctd.socket().display(),
             ctd.namespace(),

@@ -93,12 +93,15 @@ async fn hostile_specs_are_refused() {
         (device("/dev/vda"), node::DEVICE_REFUSED.code),
         (device("/dev/shm/../vda"), node::DEVICE_REFUSED.code),
         (json!({"cap_add": ["SYS_ADMIN"]}), node::CAPABILITY_REFUSED.code),
+        (json!({"network_mode": "host"}), node::HOST_NETWORK_REFUSED.code),
         (json!({"working_dir": "../../.."}), node::PATH_REFUSED.code),
         (json!({"working_dir": "/proc/self/fd/7"}), node::PATH_REFUSED.code),
         (json!({"entrypoint": ["sh\u{0}x"]}), node::TEXT_REFUSED.code),
         (json!({"stop_signal": "SIGNONE"}), node::SIGNAL_UNKNOWN.code),
     ] {
-        definition["network_mode"] = json!("none");
+        if definition["network_mode"].is_null() {
+            definition["network_mode"] = json!("none");
+        }
         let spec = world.spec("web", definition.clone());
         assert_eq!(code(world.create(&spec).await.expect_err("refused")), expected, "{definition}");
     }

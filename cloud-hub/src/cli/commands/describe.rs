@@ -44,7 +44,7 @@ pub(super) async fn run(session: &mut Session, args: &Describe) -> Result<(), Cl
         Kind::Apps => {
             row(&mut page, kind, &object, session, &client)?;
             let all: List<Value> = client.get(Kind::Releases.list().with("app", name)).await?;
-            page.section("Releases", "发布");
+            page.section("Releases", "发布包");
             table(&mut page, Kind::Releases, &all.items, session, &client)?;
             events(&mut page, session, &client, "app", name).await?;
         }

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use reqwest::Method;
 use serde_json::Value;
-use shared::fault::{Fault, cli, trust};
+use shared::fault::{Fault, cli, hub};
 use shared::id::Name;
 use shared::manifest::bounds::CONFIG_MAX;
 use shared::manifest::{App, Manifest, Naming, Outside, TEXT_MAX, read};
@@ -69,7 +69,7 @@ async fn check_known(client: &Client, key: &SecretKey) -> Result<(), CliError> {
     if known.items.iter().any(|publisher| publisher.spec.key == key.public()) {
         return Ok(());
     }
-    Err(CliError::Unfit(Fault::new(&trust::UNKNOWN_KEY).with("keys", key.public().id().short())))
+    Err(CliError::Unfit(Fault::new(&hub::PUBLISHER_UNKNOWN).with("keys", key.public().id().short())))
 }
 
 /// Sends the signed release, and says what the hub made of it.

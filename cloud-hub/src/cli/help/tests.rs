@@ -103,19 +103,19 @@ fn the_top_level_help_in_both_languages() {
     expect![[r#"
         操作 Causeway 中心：发布应用、部署到节点、查看各处运行情况
 
-        用法： hubctl [选项] <命令>
+        用法：hubctl [选项] <命令>
 
         命令:
-          login       认识一个中心，保存其地址、CA 指纹和 API 令牌
+          login       登录中心，保存其地址、CA 指纹和 API 令牌
           context     列出、选择或删除已知的中心
           keygen      生成发布者密钥；与 key generate 相同
-          key         生成或显示用来签署发布的发布者密钥
-          publisher   登记或移除可以签署发布的密钥
+          key         生成或显示用来签署发布包的发布者密钥
+          publisher   登记或移除可以签署发布包的密钥
           publish     发布：读取清单，把镜像送到中心，签名，提交
-          get         列出某类资源：apps、releases、nodes、deployments、events、publishers、tokens、api-tokens
+          get         列出某类对象：apps、releases、nodes、deployments、events、publishers、tokens、api-tokens
           describe    显示一个对象的全部要点
-          deploy      把一个发布部署到节点
-          rollback    重新部署某个部署的较早版本
+          deploy      把发布包部署到节点
+          rollback    重新部署某个部署的较早发布包
           undeploy    删除部署；节点停止该应用并保留其卷
           token       生成或作废供一个节点接入的令牌
           api-token   生成或删除 API 令牌
@@ -133,13 +133,13 @@ fn the_top_level_help_in_both_languages() {
           -V, --version         显示 hubctl 的版本
           -h, --help            显示帮助
 
-        退出码：0 成功，1 错误，2 用法错误，3 不存在，4 被拒绝，5 冲突，6 超时，7 无法连接中心
+        退出码：0 完成，1 失败，2 命令行有误，3 不存在，4 被拒绝，5 冲突，6 超时，7 无法连接
     "#]]
     .assert_eq(&text("-h", Lang::Zh));
     expect![[r#"
         设置标签（键=值）或移除标签（键-）
 
-        用法： hubctl node label [选项] <NODE> <LABEL>...
+        用法：hubctl node label [选项] <NODE> <LABEL>...
 
         参数:
           <NODE>      节点

@@ -11,7 +11,7 @@ use crate::api::types::{AppEntry, Release};
 pub(super) static APPS: [Column; 7] = [
     col("NAME", "名称"),
     col("LATEST", "最新版本"),
-    col("RELEASES", "发布数"),
+    col("RELEASES", "发布包数"),
     col("DEPLOYMENTS", "部署"),
     col("PUBLISHED", "发布于"),
     wide("DESCRIPTION", "说明"),

@@ -7,7 +7,7 @@ use crate::api::types::Deployment;
 
 pub(super) static COLUMNS: [Column; 11] = [
     col("NAME", "名称"),
-    col("RELEASE", "发布"),
+    col("RELEASE", "发布包"),
     col("READY", "就绪"),
     col("PHASES", "阶段"),
     col("TARGET", "目标"),

@@ -10,7 +10,7 @@ pub(super) static COLUMNS: [Column; 8] = [
     col("APP", "应用"),
     col("BY", "操作者"),
     wide("CURSOR", "序号"),
-    wide("JOURNAL", "日志号"),
+    wide("JOURNAL", "记录号"),
     wide("CODE", "代码"),
     col("MESSAGE", "内容"),
 ];

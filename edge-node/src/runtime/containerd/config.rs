@@ -29,6 +29,8 @@ pub struct Config {
     pub devices: Vec<String>,
     /// Capabilities, without `CAP_`, that an app may add to the default set.
     pub capabilities: Vec<String>,
+    /// Whether an app may use the node's own network: it reaches what listens on the loopback, and every port is its own.
+    pub host_network: bool,
     /// Memory of a service that names no limit, in bytes.
     pub memory: u64,
     /// Processes and threads of a service that names no limit.
@@ -76,6 +78,7 @@ impl Default for Config {
             bind_roots: vec!["/srv".into(), "/mnt".into(), "/media".into()],
             devices: strings(DEVICES),
             capabilities: strings(CAPABILITIES),
+            host_network: false,
             memory: 256 << 20,
             pids: 512,
             log_bytes: 10 << 20,

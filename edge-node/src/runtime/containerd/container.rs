@@ -247,6 +247,7 @@ impl Containerd {
         mut lent: Vec<Lent>,
         mounts: &[Mount],
     ) -> Result<Ground, RuntimeError> {
+        grants::network(&spec.service, spec.definition.network_mode, &self.config).map_err(RuntimeError::Refused)?;
         let (config, owned, mounts) = (self.config.clone(), spec.clone(), mounts.to_vec());
         let (name, at) = (spec::user(&spec.definition, image).to_owned(), files::scratch(&config, id));
         let look = move || -> Result<_, RuntimeError> {

@@ -1,5 +1,5 @@
-//! What a service asks of the node itself: directories and devices. Each is resolved by the kernel without leaving the
-//! place the site allows, and checked by what it *is*, not by what it is called.
+//! What a service asks of the node itself: directories, devices and its network. Directories and devices are resolved by
+//! the kernel without leaving the place the site allows, and checked by what they *are*, not by what they are called.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use shared::fault::{Fault, node};
-use shared::manifest::Device;
+use shared::id::Name;
+use shared::manifest::{Device, NetworkMode};
 
 use super::config::Config;
 use super::spec::DeviceNode;
@@ -64,6 +65,14 @@ pub fn device(device: &Device, allowed: &[String]) -> Result<DeviceNode, Fault> 
     }
     let owner = (stat.st_uid, stat.st_gid, stat.st_mode & 0o777);
     Ok(DeviceNode { path: device.target.clone(), kind, major, minor, owner, access: device.permissions.clone() })
+}
+
+/// Refuses the node's own network where the site does not allow it.
+pub fn network(service: &Name, mode: NetworkMode, config: &Config) -> Result<(), Fault> {
+    match mode {
+        NetworkMode::Host if !config.host_network => Err(Fault::new(&node::HOST_NETWORK_REFUSED).with("service", service)),
+        NetworkMode::Host | NetworkMode::Bridge | NetworkMode::None => Ok(()),
+    }
 }
 
 /// The allowed root that `path` lies below, and the rest of it.
@@ -162,6 +171,21 @@ mod tests {
         ] {
             assert_eq!(code(bind(&source, &config)), expected, "{source:?}");
         }
+    }
+
+    #[test]
+    fn the_nodes_own_network_is_for_apps_where_the_site_says_so() {
+        let web = Name::new("web").expect("name");
+        for (mode, host_network, expected) in [
+            (NetworkMode::Host, false, Err(node::HOST_NETWORK_REFUSED.code.to_owned())),
+            (NetworkMode::Host, true, Ok(())),
+            (NetworkMode::Bridge, false, Ok(())),
+            (NetworkMode::None, false, Ok(())),
+        ] {
+            let config = Config { host_network, ..Config::default() };
+            assert_eq!(network(&web, mode, &config).map_err(|fault| fault.code), expected, "{mode:?} {host_network}");
+        }
+        assert!(!Config::default().host_network);
     }
 
     #[test]

@@ -364,10 +364,10 @@ fn notices_say_what_is_not_wrong() {
     let codes: Vec<String> = web(lines).expect("read").notices.iter().map(ToString::to_string).collect();
     expect![[r#"
         c.yaml:3:5: service web has no restart policy: it stays down when its process ends. For a long-running service add restart: unless-stopped [manifest-notice-no-restart]
-        c.yaml:4:19: network_mode: host needs the consent of each site: a node whose policy does not allow it refuses the app [manifest-notice-policy]
-        c.yaml:5:15: /srv needs the consent of each site: a node whose policy does not allow it refuses the app [manifest-notice-policy]
-        c.yaml:6:15: /dev/a needs the consent of each site: a node whose policy does not allow it refuses the app [manifest-notice-policy]
-        c.yaml:7:14: cap_add SYS_TIME needs the consent of each site: a node whose policy does not allow it refuses the app [manifest-notice-policy]
+        c.yaml:4:19: network_mode: host needs the consent of each site: a node whose node.toml does not allow it refuses the app [manifest-notice-policy]
+        c.yaml:5:15: /srv needs the consent of each site: a node whose node.toml does not allow it refuses the app [manifest-notice-policy]
+        c.yaml:6:15: /dev/a needs the consent of each site: a node whose node.toml does not allow it refuses the app [manifest-notice-policy]
+        c.yaml:7:14: cap_add SYS_TIME needs the consent of each site: a node whose node.toml does not allow it refuses the app [manifest-notice-policy]
         c.yaml:10:16: the secret must be on each node before the app starts: edge-node secret set shop key [manifest-notice-secret]"#]]
     .assert_eq(&codes.join("\n"));
 }

@@ -22,7 +22,7 @@ static HISTORY: [Column; 5] =
 pub(super) fn page(page: &mut Page, deployment: &Deployment, view: View) {
     let (spec, status) = (&deployment.spec, &deployment.status);
     page.field("Name", "名称", &deployment.metadata.name);
-    page.field("Release", "发布", format_args!("{}@{}", spec.app, spec.version));
+    page.field("Release", "发布包", format_args!("{}@{}", spec.app, spec.version));
     page.field("Id", "编号", spec.release);
     page.field("Target", "目标", target(&spec.target, view.lang));
     page.field("Run", "运行", word(view.lang, if spec.run { "yes" } else { "no" }));
@@ -30,7 +30,7 @@ pub(super) fn page(page: &mut Page, deployment: &Deployment, view: View) {
     page.field("Ready", "就绪", format_args!("{}/{}", status.ready, status.nodes));
     page.field("Accepted", "已接受", format_args!("{}/{}", status.accepted, status.nodes));
     page.field("Changed", "变更时间", rfc3339(deployment.metadata.updated));
-    page.field_some("Not enrolled", "未接入", (!status.absent.is_empty()).then(|| names(&status.absent)));
+    page.field_some("Not joined", "未接入", (!status.absent.is_empty()).then(|| names(&status.absent)));
     page.field_some("Overruled on", "被覆盖于", (!status.overruled.is_empty()).then(|| names(&status.overruled)));
     if !status.detail.is_empty() {
         page.section("Nodes", "节点");

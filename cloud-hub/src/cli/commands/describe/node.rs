@@ -8,7 +8,7 @@ use super::super::super::table::{Column, col};
 use super::super::super::words::word;
 use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp};
 
-static WANTED: [Column; 4] = [col("APP", "应用"), col("RELEASE", "发布"), col("DEPLOYMENT", "部署"), col("RUN", "运行")];
+static WANTED: [Column; 4] = [col("APP", "应用"), col("RELEASE", "发布包"), col("DEPLOYMENT", "部署"), col("RUN", "运行")];
 static SERVICES: [Column; 7] = [
     col("APP", "应用"),
     col("SERVICE", "服务"),
