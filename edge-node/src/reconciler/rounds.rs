@@ -213,7 +213,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
         let used = actual.instances.values().map(|instance| instance.release).collect();
         let pruned = self.parts.held.prune(&used);
-        let swept = self.parts.blobs.sweep(&self.awaited(holding, actual));
+        let swept = self.parts.blobs.sweep(&self.awaited(&self.parts.held.holding(), actual));
         if let Err(error) = &pruned {
             tracing::warn!(%error, "releases that nothing needs stay for now");
         }
