@@ -38,6 +38,13 @@ pub struct Holding {
 }
 
 impl Holding {
+    /// Releases that may have to run: assigned ones, last good ones, and those on trial.
+    pub fn needed(&self) -> BTreeSet<Digest> {
+        let wanted = self.desired.apps.values().map(|assignment| assignment.release);
+        let remembered = self.memory.values().flat_map(|memory| [memory.good, memory.trial.as_ref().map(|trial| trial.release)]);
+        wanted.chain(remembered.flatten()).collect()
+    }
+
     /// The overrides after `over` ended.
     fn without(&self, over: &Override) -> BTreeSet<Override> {
         let (app, mut rest) = (&over.app, self.overrides.clone());
@@ -117,6 +124,11 @@ impl Held {
         self.lock().releases.keys().copied().collect()
     }
 
+    /// Differs after every change.
+    pub fn version(&self) -> u64 {
+        *self.changed.borrow()
+    }
+
     /// Wakes on every change.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
@@ -181,11 +193,10 @@ impl Held {
     /// Forgets releases that are neither wanted, remembered nor in `used`.
     pub fn prune(&self, used: &BTreeSet<Digest>) -> Result<(), StoreError> {
         let _turn = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Holding { desired, releases, memory, .. } = self.holding();
-        let wanted = desired.apps.values().map(|assignment| assignment.release);
-        let remembered = memory.values().flat_map(|memory| [memory.good, memory.trial.as_ref().map(|trial| trial.release)]);
-        let keep: BTreeSet<Digest> = wanted.chain(remembered.flatten()).chain(used.iter().copied()).collect();
-        let gone: Vec<Digest> = releases.keys().filter(|id| !keep.contains(*id)).copied().collect();
+        let holding = self.holding();
+        let keep = holding.needed();
+        let gone: Vec<Digest> =
+            holding.releases.keys().filter(|id| !keep.contains(*id) && !used.contains(*id)).copied().collect();
         if gone.is_empty() {
             return Ok(());
         }

@@ -38,8 +38,10 @@ pub(super) struct Rounds<R, S> {
     restarts: BTreeMap<InstanceId, Restarts>,
     /// What ran when we last looked, to see ends.
     tasks: BTreeMap<InstanceId, Task>,
-    /// Something ended since the disk was last tidied.
+    /// Something ended or changed since the disk was last tidied.
     untidy: bool,
+    /// Of what the node held when we last looked.
+    version: u64,
 }
 
 impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
@@ -56,6 +58,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             restarts: BTreeMap::new(),
             tasks: BTreeMap::new(),
             untidy: true,
+            version: 0,
         }
     }
 
@@ -86,6 +89,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     }
 
     fn proceed(&mut self, observed: Observed, now: Now) -> Uptime {
+        self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
         let (version, layers) = (observed.version.clone(), observed.layers.clone());
         let actual = self.actual(&holding, observed);
@@ -175,6 +179,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
                     let Parts { source, blobs, .. } = &self.parts;
                     self.work.fetch(subject, source.clone(), blobs.clone(), image.clone(), layers.clone());
                 }
+                // What is being made needs its image, and is no instance yet.
+                Action::Do(Step::DropImage(_)) if self.work.is_creating() => {}
                 Action::Do(step) => self.work.step(subject, self.parts.runtime.clone(), step.clone()),
                 Action::Note(app, note) => failed |= !self.note(app, note, now),
             }
@@ -207,7 +213,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         });
         let images =
             holding.releases.values().flat_map(|release| release.images.values().flatten()).map(shared::release::Image::id);
-        self.work.keep_fetching(&wanted.chain(images).collect());
+        self.untidy |= self.work.keep_fetching(&wanted.chain(images).collect());
         if !self.untidy || !plan.actions.is_empty() || !self.work.is_idle() {
             return false;
         }
@@ -226,8 +232,9 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
 
     /// Blobs of images that are not ready yet: what arrived of them counts when the next attempt begins.
     fn awaited(&self, holding: &Holding, actual: &Actual) -> BTreeSet<Digest> {
-        let releases = holding.releases.values();
-        let images = releases.flat_map(|release| release.images.values().flatten());
+        let needed = holding.needed();
+        let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
+        let images = releases.flat_map(|(_, release)| release.images.values().flatten());
         let ours = images.filter(|image| image.platform.runs_on(&self.parts.platform));
         let awaited = ours.filter(|image| actual.images.get(&image.id()) != Some(&ImageState::Ready));
         awaited

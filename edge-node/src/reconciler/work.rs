@@ -62,6 +62,11 @@ impl Work {
         self.subjects.contains_key(subject)
     }
 
+    /// Whether a container is being made.
+    pub fn is_creating(&self) -> bool {
+        self.subjects.keys().any(|subject| matches!(subject, Subject::Service(..)))
+    }
+
     /// Whether nothing is under way.
     pub fn is_idle(&self) -> bool {
         self.subjects.is_empty()
@@ -108,15 +113,17 @@ impl Work {
         });
     }
 
-    /// Gives up fetching images that are no longer in `wanted`. What arrived stays on disk until it is swept.
-    pub fn keep_fetching(&mut self, wanted: &BTreeSet<Digest>) {
+    /// Gives up fetching images that are no longer in `wanted`; whether there were any. What arrived stays on disk until it
+    /// is swept.
+    pub fn keep_fetching(&mut self, wanted: &BTreeSet<Digest>) -> bool {
         let unwanted: Vec<Digest> = self.progress.keys().filter(|image| !wanted.contains(*image)).copied().collect();
-        for image in unwanted {
-            self.progress.remove(&image);
-            if let Some(task) = self.subjects.remove(&Subject::Image(image)) {
+        for image in &unwanted {
+            self.progress.remove(image);
+            if let Some(task) = self.subjects.remove(&Subject::Image(*image)) {
                 task.abort();
             }
         }
+        !unwanted.is_empty()
     }
 
     /// The next action that ended; waits for ever when none is under way. Loses nothing when dropped.
