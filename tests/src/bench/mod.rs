@@ -21,7 +21,7 @@ mod ready;
 use std::path::Path;
 use std::time::Duration;
 
-pub use figure::{Figure, json, table};
+pub use figure::{Figure, Goal, json, table};
 
 use crate::demo::{Failure, Site, say};
 use crate::image::{Image, build_sample_program, sample_image};

@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 use cloud_hub::broker::{Broker, PROBE_EVERY};
 use cloud_hub::ca::Ca;
 use cloud_hub::gate::{Config, Gate, Limits, Nodes, Session, SessionId};
+use scenarios::bench::{Figure, Goal, json, table};
 use scenarios::swarm::{Plan, Swarm, memory_of, now, raise_open_files};
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
@@ -170,7 +171,7 @@ const BACK: f64 = 30.0;
 /// The promise: an idle node costs no more.
 const KB_PER_NODE: f64 = 24.0;
 
-async fn bench(nodes: usize, json: Option<PathBuf>) -> Outcome<()> {
+async fn bench(nodes: usize, out: Option<PathBuf>) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
     let gate = OwnGate::start(dir.path(), "127.0.0.1:0")?;
     let address = gate.address;
@@ -193,22 +194,18 @@ async fn bench(nodes: usize, json: Option<PathBuf>) -> Outcome<()> {
     let back = killed.elapsed().as_secs_f64();
     drop(gate);
 
+    let figure = |id, value, unit, most: Option<f64>| {
+        let command = format!("swarm bench --nodes {nodes}");
+        Figure { id, value, unit, floor: None, goal: most.map(Goal::Value), command }
+    };
     let figures = [
-        ("gate_connect_s", connected, "s", None),
-        ("gate_kb_per_node", each, "KB", Some(KB_PER_NODE)),
-        ("gate_reconnect_s", back, "s", Some(BACK)),
+        figure("gate_connect_s", connected, "s", None),
+        figure("gate_kb_per_node", each, "KB", Some(KB_PER_NODE)),
+        figure("gate_reconnect_s", back, "s", Some(BACK)),
     ];
-    for (id, value, unit, floor) in figures {
-        let promised = floor.map_or_else(String::new, |floor| format!("   (at most {floor} {unit})"));
-        writeln!(stdout(), "{id:20} {value:8.1} {unit:3}{promised}")?;
-    }
-    if let Some(path) = json {
-        let figure = |(id, value, unit, floor): (&str, f64, &str, Option<f64>)| {
-            let ratio = floor.map(|floor| value / floor);
-            serde_json::json!({"id": id, "value": value, "unit": unit, "floor": floor, "ratio": ratio,
-                "command": format!("swarm bench --nodes {nodes}")})
-        };
-        std::fs::write(path, serde_json::to_vec_pretty(&figures.map(figure))?)?;
+    writeln!(stdout(), "{}", table(&figures))?;
+    if let Some(path) = out {
+        std::fs::write(path, serde_json::to_vec_pretty(&json(&figures))?)?;
     }
     Ok(())
 }
