@@ -3,7 +3,7 @@
 //!
 //! ```toml
 //! name = "hub"
-//! state = "/var/lib/causeway/hub"
+//! state_dir = "/var/lib/causeway/hub"
 //! hosts = ["hub.example", "192.0.2.10"]        # names in the hub's certificate; the first one is told to nodes
 //!
 //! [api]
@@ -14,8 +14,8 @@
 //! listen = "0.0.0.0:8883"
 //!
 //! [images]
-//! plain-http = ["registry.example:5000"]       # registries without TLS, because you say so
-//! max-blob = 17179869184
+//! plain_http = ["registry.example:5000"]       # registries without TLS, because you say so
+//! max_blob = 17179869184
 //!
 //! [log]
 //! format = "text"                              # or "json"
@@ -41,12 +41,12 @@ const HOSTS_MAX: usize = 32;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The hub's name, for people; `hub` when absent.
     pub name: Option<Name>,
     /// Its state: store, blobs, CA, key.
-    pub state: PathBuf,
+    pub state_dir: PathBuf,
     /// Names and addresses under which it is reached. The machine's own name and the loopback are always added.
     pub hosts: Vec<String>,
     /// The REST API.
@@ -61,7 +61,7 @@ pub struct Config {
 
 /// Where one service is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields)]
 pub struct Listen {
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -72,7 +72,7 @@ pub struct Listen {
 
 /// How images come in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, default)]
 pub struct Images {
     /// Registries, `host:port`, that have no TLS.
     pub plain_http: BTreeSet<String>,
@@ -82,7 +82,7 @@ pub struct Images {
 
 /// How the hub logs, to stderr.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// For people or for machines.
     pub format: Format,
@@ -106,7 +106,7 @@ impl Default for Config {
         let everywhere = |port| Listen { listen: (Ipv4Addr::UNSPECIFIED, port).into(), address: None };
         Self {
             name: None,
-            state: "/var/lib/causeway/hub".into(),
+            state_dir: "/var/lib/causeway/hub".into(),
             hosts: Vec::new(),
             api: everywhere(8443),
             gate: everywhere(8883),
@@ -149,7 +149,7 @@ pub enum ConfigError {
         why: String,
     },
     /// A value does not fit.
-    #[error("{key} = {value}: expected is {expected}")]
+    #[error("{key} = {value}: {expected} is expected")]
     Value {
         /// Which.
         key: &'static str,
@@ -203,7 +203,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.hosts.len() > HOSTS_MAX {
             let value = format!("[{} …]", self.hosts.len());
-            return Err(ConfigError::Value { key: "hosts", value, expected: "32" });
+            return Err(ConfigError::Value { key: "hosts", value, expected: "at most 32" });
         }
         self.certificate_hosts("localhost")?;
         for (key, address) in [("api.address", &self.api.address), ("gate.address", &self.gate.address)] {
@@ -211,9 +211,9 @@ impl Config {
                 return Err(ConfigError::Value { key, value: value.clone(), expected: "host:port" });
             }
         }
-        if !self.state.is_absolute() {
-            let value = self.state.display().to_string();
-            return Err(ConfigError::Value { key: "state", value, expected: "/…" });
+        if !self.state_dir.is_absolute() {
+            let value = self.state_dir.display().to_string();
+            return Err(ConfigError::Value { key: "state_dir", value, expected: "an absolute path" });
         }
         Ok(())
     }
@@ -230,7 +230,7 @@ impl Config {
         let listening = [self.api.listen.ip(), self.gate.listen.ip()];
         hosts.extend(listening.into_iter().filter(|ip| !ip.is_unspecified()).map(Host::Address));
         for text in &self.hosts {
-            let bad = |_| ConfigError::Value { key: "hosts", value: text.clone(), expected: "DNS | IP" };
+            let bad = |_| ConfigError::Value { key: "hosts", value: text.clone(), expected: "a DNS name or an IP address" };
             hosts.push(text.parse().map_err(bad)?);
         }
         hosts.sort();
@@ -281,7 +281,7 @@ mod tests {
     fn errors_name_file_line_and_column() {
         for (text, place) in [
             ("nam = \"x\"\n", "hub.toml:1:1"),
-            ("name = \"hub\"\nstate = 7\n", "hub.toml:2:9"),
+            ("name = \"hub\"\nstate_dir = 7\n", "hub.toml:2:13"),
             ("name = \"hub\"\n\n[api]\nlisten = \"nowhere\"\n", "hub.toml:4:10"),
             ("[api]\nlisten = \"0.0.0.0:1\"\nport = 3\n", "hub.toml:3:1"),
             ("name = \"No Name\"\n", "hub.toml:1:8"),
@@ -302,7 +302,7 @@ mod tests {
         for bad in [
             "hosts = [\"not a host\"]",
             "hosts = [\"\"]",
-            "state = \"relative\"",
+            "state_dir = \"relative\"",
             "[api]\nlisten = \"0.0.0.0:1\"\naddress = \"hub.example\"",
             "[gate]\nlisten = \"0.0.0.0:1\"\naddress = \"hub.example:0\"",
         ] {

@@ -160,7 +160,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, ServeError>
     };
     let Opened { store, blobs, ca, key, serving } = opened;
     let hub = Arc::new(Hub::open(Parts { store, blobs, ca: ca.clone(), key, clock, settings }).await?);
-    let first_token = hub.make_first_token(&config.state.join(ADMIN_TOKEN)).await?;
+    let first_token = hub.make_first_token(&config.state_dir.join(ADMIN_TOKEN)).await?;
 
     let broker = Broker::start()?;
     let at_gate = gate::Config { listen: config.gate.listen, serving: serving.clone(), limits: gate::Limits::default() };
@@ -200,8 +200,8 @@ struct Opened {
 }
 
 async fn open(config: &Config, clock: Clock, machine: &str) -> Result<Opened, ServeError> {
-    make_state(&config.state)?;
-    let (state, max_blob) = (config.state.clone(), config.images.max_blob);
+    make_state(&config.state_dir)?;
+    let (state, max_blob) = (config.state_dir.clone(), config.images.max_blob);
     let (serial, hosts) = (random()?, config.certificate_hosts(machine)?);
     let files = spawn_blocking(move || -> Result<_, ServeError> {
         let store = RedbStore::open(&state.join(STORE))?;
@@ -214,7 +214,7 @@ async fn open(config: &Config, clock: Clock, machine: &str) -> Result<Opened, Se
     let (store, blobs, ca, serving) = files.await.map_err(broken)??;
     // A hub that ran before has a key that nodes trust: it is never silently replaced.
     let is_new = store.get(HUB).await?.is_none();
-    let key = hub_key(&config.state.join(KEY), is_new)?;
+    let key = hub_key(&config.state_dir.join(KEY), is_new)?;
     Ok(Opened { store: Arc::new(store), blobs, ca: Arc::new(ca), key, serving })
 }
 

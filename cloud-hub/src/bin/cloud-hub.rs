@@ -47,8 +47,8 @@ struct Where {
     #[arg(long, value_name = "FILE", env = "CAUSEWAY_HUB_CONFIG")]
     config: Option<PathBuf>,
     /// State directory.
-    #[arg(long, value_name = "DIR", env = "CAUSEWAY_HUB_STATE")]
-    state: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", env = "CAUSEWAY_HUB_STATE_DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,7 +127,7 @@ fn localized(lang: Lang) -> clap::Command {
     let place = |command: clap::Command| {
         command
             .mut_arg("config", |arg| arg.help("配置文件；默认 /etc/causeway/hub.toml，可以不存在"))
-            .mut_arg("state", |arg| arg.help("状态目录"))
+            .mut_arg("state_dir", |arg| arg.help("状态目录"))
     };
     command
         .about("应用中心的服务端")
@@ -155,7 +155,7 @@ fn run(command: Command, lang: Lang) -> Result<(), Fault> {
         Command::Serve(args) => run_hub(args, lang),
         Command::NewEpoch(place) => {
             let config = load(&place)?;
-            let path = existing(&config.state)?;
+            let path = existing(&config.state_dir)?;
             let epoch = runtime()?.block_on(async {
                 let store = store::redb::RedbStore::open(&path)?;
                 let epoch = hub::begin_new_epoch(&store).await;
@@ -168,8 +168,8 @@ fn run(command: Command, lang: Lang) -> Result<(), Fault> {
         }
         Command::ClientCertificate(args) => {
             let config = load(&args.place)?;
-            existing(&config.state)?;
-            let made = client::certificate(&config.state, &args.name, &args.out, system_clock()());
+            existing(&config.state_dir)?;
+            let made = client::certificate(&config.state_dir, &args.name, &args.out, system_clock()());
             let files = made.map_err(|error| error.fault())?;
             say(&Fault::new(&texts::SAYS_CERTIFICATE).with("name", &args.name).with("files", files.join(", ")), lang);
             Ok(())
@@ -198,7 +198,7 @@ fn run_hub(args: Serve, lang: Lang) -> Result<(), Fault> {
     config.check().map_err(|error| error.fault())?;
     let filter = filter(&config)?;
     if args.check {
-        say(&Fault::new(&texts::SAYS_CONFIG_GOOD).with("state", config.state.display()), lang);
+        say(&Fault::new(&texts::SAYS_CONFIG_GOOD).with("state", config.state_dir.display()), lang);
         return Ok(());
     }
     log_to_stderr(config.log.format, filter);
@@ -215,7 +215,7 @@ async fn serve_until_signal(config: Config, lang: Lang) -> Result<(), Fault> {
     })?;
     if running.first_token.is_some() {
         // The token itself stays in its file: what is printed here ends in the system's log.
-        let file = config.state.join(serve::ADMIN_TOKEN);
+        let file = config.state_dir.join(serve::ADMIN_TOKEN);
         let hello = Fault::new(&texts::SAYS_FIRST_TOKEN).with("file", file.display());
         say(&hello.with("api", running.hub.api_address()).with("ca", running.hub.ca_fingerprint()), lang);
     }
@@ -242,8 +242,8 @@ fn notify(state: &[sd_notify::NotifyState<'_>]) {
 fn load(place: &Where) -> Result<Config, Fault> {
     let path = place.config.as_deref().unwrap_or(Path::new(config::PATH));
     let mut config = Config::load(path, place.config.is_some()).map_err(|error| error.fault())?;
-    if let Some(state) = &place.state {
-        config.state = std::path::absolute(state).unwrap_or_else(|_| state.clone());
+    if let Some(state) = &place.state_dir {
+        config.state_dir = std::path::absolute(state).unwrap_or_else(|_| state.clone());
     }
     Ok(config)
 }

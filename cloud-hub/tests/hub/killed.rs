@@ -35,7 +35,7 @@ impl Hub {
     async fn start(state: &Path, api: u16, gate: u16) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cloud-hub"));
         command
-            .args(["serve", "--state", state.to_str().unwrap(), "--config", "/dev/null", "--log", "warn"])
+            .args(["serve", "--state-dir", state.to_str().unwrap(), "--config", "/dev/null", "--log", "warn"])
             .args(["--listen-api", &format!("127.0.0.1:{api}"), "--listen-mqtt", &format!("127.0.0.1:{gate}")])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
@@ -131,7 +131,7 @@ async fn a_hub_stops_when_it_is_asked_to_and_a_new_epoch_begins_on_demand() {
     let state = dir.path().join("hub");
     let (api, gate) = (free_port(), free_port());
     let epoch = |args: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_cloud-hub")).args(args).args(["--state", state.to_str().unwrap()]).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_cloud-hub")).args(args).args(["--state-dir", state.to_str().unwrap()]).output().unwrap()
     };
     let refused = epoch(&["--lang", "zh", "new-epoch"]);
     assert!(!refused.status.success());

@@ -43,8 +43,10 @@ pub fn client(ca: &str) -> Client {
 impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let text =
-            format!("state = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\n[gate]\nlisten = \"127.0.0.1:0\"\n", dir.path().join("hub"));
+        let text = format!(
+            "state_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\n[gate]\nlisten = \"127.0.0.1:0\"\n",
+            dir.path().join("hub")
+        );
         let ahead = Arc::new(AtomicU64::new(0));
         let (real, offset) = (system_clock(), ahead.clone());
         let clock: Clock = Arc::new(move || UnixMillis(real().0 + offset.load(Ordering::SeqCst)));

@@ -26,8 +26,8 @@ super::texts! {
         "The hub has no blob {digest}. Publish the release again, with its images",
         "中心没有数据块 {digest}。请连同镜像重新发布";
     BLOB_TOO_LARGE = "hub-blob-too-large",
-        "Blob {digest} has {size} bytes, allowed are {max}. Make the layer smaller, or raise images.max-blob in the hub's configuration",
-        "数据块 {digest} 有 {size} 字节，上限为 {max}。请缩小该层，或在中心配置中调大 images.max-blob";
+        "Blob {digest} has {size} bytes, allowed are {max}. Make the layer smaller, or raise images.max_blob in the hub's configuration",
+        "数据块 {digest} 有 {size} 字节，上限为 {max}。请缩小该层，或在中心配置中调大 images.max_blob";
     BLOB_WRONG_DIGEST = "hub-blob-wrong-digest",
         "The bytes sent for {expected} are other ones ({found}) and were thrown away. Send them again; if it happens again, the source is damaged",
         "为 {expected} 发送的字节不符（实际为 {found}），已丢弃。请重新发送；若再次出现，则来源已损坏";
@@ -68,7 +68,7 @@ super::texts! {
         "{place}: this setting cannot be used: {why}. Correct it; cloud-hub serve --check shows whether it is right",
         "{place}：此设置无法使用：{why}。请改正；可用 cloud-hub serve --check 检查";
     CONFIG_VALUE = "hub-config-value",
-        "{key} = {value}: expected is {expected}. Correct it in the configuration or on the command line",
+        "{key} = {value}: {expected} is expected. Correct it in the configuration or on the command line",
         "{key} = {value}：应为 {expected}。请在配置文件或命令行中更正";
     LISTEN_FAILED = "hub-listen-failed",
         "Listening for the API on {address} failed: {cause}. Free the address, or set another one as api.listen",
@@ -77,8 +77,8 @@ super::texts! {
         "{doing} failed: {cause}. Look at the hub's log: journalctl -u cloud-hub",
         "{doing} 失败：{cause}。请查看中心日志：journalctl -u cloud-hub";
     NOT_A_HUB = "hub-not-a-hub",
-        "There is no hub in {path}. Start it once with cloud-hub serve, or name its state directory with --state",
-        "{path} 中没有中心。请先用 cloud-hub serve 启动一次，或用 --state 指定其状态目录";
+        "There is no hub in {path}. Start it once with cloud-hub serve, or name its state directory with --state-dir",
+        "{path} 中没有中心。请先用 cloud-hub serve 启动一次，或用 --state-dir 指定其状态目录";
     SAYS_FIRST_TOKEN = "hub-says-first-token",
         "This hub is new. Log in as its admin:\n  hubctl login {api} --ca-fingerprint {ca} --token - < {file}",
         "这是一个新的中心。以管理员身份登录：\n  hubctl login {api} --ca-fingerprint {ca} --token - < {file}";

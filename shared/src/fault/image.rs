@@ -104,8 +104,8 @@ super::texts! {
         "The registry does not give {reference} to this user. Give user and password: --registry-user, CAUSEWAY_REGISTRY_PASSWORD; a wrong name looks the same",
         "镜像仓库拒绝向该用户提供 {reference}。请用 --registry-user 和 CAUSEWAY_REGISTRY_PASSWORD 给出用户名和密码；名称写错时也会出现此提示";
     REGISTRY_UNREACHABLE = "image-registry-unreachable",
-        "Registry {registry} cannot be reached: {cause}. Check network, name and certificate; a registry without HTTPS must stand in images.plain-http of the hub's configuration",
-        "无法连接镜像仓库 {registry}：{cause}。请检查网络、名称和证书；没有 HTTPS 的仓库须列入中心配置的 images.plain-http";
+        "Registry {registry} cannot be reached: {cause}. Check network, name and certificate; a registry without HTTPS must stand in images.plain_http of the hub's configuration",
+        "无法连接镜像仓库 {registry}：{cause}。请检查网络、名称和证书；没有 HTTPS 的仓库须列入中心配置的 images.plain_http";
     REGISTRY_BUSY = "image-registry-busy",
         "Registry {registry} is busy (HTTP {status}). Try again later; what was fetched already is kept",
         "镜像仓库 {registry} 繁忙（HTTP {status}）。请稍后重试；已获取的部分会保留";

@@ -59,7 +59,7 @@ impl Site {
     fn hub_config(&self) -> String {
         let Self { dir, api, gate, told, .. } = self;
         format!(
-            "name = \"demo-hub\"\nstate = \"{}/hub\"\nhosts = [\"127.0.0.1\"]\n\n[api]\nlisten = \"127.0.0.1:{api}\"\n\n\
+            "name = \"demo-hub\"\nstate_dir = \"{}/hub\"\nhosts = [\"127.0.0.1\"]\n\n[api]\nlisten = \"127.0.0.1:{api}\"\n\n\
              [gate]\nlisten = \"127.0.0.1:{gate}\"\naddress = \"127.0.0.1:{told}\"\n",
             dir.display()
         )
