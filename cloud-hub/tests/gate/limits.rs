@@ -78,7 +78,7 @@ async fn a_silent_node_is_lost_after_one_and_a_half_keep_alives() {
     }
     client.closed("silence").await;
     let lasted = began.elapsed();
-    assert!(lasted > Duration::from_millis(3800) && lasted < Duration::from_secs(10), "{lasted:?}");
+    assert!(lasted > Duration::from_millis(3800) && lasted < Duration::from_secs(60), "{lasted:?}");
     assert_eq!(world.stats.ended(End::Silent), 1);
 }
 

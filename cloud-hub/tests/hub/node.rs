@@ -124,7 +124,7 @@ impl FakeNode {
     /// The next message; `None` when the session ended.
     pub async fn hear(&mut self) -> Option<Down> {
         loop {
-            let (kind, body) = tokio::time::timeout(Duration::from_secs(10), self.read_packet()).await.expect("in time")?;
+            let (kind, body) = tokio::time::timeout(Duration::from_secs(60), self.read_packet()).await.expect("in time")?;
             if kind & 0xf0 == 0x30 {
                 let topic = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
                 return Some(Down::decode(&body[topic..]).unwrap());

@@ -37,7 +37,7 @@ impl Events {
                 }
                 continue;
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(10), self.response.chunk()).await.expect("in time");
+            let chunk = tokio::time::timeout(Duration::from_secs(60), self.response.chunk()).await.expect("in time");
             self.text.push_str(std::str::from_utf8(&chunk.unwrap().expect("open")).unwrap());
         }
     }
