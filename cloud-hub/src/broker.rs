@@ -18,7 +18,7 @@ use rumqttd::protocol::{Disconnect, DisconnectReasonCode, Packet};
 use rumqttd::{Notification, Router, RouterConfig};
 use shared::fault::{Fault, Faulty, hub};
 use shared::topic::PROBE;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 /// Most clients of the center.
@@ -47,6 +47,8 @@ struct Life {
     /// Makes a link; blocks until the router answers. A closure, because the type of the router's queue has no public name.
     connect: Box<Connect>,
     jobs: SyncSender<Job>,
+    /// Becomes true when the router is given up: its own channels may stay open in threads that wait for it for ever.
+    over: watch::Sender<bool>,
 }
 
 type Connect = dyn Fn(&str) -> Result<(LinkTx, LinkRx), BrokerError> + Send + Sync;
@@ -116,9 +118,11 @@ impl Broker {
     /// Connects a client of the center under `name`, which no other connected client has. The two ends belong together:
     /// the router forgets the client when they are dropped.
     pub async fn join(&self, name: &str) -> Result<(Subscriber, Reader), BrokerError> {
-        let (tx, rx) = connect(&self.life(), name).await?;
+        let life = self.life();
+        let (tx, rx) = connect(&life, name).await?;
         self.0.readers.fetch_add(1, Relaxed);
-        Ok((Subscriber { tx: Some(tx) }, Reader { rx, readers: self.0.readers.clone() }))
+        let reader = Reader { rx, over: life.over.subscribe(), readers: self.0.readers.clone() };
+        Ok((Subscriber { tx: Some(tx) }, reader))
     }
 
     /// Speaks to itself through the router every `every`, and replaces a router that does not answer. Runs until dropped.
@@ -134,6 +138,7 @@ impl Broker {
                     tracing::warn!(%error, "the router for other MQTT clients is dead; making a new one");
                     self.0.alive.store(false, Relaxed);
                     echo = Echo::default();
+                    life.over.send_replace(true);
                     self.rebuild().await;
                 }
             }
@@ -166,7 +171,7 @@ impl Life {
         let (tx, rx) = connect("hub")?;
         let (jobs, queue) = sync_channel(JOBS_MAX);
         thread::Builder::new().name("broker-feed".into()).spawn(move || feed(tx, &rx, &queue)).map_err(failed)?;
-        Ok(Self { connect: Box::new(connect), jobs })
+        Ok(Self { connect: Box::new(connect), jobs, over: watch::Sender::new(false) })
     }
 }
 
@@ -242,13 +247,17 @@ impl Drop for Subscriber {
 /// The end of a client that gets messages.
 pub struct Reader {
     rx: LinkRx,
+    over: watch::Receiver<bool>,
     readers: Arc<AtomicUsize>,
 }
 
 impl Reader {
     /// The next message as (topic, payload); `None` when the router is gone. May be dropped and called again.
     pub async fn next(&mut self) -> Option<(Bytes, Bytes)> {
-        next(&mut self.rx).await
+        tokio::select! {
+            message = next(&mut self.rx) => message,
+            _ = self.over.wait_for(|over| *over) => None,
+        }
     }
 }
 
