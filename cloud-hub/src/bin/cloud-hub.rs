@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use cloud_hub::config::{self, Config, Format};
+use cloud_hub::config::{self, Config, ConfigError, Format};
 use cloud_hub::os::system_clock;
 use cloud_hub::{client, hub, serve, store};
 use shared::fault::{Fault, Faulty, Lang, hub as texts};
 use shared::id::Name;
+use shared::people::Exit;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -98,11 +99,29 @@ fn main() -> ExitCode {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match run(cli.command, lang) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
+        Err(Ended { exit, fault }) => {
             let _nobody_reads = writeln!(io::stderr(), "{} [{}]", fault.text(lang), fault.code);
-            ExitCode::FAILURE
+            ExitCode::from(exit as u8)
         }
     }
+}
+
+/// Why a command did not succeed, and what a script is told.
+struct Ended {
+    exit: Exit,
+    fault: Fault,
+}
+
+impl From<Fault> for Ended {
+    fn from(fault: Fault) -> Self {
+        Self { exit: Exit::Error, fault }
+    }
+}
+
+/// Settings that make no sense.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn bad(error: ConfigError) -> Ended {
+    Ended { exit: Exit::Usage, fault: error.fault() }
 }
 
 /// `--lang` wherever it stands, because help must be in it too; otherwise the locale.
@@ -150,7 +169,7 @@ fn localized(lang: Lang) -> clap::Command {
         })
 }
 
-fn run(command: Command, lang: Lang) -> Result<(), Fault> {
+fn run(command: Command, lang: Lang) -> Result<(), Ended> {
     match command {
         Command::Serve(args) => run_hub(args, lang),
         Command::NewEpoch(place) => {
@@ -177,7 +196,7 @@ fn run(command: Command, lang: Lang) -> Result<(), Fault> {
     }
 }
 
-fn run_hub(args: Serve, lang: Lang) -> Result<(), Fault> {
+fn run_hub(args: Serve, lang: Lang) -> Result<(), Ended> {
     let mut config = load(&args.place)?;
     if let Some(listen) = args.listen_api {
         config.api.listen = listen;
@@ -195,14 +214,14 @@ fn run_hub(args: Serve, lang: Lang) -> Result<(), Fault> {
     if let Some(filter) = args.log {
         config.log.filter = filter;
     }
-    config.check().map_err(|error| error.fault())?;
+    config.check().map_err(bad)?;
     let filter = filter(&config)?;
     if args.check {
         say(&Fault::new(&texts::SAYS_CONFIG_GOOD).with("state", config.state_dir.display()), lang);
         return Ok(());
     }
     log_to_stderr(config.log.format, filter);
-    runtime()?.block_on(Box::pin(serve_until_signal(config, lang)))
+    runtime()?.block_on(Box::pin(serve_until_signal(config, lang))).map_err(Ended::from)
 }
 
 async fn serve_until_signal(config: Config, lang: Lang) -> Result<(), Fault> {
@@ -239,9 +258,9 @@ fn notify(state: &[sd_notify::NotifyState<'_>]) {
     }
 }
 
-fn load(place: &Where) -> Result<Config, Fault> {
+fn load(place: &Where) -> Result<Config, Ended> {
     let path = place.config.as_deref().unwrap_or(Path::new(config::PATH));
-    let mut config = Config::load(path, place.config.is_some()).map_err(|error| error.fault())?;
+    let mut config = Config::load(path, place.config.is_some()).map_err(bad)?;
     if let Some(state) = &place.state_dir {
         config.state_dir = std::path::absolute(state).unwrap_or_else(|_| state.clone());
     }
@@ -249,9 +268,10 @@ fn load(place: &Where) -> Result<Config, Fault> {
 }
 
 /// The store's file, which must be there: a command on an existing hub must not make a new one by a mistyped path.
-fn existing(state: &Path) -> Result<PathBuf, Fault> {
+fn existing(state: &Path) -> Result<PathBuf, Ended> {
     let path = state.join(serve::STORE);
-    if path.is_file() { Ok(path) } else { Err(Fault::new(&texts::NOT_A_HUB).with("path", state.display())) }
+    let none = || Ended { exit: Exit::NotFound, fault: Fault::new(&texts::NOT_A_HUB).with("path", state.display()) };
+    path.is_file().then_some(path).ok_or_else(none)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Fault> {

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::fault::{Fault, Faulty, Lang, cli};
 use shared::id::Digest;
+use shared::people::Exit;
 
 use super::contexts::Context;
-use super::error::Exit;
 use super::tls::{self, CONTACT, Distrust, Verdict};
 use crate::api::types::Problem;
 

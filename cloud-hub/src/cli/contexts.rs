@@ -11,9 +11,9 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use shared::fault::{Fault, Faulty, cli};
 use shared::id::Digest;
+use shared::people::Exit;
 
 use super::env::Env;
-use super::error::Exit;
 use super::files::{self, FileError, Privacy};
 
 /// Largest file of contexts, in bytes.

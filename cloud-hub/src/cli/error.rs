@@ -4,6 +4,7 @@ use std::io;
 
 use shared::fault::{Fault, Faulty, Lang, cli};
 use shared::manifest::Refused;
+use shared::people::Exit;
 
 use super::client::ClientError;
 use super::contexts::ContextError;
@@ -11,28 +12,6 @@ use super::files::FileError;
 use super::keys::KeyError;
 use super::out::Out;
 use crate::images::ImageError;
-
-/// Exit codes; documented in `--help` and README.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// It is done.
-    Ok = 0,
-    /// It failed otherwise.
-    Error = 1,
-    /// The command line is wrong.
-    Usage = 2,
-    /// There is no such thing.
-    NotFound = 3,
-    /// The hub refuses the caller, or the caller the hub.
-    Denied = 4,
-    /// It contradicts what is there.
-    Conflict = 5,
-    /// It did not happen in time.
-    Timeout = 6,
-    /// There is no hub at the other end.
-    Unreachable = 7,
-}
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]

@@ -38,10 +38,11 @@ use std::process::ExitCode;
 pub use client::ClientError;
 pub use contexts::ContextError;
 pub use env::Env;
-pub use error::{CliError, Exit};
+pub use error::CliError;
 pub use files::FileError;
 pub use keys::KeyError;
 pub use out::Out;
+pub use shared::people::Exit;
 
 use help::Read;
 use session::Session;

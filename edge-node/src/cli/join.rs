@@ -10,7 +10,7 @@ use super::args::{JoinArgs, RunArgs};
 use super::exit::{Ended, Exit};
 use super::out::Out;
 use super::{run, wait};
-use crate::identity::Identity;
+use crate::identity::{Identity, IdentityError};
 use crate::join::{JoinError, join};
 
 pub fn run(args: JoinArgs, out: &mut Out) -> Result<(), Ended> {
@@ -49,6 +49,7 @@ fn ended(error: &JoinError) -> Ended {
         JoinError::Refused { status: 401 | 403, .. } => Exit::Denied,
         JoinError::Unreachable { .. } => Exit::Unreachable,
         JoinError::Timeout { .. } => Exit::Timeout,
+        JoinError::Identity(IdentityError::Present { .. }) => Exit::Conflict,
         JoinError::Refused { .. }
         | JoinError::Identity(_)
         | JoinError::Tls(_)

@@ -7,6 +7,7 @@
 //! | 2 | the command line or node.toml makes no sense |
 //! | 3 | there is no such app, service or secret |
 //! | 4 | not allowed: not root, token refused, or the other side is not the hub |
+//! | 5 | it contradicts what is there: joined already, or the daemon runs already |
 //! | 6 | no answer in time |
 //! | 7 | the daemon, or for `join` the hub, cannot be reached |
 //!

@@ -13,7 +13,7 @@ use super::out::Out;
 use super::wait;
 use crate::config::check::check;
 use crate::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
-use crate::daemon;
+use crate::daemon::{self, DaemonError};
 use crate::shutdown::{Trigger, shutdown};
 
 pub fn run(args: RunArgs, out: &mut Out) -> Result<(), Ended> {
@@ -27,7 +27,7 @@ pub fn run(args: RunArgs, out: &mut Out) -> Result<(), Ended> {
         let (trigger, shutdown) = shutdown();
         let signals = Signals::new()?;
         tokio::spawn(signals.pull(trigger));
-        daemon::run(config, shutdown).await.map_err(|error| Ended::error(&error))
+        daemon::run(config, shutdown).await.map_err(|error| ended(&error))
     })
 }
 
@@ -49,6 +49,11 @@ fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
+}
+
+fn ended(error: &DaemonError) -> Ended {
+    let exit = if matches!(error, DaemonError::AlreadyRuns(_)) { Exit::Conflict } else { Exit::Error };
+    Ended::failed(exit, error.fault())
 }
 
 /// Settings that make no sense.

@@ -51,7 +51,7 @@ fn it_reports_to_systemd_runs_once_and_ends_on_sigterm() {
 
     let second = command(place).output().expect("run");
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(second.status.code() == Some(1) && said.contains("node-already-runs"), "{said}");
+    assert!(second.status.code() == Some(5) && said.contains("node-already-runs"), "{said}");
 
     kill_process(Pid::from_child(&first.0), Signal::TERM).expect("signalled");
     hears("STOPPING=1");

@@ -1,9 +1,10 @@
-//! What people read, the same on site and at the hub: dates, ages, sizes, words for states, tables, YAML. Texts from
-//! elsewhere lose their power over a terminal here.
+//! What people and their scripts read, the same on site and at the hub: dates, ages, sizes, words for states, tables,
+//! YAML, exit codes. Texts from elsewhere lose their power over a terminal here.
 
 mod age;
 mod bytes;
 mod date;
+mod exit;
 mod table;
 mod terminal;
 mod words;
@@ -12,6 +13,7 @@ mod yaml;
 pub use age::age;
 pub use bytes::bytes;
 pub use date::{rfc3339, rfc3339_nanos};
+pub use exit::Exit;
 pub use table::Table;
 pub use terminal::{log, plain, width};
 pub use words::{health, phase, state};

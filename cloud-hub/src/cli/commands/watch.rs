@@ -32,23 +32,19 @@ pub(super) async fn run(
     shape: &mut Shape,
     list: List<Value>,
 ) -> Result<(), CliError> {
-    let mut state = State { revision: list.revision, cursor: list.next.clone() };
     shape.first(session, &list.items)?;
+    let mut watch = Watch { session, client, query, shape, revision: list.revision, cursor: list.next };
     let mut failures = 0;
     let mut contact = Instant::now();
     loop {
-        let before = (state.revision, state.cursor.clone());
-        let ended = if query.kind == Kind::Events {
-            poll(session, client, query, shape, &mut state).await
-        } else {
-            follow(session, client, query, shape, &mut state).await
-        };
+        let before = (watch.revision, watch.cursor.clone());
+        let ended = if query.kind == Kind::Events { watch.poll().await } else { watch.follow().await };
         let error = match ended {
             Ok(()) => None,
             Err(CliError::Client(error)) if error.is_passing() => Some(error),
             Err(error) => return Err(error),
         };
-        if error.is_none() || before != (state.revision, state.cursor.clone()) {
+        if error.is_none() || before != (watch.revision, watch.cursor.clone()) {
             (failures, contact) = (0, Instant::now());
         }
         if contact.elapsed() > PATIENCE
@@ -58,76 +54,75 @@ pub(super) async fn run(
         }
         // An idle connection that ended is normal, a hub that is away is worth a word: once.
         if let Some(error) = error.filter(|error| failures == 0 && !matches!(error, ClientError::NoAnswer { .. })) {
-            let fault = Fault::new(&cli::WATCH_LOST).with("server", client.server()).with("cause", cause(&error));
-            session.out.remark(fault.text(session.lang()));
+            watch.lost(&error);
         }
         failures += 1;
         sleep(backoff(failures).min(Duration::from_secs(15))).await;
     }
 }
 
-fn cause(error: &ClientError) -> String {
-    let fault = error.fault();
-    fault.params.get("cause").cloned().unwrap_or(fault.code)
-}
-
-/// Up to where everything was shown.
-struct State {
+/// Who looks at what, and up to where everything was shown.
+struct Watch<'a> {
+    session: &'a mut Session,
+    client: &'a Client,
+    query: &'a Query,
+    shape: &'a mut Shape,
     revision: u64,
     cursor: Option<String>,
 }
 
-/// Reads one connection of the hub's watch to its end.
-async fn follow(
-    session: &mut Session,
-    client: &Client,
-    query: &Query,
-    shape: &mut Shape,
-    state: &mut State,
-) -> Result<(), CliError> {
-    let target = Target::new(&["watch"]).with("kind", query.kind.plural()).with("from", state.revision);
-    let mut stream = client.stream(Method::GET, target, None, Some(IDLE)).await?;
-    let (mut lines, mut events) = (Lines::default(), Events::default());
-    while let Some(piece) = stream.next().await? {
-        lines.add(&piece);
-        while let Some(line) = lines.next() {
-            let Some(data) = events.line(&line) else { continue };
-            let event: WatchEvent = serde_json::from_str(&data).map_err(|error| client.bad_answer(error))?;
-            if event.change == WatchChange::Reset {
-                let list = query.list(client).await?;
-                state.revision = list.revision;
-                shape.first(session, &list.items)?;
-                return Ok(());
+impl Watch<'_> {
+    /// Reads one connection of the hub's watch to its end.
+    async fn follow(&mut self) -> Result<(), CliError> {
+        let target = Target::new(&["watch"]).with("kind", self.query.kind.plural()).with("from", self.revision);
+        let mut stream = self.client.stream(Method::GET, target, None, Some(IDLE)).await?;
+        let (mut lines, mut events) = (Lines::default(), Events::default());
+        while let Some(piece) = stream.next().await? {
+            lines.add(&piece);
+            while let Some(line) = lines.next() {
+                let Some(data) = events.line(&line) else { continue };
+                let event: WatchEvent = serde_json::from_str(&data).map_err(|error| self.client.bad_answer(error))?;
+                if event.change == WatchChange::Reset {
+                    let list = self.query.list(self.client).await?;
+                    self.revision = list.revision;
+                    self.shape.first(self.session, &list.items)?;
+                    return Ok(());
+                }
+                self.show(&event)?;
+                self.revision = event.revision;
             }
-            show(session, query, shape, &event)?;
-            state.revision = event.revision;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, event: &WatchEvent) -> Result<(), CliError> {
+        match &event.object {
+            Some(object) if self.query.fits(object) => self.shape.next(self.session, object),
+            Some(_) => Ok(()),
+            None if self.query.takes_name(&event.name) => self.shape.gone(self.session, &event.name),
+            None => Ok(()),
         }
     }
-    Ok(())
-}
 
-fn show(session: &mut Session, query: &Query, shape: &mut Shape, event: &WatchEvent) -> Result<(), CliError> {
-    match &event.object {
-        Some(object) if query.fits(object) => shape.next(session, object),
-        Some(_) => Ok(()),
-        None if query.takes_name(&event.name) => shape.gone(session, &event.name),
-        None => Ok(()),
+    /// Looks for new events, again and again.
+    async fn poll(&mut self) -> Result<(), CliError> {
+        loop {
+            sleep(LOOK).await;
+            // Before the first event there is no cursor, and `after=0` would leave that one out.
+            let list: List<Value> = self.client.get(self.query.events_after(self.cursor.as_deref())).await?;
+            self.shape.first(self.session, &list.items)?;
+            self.cursor = list.next.or(self.cursor.take());
+        }
+    }
+
+    /// Says that the hub is away.
+    fn lost(&mut self, error: &ClientError) {
+        let fault = Fault::new(&cli::WATCH_LOST).with("server", self.client.server()).with("cause", cause(error));
+        self.session.out.remark(fault.text(self.session.lang()));
     }
 }
 
-/// Looks for new events, again and again.
-async fn poll(
-    session: &mut Session,
-    client: &Client,
-    query: &Query,
-    shape: &mut Shape,
-    state: &mut State,
-) -> Result<(), CliError> {
-    loop {
-        sleep(LOOK).await;
-        // Before the first event there is no cursor, and `after=0` would leave that one out.
-        let list: List<Value> = client.get(query.events_after(state.cursor.as_deref())).await?;
-        shape.first(session, &list.items)?;
-        state.cursor = list.next.or(state.cursor.take());
-    }
+fn cause(error: &ClientError) -> String {
+    let fault = error.fault();
+    fault.params.get("cause").cloned().unwrap_or(fault.code)
 }
