@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use shared::wire::WireError;
 use shared::wire::v1::{
     AppReport, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece, LogWanted, Memory,
-    Overrides, Pull, Release, Report, ServiceReport, Stamp, Up,
+    Overrides, Patch, PatchWanted, Pull, Release, Report, ServiceReport, Stamp, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -141,6 +141,7 @@ fn all() -> Vec<Golden> {
         golden!(Up, "up-pull", Up::Pull(pull)),
         golden!(Up, "up-events", Up::Events(vec![event(), Event { number: 42, app: None, ..event() }])),
         golden!(Up, "up-log", Up::Log(LogPiece { request: 6, lines: b"2026-01-01T00:00:00Z out hello\n".to_vec(), end: None })),
+        golden!(Up, "up-patch-wanted", Up::PatchWanted(PatchWanted { request: 7, layer: [1; 32], have: vec![[2; 32], [3; 32]] })),
         golden!(Up, "up-log-end", Up::Log(LogPiece { request: 6, lines: Vec::new(), end })),
         golden!(Down, "down-desired", Down::Desired(envelope())),
         golden!(Down, "down-agreed", Down::Agreed { stamp: STAMP, wall_ms: 1_790_000_000_000 }),
@@ -149,6 +150,7 @@ fn all() -> Vec<Golden> {
         golden!(Down, "down-events-stored", Down::EventsStored(43)),
         golden!(Down, "down-log-wanted", Down::LogWanted(wanted)),
         golden!(Down, "down-log-enough", Down::LogEnough { request: 6 }),
+        golden!(Down, "down-patch", Down::Patch(Patch { request: 7, layer: [1; 32], blob: [4; 32], size: 1 << 33 })),
         golden!(Envelope, "envelope", envelope()),
         golden!(Release, "release", release()),
         golden!(Desired, "desired", Desired { node: "crane-7".into(), stamp: STAMP, as_of_ms: 1_790_000_000_000, apps }),

@@ -14,6 +14,9 @@ pub const FRAME_MAX: u32 = 256 << 10;
 /// Largest message in either direction: a frame and its header.
 pub const MESSAGE_MAX: usize = (256 << 10) + 1024;
 
+/// Most layers that a node names when it asks for a patch: 8 KiB.
+pub const HAVE_MAX: usize = 256;
+
 /// Why bytes are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {

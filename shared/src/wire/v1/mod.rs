@@ -56,6 +56,8 @@ pub enum Up {
     Events(Vec<Event>),
     /// A piece of a service's log.
     Log(LogPiece),
+    /// Asks how a layer can be had.
+    PatchWanted(PatchWanted),
 }
 
 /// What a node holds.
@@ -82,6 +84,17 @@ pub struct Pull {
     pub offset: u64,
     /// At most so many, at most [`super::FRAME_MAX`].
     pub length: u32,
+}
+
+/// Asks how a layer can be had. Answered by [`Down::Patch`] or [`Down::NoBlob`], as soon as the patch is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchWanted {
+    /// Comes back in the answer.
+    pub request: u32,
+    /// diff_id of the layer.
+    pub layer: [u8; 32],
+    /// diff_ids of the layers the node has packs of, the newest first, at most [`super::HAVE_MAX`].
+    pub have: Vec<[u8; 32]>,
 }
 
 /// A piece of a service's log.
@@ -128,6 +141,21 @@ pub enum Down {
         /// The request that began it.
         request: u32,
     },
+    /// A layer can be had by this patch.
+    Patch(Patch),
+}
+
+/// How a layer can be had: a patch ([`crate::recipe::patch`]), which is pulled like any blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// The request it answers.
+    pub request: u32,
+    /// diff_id of the layer.
+    pub layer: [u8; 32],
+    /// sha256 of the patch.
+    pub blob: [u8; 32],
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// A part of a blob.

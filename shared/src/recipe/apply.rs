@@ -1,0 +1,135 @@
+//! From a patch and the packs it begins with to the pack of the new layer.
+//!
+//! Memory: one segment of the patch, one run with its references, and the indexes of the packs: below 16 MiB beside the
+//! indexes, however large the layer is.
+
+use std::io::Read;
+
+use super::codec::{self, CodecError};
+use super::pack::{Pack, PackError, PackWriter};
+use super::patch::{Operation, PatchError, PatchReader, Run};
+use super::{ReadAt, WriteAt};
+
+/// Why a patch was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The patch is not in order.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
+    /// A body is not its run.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The patch makes other bytes than it says, or uses what is not there.
+    #[error("the patch does not fit: {0}")]
+    Unfit(&'static str),
+    /// An old layer's pack failed.
+    #[error("old layer {layer}: {cause}")]
+    Old {
+        /// Which, by its number in the patch's head.
+        layer: u8,
+        /// Why.
+        #[source]
+        cause: PackError,
+    },
+    /// The new pack could not be written.
+    #[error("writing the new layer: {0}")]
+    New(#[source] PackError),
+    /// The caller asked to end.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Writes the pack of the layer that `patch` makes; `from` are the packs of its head, in that order. `stopped` is asked
+/// once per operation.
+///
+/// Every new chunk is compared with its id. The sha256 of the whole is not: whoever unpacks the layer compares that.
+pub fn apply<P: Read, R: ReadAt, W: WriteAt>(
+    patch: &mut PatchReader<P>,
+    from: &mut [Pack<R>],
+    out: W,
+    stopped: &dyn Fn() -> bool,
+) -> Result<W, ApplyError> {
+    let to = patch.head().to;
+    let mut new = New { pack: PackWriter::new(out).map_err(ApplyError::New)?, left: to.size };
+    let mut references = Vec::new();
+    while let Some((operation, body)) = patch.read()? {
+        if stopped() {
+            return Err(ApplyError::Stopped);
+        }
+        match operation {
+            Operation::Copy { layer, first, count } => new.copy(old(from, layer)?, layer, first, count)?,
+            Operation::Repeat { first, count } => new.repeat(first, count)?,
+            Operation::Run(run) => {
+                collect(from, &run, &mut references)?;
+                new.insert(&run, &references, body)?;
+            }
+        }
+    }
+    if new.left > 0 {
+        return Err(ApplyError::Unfit("fewer bytes than the layer has"));
+    }
+    new.pack.finish(to).map_err(ApplyError::New)
+}
+
+fn old<R>(from: &mut [Pack<R>], layer: u8) -> Result<&mut Pack<R>, ApplyError> {
+    from.get_mut(usize::from(layer)).ok_or(ApplyError::Unfit("an old layer that it does not name"))
+}
+
+/// The old bytes that a run refers to.
+fn collect<R: ReadAt>(from: &mut [Pack<R>], run: &Run, references: &mut Vec<u8>) -> Result<(), ApplyError> {
+    references.clear();
+    for piece in &run.references {
+        let layer = piece.layer;
+        old(from, layer)?.read(piece.offset, piece.length, references).map_err(|cause| ApplyError::Old { layer, cause })?;
+    }
+    Ok(())
+}
+
+/// The layer that is being made.
+struct New<W> {
+    pack: PackWriter<W>,
+    /// Bytes that are still missing.
+    left: u64,
+}
+
+impl<W: WriteAt> New<W> {
+    fn copy<R: ReadAt>(&mut self, from: &mut Pack<R>, layer: u8, first: u32, count: u32) -> Result<(), ApplyError> {
+        for index in first..first.saturating_add(count) {
+            let stored = from.stored(index as usize).map_err(|cause| ApplyError::Old { layer, cause })?;
+            let (chunk, stored) = stored.ok_or(ApplyError::Unfit("a chunk that the old layer does not have"))?;
+            self.grow(chunk.length)?;
+            self.pack.put_stored(chunk, stored).map_err(ApplyError::New)?;
+        }
+        Ok(())
+    }
+
+    fn repeat(&mut self, first: u32, count: u32) -> Result<(), ApplyError> {
+        for index in first..first.saturating_add(count) {
+            let length = self.pack.repeat(index as usize).map_err(ApplyError::New)?;
+            self.grow(length.ok_or(ApplyError::Unfit("a chunk that did not come before"))?)?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, run: &Run, references: &[u8], body: &[u8]) -> Result<(), ApplyError> {
+        let size = usize::try_from(run.size()).unwrap_or(usize::MAX);
+        let bytes = codec::decode(run.codec, references, body, size)?;
+        let mut rest = bytes.as_slice();
+        for chunk in &run.chunks {
+            let (bytes, left) = rest.split_at_checked(chunk.length as usize).unwrap_or_default();
+            if !chunk.is(bytes) {
+                return Err(ApplyError::Unfit("a chunk that is not what its id says"));
+            }
+            self.grow(chunk.length)?;
+            self.pack.put(bytes).map_err(ApplyError::New)?;
+            rest = left;
+        }
+        Ok(())
+    }
+
+    fn grow(&mut self, bytes: u32) -> Result<(), ApplyError> {
+        let left = self.left.checked_sub(u64::from(bytes));
+        self.left = left.ok_or(ApplyError::Unfit("more bytes than the layer has"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! How the bytes of a run travel.
+
+use serde::{Deserialize, Serialize};
+use zstd::zstd_safe::{CCtx, CParameter, DCtx, get_error_name};
+
+use super::{REFERENCES_MAX, RUN_MAX, bsdiff};
+
+/// Level of what travels. Level 3 made runs 2.3 times as large, level 15 gained 1 % at seven times the work.
+const LEVEL: i32 = 10;
+/// The window that covers references and run: no smaller one sees all of them, a larger one sees nothing more.
+const WINDOW_LOG: u32 = (REFERENCES_MAX + RUN_MAX).next_power_of_two().trailing_zeros();
+
+/// How the body of a run is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Codec {
+    /// The bytes themselves.
+    Raw,
+    /// One zstd frame, with the referenced bytes as its prefix.
+    Zstd,
+    /// Differences to the referenced bytes ([`bsdiff`]).
+    Bsdiff,
+}
+
+/// Why a body could not be turned into its run.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// Not a zstd frame of this run.
+    #[error("zstd: {0}")]
+    Zstd(&'static str),
+    /// Not the differences of this run.
+    #[error(transparent)]
+    Bsdiff(#[from] bsdiff::BsdiffError),
+    /// Another number of bytes.
+    #[error("{got} bytes in place of {expected}")]
+    Size {
+        /// What came out.
+        got: usize,
+        /// What was announced.
+        expected: usize,
+    },
+}
+
+/// The smallest body that turns `references` into `run`, and its codec.
+pub fn encode(references: &[u8], run: &[u8]) -> (Codec, Vec<u8>) {
+    let zstd = zstd(references, run);
+    let bsdiff = if references.is_empty() { None } else { Some(bsdiff::encode(references, run)) };
+    let best = match (zstd, bsdiff) {
+        // Differences are only worth their time where they win clearly.
+        (Some(zstd), Some(bsdiff)) if bsdiff.len() * 10 > zstd.len() * 9 => (Codec::Zstd, zstd),
+        (_, Some(bsdiff)) => (Codec::Bsdiff, bsdiff),
+        (Some(zstd), None) => (Codec::Zstd, zstd),
+        (None, None) => return (Codec::Raw, run.to_vec()),
+    };
+    if best.1.len() < run.len() { best } else { (Codec::Raw, run.to_vec()) }
+}
+
+/// The `size` bytes of a run; the caller has checked `size` against [`RUN_MAX`] and `references` against
+/// [`REFERENCES_MAX`].
+pub fn decode(codec: Codec, references: &[u8], body: &[u8], size: usize) -> Result<Vec<u8>, CodecError> {
+    let run = match codec {
+        Codec::Raw => body.to_vec(),
+        Codec::Zstd => unzstd(references, body, size)?,
+        Codec::Bsdiff => bsdiff::decode(references, body, size)?,
+    };
+    if run.len() == size { Ok(run) } else { Err(CodecError::Size { got: run.len(), expected: size }) }
+}
+
+/// `None` when zstd refuses, which it does for want of memory only.
+fn zstd(prefix: &[u8], run: &[u8]) -> Option<Vec<u8>> {
+    let mut context = CCtx::try_create()?;
+    context.set_parameter(CParameter::CompressionLevel(LEVEL)).ok()?;
+    context.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
+    context.set_parameter(CParameter::ChecksumFlag(false)).ok()?;
+    context.ref_prefix(prefix).ok()?;
+    let mut body = Vec::with_capacity(zstd::zstd_safe::compress_bound(run.len()));
+    context.compress2(&mut body, run).ok()?;
+    Some(body)
+}
+
+/// Decodes in one go into `size` bytes: no window is allocated, whatever the frame declares.
+fn unzstd(prefix: &[u8], body: &[u8], size: usize) -> Result<Vec<u8>, CodecError> {
+    let mut context = DCtx::try_create().ok_or(CodecError::Zstd("no memory"))?;
+    let failed = |code| CodecError::Zstd(get_error_name(code));
+    context.ref_prefix(prefix).map_err(failed)?;
+    let mut run = Vec::with_capacity(size);
+    context.decompress(&mut run, body).map_err(failed)?;
+    Ok(run)
+}

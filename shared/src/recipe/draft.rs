@@ -1,0 +1,272 @@
+//! What to copy and what to send: decided from recipes and the names of files, without a byte of the layers.
+//!
+//! A chunk that an old layer has, or that came before, is copied. What is left is collected into runs of neighbours, and
+//! each run gets references: for every file in it the old bytes of the file of the same name, around the place that
+//! corresponds. A file whose name differs in its version numbers only counts as the same (`libssl.so.3.0.15`,
+//! `numpy-1.26.4.dist-info`).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::patch::{PIECES_MAX, Piece};
+use super::{ChunkId, RUN_MAX, Recipe};
+
+/// Old bytes for a run of one file.
+const WINDOW: u64 = 2 << 20;
+/// Least old bytes for a file of a run of several, and most of the run in all.
+const SHARE_MIN: u64 = 64 << 10;
+/// A tar header, which stands before each file.
+const HEADER: u64 = 512;
+
+/// A file of a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its path as the tar has it.
+    pub path: Vec<u8>,
+    /// Where its data begin in the tar.
+    pub offset: u64,
+    /// Their bytes; more than none.
+    pub length: u64,
+}
+
+impl File {
+    const fn end(&self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
+}
+
+/// A layer to decide about: its chunks, and its files in the order of the tar.
+#[derive(Debug, Clone, Copy)]
+pub struct Layer<'a> {
+    /// Its chunks.
+    pub recipe: &'a Recipe,
+    /// Its files.
+    pub files: &'a [File],
+}
+
+/// What makes the next chunks of the new layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Draft {
+    /// An old layer has them.
+    Copy {
+        /// Which layer.
+        layer: u8,
+        /// The number of its first chunk.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+    /// They came before.
+    Repeat {
+        /// The number of the first.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+    /// They must be sent.
+    Run {
+        /// Which chunks of the new layer.
+        chunks: Range<usize>,
+        /// The old bytes they resemble.
+        references: Vec<Piece>,
+    },
+}
+
+/// How the layer `to` is made when the layers `from` are there. The first of `from` that has something is preferred.
+pub fn draft(to: Layer<'_>, from: &[Layer<'_>]) -> Vec<Draft> {
+    let mut found = Found::new(from);
+    let mut drafts: Vec<Draft> = Vec::new();
+    for (index, chunk) in to.recipe.chunks().iter().enumerate() {
+        let next = match found.find(chunk.id, index) {
+            Some(Place::Old { layer, index }) => Draft::Copy { layer, first: index, count: 1 },
+            Some(Place::New { index }) => Draft::Repeat { first: index, count: 1 },
+            None => Draft::Run { chunks: index..index + 1, references: Vec::new() },
+        };
+        let joined = drafts.last_mut().is_some_and(|last| join(last, &next, to.recipe));
+        if !joined {
+            drafts.push(next);
+        }
+    }
+    let names = Names::new(from);
+    for draft in &mut drafts {
+        if let Draft::Run { chunks, references } = draft {
+            let bytes = to.recipe.start(chunks.start)..to.recipe.start(chunks.end);
+            *references = refer(bytes, to.files, &names);
+        }
+    }
+    drafts
+}
+
+/// Bytes of `to` that `from` has, and the bytes of files for which it has one to refer to: what makes an old layer worth
+/// having.
+pub fn likeness(to: Layer<'_>, from: Layer<'_>) -> u64 {
+    let one = [from];
+    let names = Names::new(&one);
+    let mut found = Found::new(&one);
+    let mut like = 0;
+    for (index, chunk) in to.recipe.chunks().iter().enumerate() {
+        let is_there = found.find(chunk.id, index).is_some();
+        like += if is_there { u64::from(chunk.length) } else { 0 };
+    }
+    let named: u64 = to.files.iter().filter(|file| names.find(file).is_some()).map(|file| file.length).sum();
+    like.max(named)
+}
+
+enum Place {
+    Old { layer: u8, index: u32 },
+    New { index: u32 },
+}
+
+/// Where each chunk can be had.
+struct Found {
+    old: BTreeMap<ChunkId, (u8, u32)>,
+    new: BTreeMap<ChunkId, u32>,
+}
+
+impl Found {
+    fn new(from: &[Layer<'_>]) -> Self {
+        let mut old = BTreeMap::new();
+        for (layer, number) in from.iter().zip(0..=u8::MAX) {
+            for (chunk, index) in layer.recipe.chunks().iter().zip(0..=u32::MAX) {
+                old.entry(chunk.id).or_insert((number, index));
+            }
+        }
+        Self { old, new: BTreeMap::new() }
+    }
+
+    /// Where chunk number `index` of the new layer can be had; from now on it is there.
+    fn find(&mut self, id: ChunkId, index: usize) -> Option<Place> {
+        if let Some((layer, index)) = self.old.get(&id).copied() {
+            return Some(Place::Old { layer, index });
+        }
+        let here = u32::try_from(index).ok()?;
+        let first = *self.new.entry(id).or_insert(here);
+        (first != here).then_some(Place::New { index: first })
+    }
+}
+
+/// Adds `next` to `last` where they are one.
+fn join(last: &mut Draft, next: &Draft, recipe: &Recipe) -> bool {
+    match (last, next) {
+        (Draft::Copy { layer, first, count }, Draft::Copy { layer: other, first: at, .. }) => {
+            let joined = layer == other && first.checked_add(*count) == Some(*at);
+            *count += u32::from(joined);
+            joined
+        }
+        (Draft::Repeat { first, count }, Draft::Repeat { first: at, .. }) => {
+            let joined = first.checked_add(*count) == Some(*at);
+            *count += u32::from(joined);
+            joined
+        }
+        (Draft::Run { chunks, .. }, Draft::Run { chunks: more, .. }) => {
+            let joined = recipe.start(more.end) - recipe.start(chunks.start) <= u64::from(RUN_MAX);
+            if joined {
+                chunks.end = more.end;
+            }
+            joined
+        }
+        _ => false,
+    }
+}
+
+/// The files of the old layers by name.
+struct Names<'a> {
+    exact: BTreeMap<&'a [u8], (u8, &'a File)>,
+    alike: BTreeMap<Vec<u8>, Vec<(u8, &'a File)>>,
+}
+
+/// Most old files that share a name but for their version numbers and are looked at.
+const ALIKE_MAX: usize = 16;
+
+impl<'a> Names<'a> {
+    fn new(from: &[Layer<'a>]) -> Self {
+        let (mut exact, mut alike): (BTreeMap<_, _>, BTreeMap<_, Vec<_>>) = Default::default();
+        for (layer, number) in from.iter().zip(0..=u8::MAX) {
+            for file in layer.files {
+                exact.entry(file.path.as_slice()).or_insert((number, file));
+                let same = alike.entry(without_versions(&file.path)).or_default();
+                if same.len() < ALIKE_MAX {
+                    same.push((number, file));
+                }
+            }
+        }
+        Self { exact, alike }
+    }
+
+    /// The old file that `file` is a version of: of the same name, else of the name that differs in numbers only and the
+    /// nearest length.
+    fn find(&self, file: &File) -> Option<(u8, &'a File)> {
+        let exact = self.exact.get(file.path.as_slice()).copied();
+        exact.or_else(|| {
+            let alike = self.alike.get(&without_versions(&file.path))?;
+            alike.iter().min_by_key(|(_, old)| old.length.abs_diff(file.length)).copied()
+        })
+    }
+}
+
+/// A path with every number in it replaced, dots between numbers included.
+fn without_versions(path: &[u8]) -> Vec<u8> {
+    let mut name: Vec<u8> = Vec::with_capacity(path.len());
+    for byte in path {
+        let within = name.last() == Some(&b'#');
+        match byte {
+            b'0'..=b'9' if within => {}
+            b'0'..=b'9' => name.push(b'#'),
+            b'.' if within => {}
+            other => name.push(*other),
+        }
+    }
+    name
+}
+
+/// The old bytes for a run that holds these bytes of the new tar.
+fn refer(run: Range<u64>, files: &[File], names: &Names<'_>) -> Vec<Piece> {
+    let first = files.partition_point(|file| file.end() <= run.start);
+    let within = || files.iter().skip(first).take_while(|file| file.offset < run.end);
+    let alone = within().nth(1).is_none();
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut left = u64::from(super::REFERENCES_MAX);
+    for file in within() {
+        let Some((layer, old)) = names.find(file) else { continue };
+        let part = run.start.max(file.offset)..run.end.min(file.end());
+        let share = if alone { WINDOW } else { ((part.end - part.start) * 2).max(SHARE_MIN) };
+        let bytes = corresponding(part, file, old, share.min(left));
+        if bytes.is_empty() || !add(&mut pieces, layer, bytes, &mut left) {
+            break;
+        }
+    }
+    pieces
+}
+
+/// `share` bytes of `old` around the place that corresponds to `part` of `file`, with the header before them.
+fn corresponding(part: Range<u64>, file: &File, old: &File, share: u64) -> Range<u64> {
+    let middle = (part.start - file.offset) + (part.end - part.start) / 2;
+    let middle = u128::from(middle) * u128::from(old.length) / u128::from(file.length.max(1));
+    let middle = u64::try_from(middle).unwrap_or(old.length);
+    let end = middle.saturating_sub(share / 2).saturating_add(share).min(old.length);
+    let start = end.saturating_sub(share);
+    (old.offset + start).saturating_sub(HEADER)..old.offset.saturating_add(end)
+}
+
+/// Adds bytes of an old layer, joined with the last piece where they touch; whether there was room.
+fn add(pieces: &mut Vec<Piece>, layer: u8, mut bytes: Range<u64>, left: &mut u64) -> bool {
+    if let Some(last) = pieces.last_mut()
+        && last.layer == layer
+        && (last.offset..=last.offset + u64::from(last.length)).contains(&bytes.start)
+    {
+        bytes.start = last.offset + u64::from(last.length);
+        let more = bytes.end.saturating_sub(bytes.start).min(*left);
+        *left -= more;
+        last.length = last.length.saturating_add(u32::try_from(more).unwrap_or(0));
+        return true;
+    }
+    let length = u32::try_from((bytes.end - bytes.start).min(*left)).unwrap_or(0);
+    if length == 0 || pieces.len() >= PIECES_MAX {
+        return false;
+    }
+    *left -= u64::from(length);
+    pieces.push(Piece { layer, offset: bytes.start, length });
+    true
+}

@@ -1,0 +1,84 @@
+//! From the packs of a new layer and of old ones to the patch.
+
+use std::io::{self, Write};
+
+use super::codec::encode;
+use super::draft::{Draft, File, Layer, draft};
+use super::pack::{Pack, PackError};
+use super::patch::{Head, Operation, PatchWriter, Run};
+use super::{ReadAt, Recipe};
+
+/// A layer that is at hand: its pack and its files.
+pub struct Source<R> {
+    /// The pack.
+    pub pack: Pack<R>,
+    /// Its files, in the order of the tar; none: no references.
+    pub files: Vec<File>,
+}
+
+impl<R: ReadAt> Source<R> {
+    /// What there is to decide about.
+    pub fn layer(&self) -> Layer<'_> {
+        Layer { recipe: self.pack.recipe(), files: &self.files }
+    }
+}
+
+/// Why a patch was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// A pack failed.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The patch could not be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+    /// The caller asked to end.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// Writes the patch that makes `to` where `from` are. Deterministic: the same layers give the same bytes. `stopped` is asked
+/// once per run.
+pub fn make<R: ReadAt, W: Write>(
+    to: &mut Source<R>,
+    from: &mut [Source<R>],
+    out: W,
+    stopped: &dyn Fn() -> bool,
+) -> Result<W, MakeError> {
+    let old: Vec<Layer<'_>> = from.iter().map(Source::layer).collect();
+    let drafts = draft(to.layer(), &old);
+    let head = Head { from: from.iter().map(|source| source.pack.tar().digest).collect(), to: to.pack.tar() };
+    let mut patch = PatchWriter::new(out, &head)?;
+    let (mut references, mut bytes) = (Vec::new(), Vec::new());
+    for draft in drafts {
+        match draft {
+            Draft::Copy { layer, first, count } => patch.put(Operation::Copy { layer, first, count }, &[])?,
+            Draft::Repeat { first, count } => patch.put(Operation::Repeat { first, count }, &[])?,
+            Draft::Run { chunks, references: pieces } => {
+                if stopped() {
+                    return Err(MakeError::Stopped);
+                }
+                references.clear();
+                for piece in &pieces {
+                    if let Some(source) = from.get_mut(usize::from(piece.layer)) {
+                        source.pack.read(piece.offset, piece.length, &mut references)?;
+                    }
+                }
+                bytes.clear();
+                let (start, length) = span(to.pack.recipe(), &chunks);
+                to.pack.read(start, length, &mut bytes)?;
+                let (codec, body) = encode(&references, &bytes);
+                let chunks = to.pack.recipe().chunks().get(chunks).unwrap_or_default().to_vec();
+                let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
+                patch.put(Operation::Run(Run { codec, body: size, references: pieces, chunks }), &body)?;
+            }
+        }
+    }
+    Ok(patch.finish()?)
+}
+
+/// First byte and number of bytes of these chunks.
+fn span(recipe: &Recipe, chunks: &std::ops::Range<usize>) -> (u64, u32) {
+    let start = recipe.start(chunks.start);
+    (start, u32::try_from(recipe.start(chunks.end) - start).unwrap_or(u32::MAX))
+}
