@@ -24,7 +24,8 @@ use crate::clock::Clock;
 use crate::config::{Config, RuntimeKind};
 use crate::held::Held;
 use crate::identity::{Identity, IdentityError};
-use crate::images::blobs::{BlobError, Blobs};
+use crate::images::blobs::BlobError;
+use crate::images::content::Content;
 use crate::journal::Journal;
 use crate::link::mqtt::{self, MqttConfig};
 use crate::link::transport::{NodeEnds, transport};
@@ -108,13 +109,13 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> 
     let identity = Identity::load(&config.identity_dir())?;
     let clock = Clock::system();
     let machine = Machine::this(config.state_dir.clone());
-    let blobs = Blobs::open(&config.state_dir.join("blobs"), &machine.boot)?;
+    let content = Content::open(&config.state_dir, &machine.boot)?;
     match config.runtime.kind {
         RuntimeKind::Containerd => {
-            let runtime = Containerd::new(config.containerd(own_path()?), blobs.clone())?;
-            serve(&config, &identity, runtime, blobs, clock, machine, shutdown).await
+            let runtime = Containerd::new(config.containerd(own_path()?), content.clone())?;
+            serve(&config, &identity, runtime, content, clock, machine, shutdown).await
         }
-        RuntimeKind::Memory => serve(&config, &identity, Memory::new(clock), blobs, clock, machine, shutdown).await,
+        RuntimeKind::Memory => serve(&config, &identity, Memory::new(clock), content, clock, machine, shutdown).await,
     }
 }
 
@@ -123,7 +124,7 @@ async fn serve<R: Runtime>(
     config: &Config,
     identity: &Identity,
     runtime: R,
-    blobs: Blobs,
+    content: Content,
     clock: Clock,
     machine: Machine,
     mut shutdown: Shutdown,
@@ -136,7 +137,7 @@ async fn serve<R: Runtime>(
         runtime: Arc::new(runtime),
         held: Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime)),
         journal: Arc::new(Journal::new(store)),
-        blobs,
+        content,
         logs: LogFiles::new(config.state_dir.join("logs")),
         clock,
         machine,

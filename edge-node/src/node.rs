@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::api::port::{self, LinkStatus, LogsWanted, Target};
 use crate::clock::Clock;
 use crate::held::Held;
-use crate::images::blobs::Blobs;
+use crate::images::content::Content;
 use crate::inbox::{Inbox, Trust};
 use crate::journal::Journal;
 use crate::link::Link;
@@ -44,8 +44,8 @@ pub struct Setup<R> {
     pub held: Arc<Held>,
     /// What happened to it.
     pub journal: Arc<Journal>,
-    /// Bytes of images.
-    pub blobs: Blobs,
+    /// What it has of images.
+    pub content: Content,
     /// Logs of services.
     pub logs: LogFiles,
     /// Its clocks.
@@ -62,7 +62,7 @@ pub struct Setup<R> {
 pub struct Node<R> {
     view: Arc<View>,
     runtime: Arc<R>,
-    blobs: Blobs,
+    content: Content,
     inbound: mpsc::Receiver<crate::link::Inbound>,
     pump: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
     commands: mpsc::Receiver<Command>,
@@ -92,7 +92,7 @@ pub struct View {
 impl<R: Runtime> Node<R> {
     /// Puts the parts together.
     pub fn assemble(setup: Setup<R>) -> Self {
-        let Setup { trust, runtime, held, journal, blobs, logs, clock, machine, faults, ends } = setup;
+        let Setup { trust, runtime, held, journal, content, logs, clock, machine, faults, ends } = setup;
         let now = clock.now();
         journal.record(now.wall, None, Fault::new(&node::EVENT_STARTED).with("version", env!("CARGO_PKG_VERSION")));
         for fault in &faults {
@@ -121,7 +121,7 @@ impl<R: Runtime> Node<R> {
             confirmed: agreed,
             online: Mutex::new((false, now.uptime)),
         });
-        Self { view, runtime, blobs, inbound, pump: Box::pin(pump), commands, status, latest, confirmed, reporter, machine }
+        Self { view, runtime, content, inbound, pump: Box::pin(pump), commands, status, latest, confirmed, reporter, machine }
     }
 
     /// The node as the local API sees it.
@@ -131,13 +131,13 @@ impl<R: Runtime> Node<R> {
 
     /// Runs loop and conversation until `shutdown`. Containers go on running.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { view, runtime, blobs, inbound, pump, commands, status, latest, confirmed, reporter, machine } = self;
+        let Self { view, runtime, content, inbound, pump, commands, status, latest, confirmed, reporter, machine } = self;
         let me = lock(&view.trust).node.clone();
         let changed = status.subscribe();
         let loop_parts = reconciler::Parts {
             runtime,
             source: Arc::new(view.link.clone()),
-            blobs,
+            content,
             held: view.held.clone(),
             journal: view.journal.clone(),
             clock: view.clock,

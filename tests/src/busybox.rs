@@ -21,8 +21,9 @@ pub fn image(config: &Value) -> (Image, Memory) {
     let further = config.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
     process.as_object_mut().expect("an object").extend(further);
     let (mut memory, platform) = (Memory::default(), platform());
-    let layer = |blob: Blob| Layer { blob, compression: Compression::None, tar: blob };
-    let layers: Vec<Layer> = [programs(&program), users()].map(|tar| layer(memory.insert(tar))).into();
+    let layer = |tar: Blob| Layer { blob: tar, compression: Compression::None, tar };
+    let tars = [programs(&program), users()];
+    let layers: Vec<Layer> = tars.iter().map(|tar| layer(memory.insert_layer(tar).expect("a pack"))).collect();
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.tar.digest).collect();
     let config = json!({
         "os": platform.os, "architecture": platform.architecture, "config": process,

@@ -15,6 +15,7 @@
 
 mod mark;
 mod partial;
+mod patches;
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -34,7 +35,7 @@ use super::claims::Claims;
 pub use partial::{Partial, SYNC_EVERY};
 
 /// Most files that are looked at when the directory is swept.
-const FILES_MAX: usize = 100_000;
+pub(super) const FILES_MAX: usize = 100_000;
 
 /// The directory of blobs. Cheap to clone; clones share.
 #[derive(Debug, Clone)]
@@ -110,7 +111,7 @@ impl Faulty for BlobError {
 }
 
 /// Names the operation that failed; `need` bytes were still to be written, if it was a write.
-fn failed(doing: &'static str, path: &Path, need: u64) -> impl FnOnce(io::Error) -> BlobError {
+pub(super) fn failed(doing: &'static str, path: &Path, need: u64) -> impl FnOnce(io::Error) -> BlobError {
     move |cause| match Errno::from_io_error(&cause) {
         Some(Errno::NOSPC | Errno::DQUOT) => BlobError::Full { path: path.into(), need, free: free(path) },
         _ => BlobError::Io { doing, path: path.into(), cause },
@@ -197,11 +198,15 @@ impl Blobs {
         unlink(&self.path(digest))
     }
 
-    /// Removes every blob, complete or not, that is not in `keep`. The number of bytes freed.
+    /// Removes every blob, complete or not, that is not in `keep` and no patch of a layer in `keep`. The number of bytes
+    /// freed.
     ///
     /// Call it when nothing is being fetched that `keep` does not name.
     pub fn sweep(&self, keep: &BTreeSet<Digest>) -> Result<u64, BlobError> {
-        let names: BTreeSet<String> = keep.iter().map(Digest::hex).collect();
+        let mut names: BTreeSet<String> = keep.iter().map(Digest::hex).collect();
+        for layer in keep {
+            names.extend(self.patch_of(*layer)?.map(|patch| patch.digest.hex()));
+        }
         let mut freed = 0;
         let entries = fs::read_dir(&self.0.dir).map_err(failed("listing", &self.0.dir, 0))?;
         for entry in entries.take(FILES_MAX) {
@@ -245,7 +250,7 @@ fn digest_of(hasher: Sha256) -> Digest {
     Digest::from_bytes(hasher.finalize().into())
 }
 
-fn unlink(path: &Path) -> Result<(), BlobError> {
+pub(super) fn unlink(path: &Path) -> Result<(), BlobError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("removing", path, 0)(error)),
         _ => Ok(()),
@@ -253,7 +258,7 @@ fn unlink(path: &Path) -> Result<(), BlobError> {
 }
 
 /// Makes the names in a directory durable.
-fn sync_dir(dir: &Path) -> Result<(), BlobError> {
+pub(super) fn sync_dir(dir: &Path) -> Result<(), BlobError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("syncing", dir, 0))
 }
 

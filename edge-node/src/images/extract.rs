@@ -1,10 +1,10 @@
-//! A layer into a directory: compressed tar in, files with owners, modes and attributes out.
+//! A layer into a directory: a tar in, files with owners, modes and attributes out.
 //!
 //! ```text
-//! blob ──▶ decode ──▶ tarball ──▶ tree
-//!          inflate,   headers,    one entry at a time below a directory
-//!          count and  PAX,        that nothing can leave
-//!          hash       limits
+//! pack ──▶ signed ──▶ tarball ──▶ tree
+//!          count and  headers,    one entry at a time below a directory
+//!          hash       PAX,        that nothing can leave
+//!                     limits
 //! ```
 //!
 //! The directory is an overlayfs upper directory, so whiteouts become what overlayfs understands (a character
@@ -15,22 +15,21 @@
 //! The `tar` crate only names header fields here. Its own unpacking follows symlinks it made, and its PAX reader
 //! cuts records at newlines, which breaks binary attributes such as `security.capability`.
 
-mod decode;
 mod error;
 mod name;
 mod pax;
+mod signed;
 mod tarball;
 mod tree;
 
-use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use shared::release::Layer;
+use shared::release::Blob;
 
-use decode::Decoded;
+use super::stop::Stop;
 pub use error::{ExtractError, Rule, Why};
+use signed::Signed;
 use tarball::Tarball;
 use tree::Tree;
 
@@ -51,33 +50,16 @@ pub struct Target {
     pub below: Vec<PathBuf>,
 }
 
-/// Tells an extraction on another thread to end soon. Cheap to clone; clones share.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Ends it.
-    pub fn now(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it shall end.
-    pub fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Unpacks `blob`, the bytes of `layer`, into `target`, and checks size and sha256 of the whole tar.
+/// Unpacks `tar`, which must have the signed size and sha256, into `target`.
 ///
 /// Blocks: call it where that is allowed. After an error the directory holds a part of the layer and must be removed.
-/// Nothing outside of it is ever written. Memory stays below 1 MiB plus what the decompressor needs (zstd: the frame's
-/// window, at most 32 MiB).
-pub fn extract(layer: &Layer, blob: File, target: &Target, stop: &Stop) -> Result<(), ExtractError> {
-    unpack(layer, blob, target, stop).map_err(|why| ExtractError { layer: layer.tar.digest, why })
+/// Nothing outside of it is ever written. Memory stays below 1 MiB.
+pub fn extract(signed: Blob, tar: impl Read + 'static, target: &Target, stop: &Stop) -> Result<(), ExtractError> {
+    unpack(Signed::new(signed, tar, stop), target).map_err(|why| ExtractError { layer: signed.digest, why })
 }
 
-fn unpack(layer: &Layer, blob: File, target: &Target, stop: &Stop) -> Result<(), Why> {
-    let mut tarball = Tarball::new(Decoded::new(blob, layer.compression, layer.tar, stop.clone())?);
+fn unpack(tar: Signed, target: &Target) -> Result<(), Why> {
+    let mut tarball = Tarball::new(tar);
     let mut tree = Tree::open(target)?;
     while let Some(entry) = tarball.next()? {
         tree.put(&entry, &mut tarball)?;
@@ -86,10 +68,9 @@ fn unpack(layer: &Layer, blob: File, target: &Target, stop: &Stop) -> Result<(),
     tarball.finish()
 }
 
-/// Reads the whole of `blob` and checks size and sha256 of its tar without writing anything.
-pub fn check(layer: &Layer, blob: File, stop: &Stop) -> Result<(), ExtractError> {
-    let decoded = Decoded::new(blob, layer.compression, layer.tar, stop.clone());
-    decoded.and_then(Decoded::finish).map_err(|why| ExtractError { layer: layer.tar.digest, why })
+/// Reads the whole of `tar` and checks size and sha256 without writing anything.
+pub fn check(signed: Blob, tar: impl Read + 'static, stop: &Stop) -> Result<(), ExtractError> {
+    Signed::new(signed, tar, stop).finish().map_err(|why| ExtractError { layer: signed.digest, why })
 }
 
 #[cfg(test)]

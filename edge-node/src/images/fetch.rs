@@ -1,6 +1,7 @@
-//! The windowed pull: brings every missing blob of an image to disk.
+//! The windowed pull: brings everything that is missing of an image to disk.
 //!
-//! Blobs come one after the other, lowest layer last to wait for: manifest, config, layers. Within a blob up to
+//! Manifest and config come as they are, each layer as a patch that makes its pack out of the packs that are there
+//! ([`layer`]). One comes after the other: manifest, config, the layers from the lowest up. Within a blob up to
 //! [`WINDOW`] frames are asked for at once, in order, and written in order, so memory stays below
 //! `WINDOW × FRAME_MAX` and the file on disk never has holes. An answer that comes early waits in the window.
 //!
@@ -11,6 +12,7 @@
 //! The future may be dropped at any point. What was written counts when the work goes on; of a source that
 //! answers in order at most the frame being written is asked for again.
 
+mod layer;
 mod pace;
 
 use std::collections::BTreeSet;
@@ -24,9 +26,12 @@ use shared::release::{Blob, Image};
 use tokio::sync::watch;
 
 use super::blobs::{Begun, BlobError, Blobs, Partial, blocking};
+use super::content::Content;
 use super::{ChunkSource, FRAME_MAX, Progress, SourceError};
 use pace::{FAILURES_MAX, Pace};
 
+/// Layers whose patches are asked for at once.
+const PATCHES: usize = 4;
 /// Frames under way at once.
 pub const WINDOW: usize = 8;
 
@@ -52,6 +57,14 @@ pub enum FetchError {
     /// The source sent wrong bytes twice.
     #[error("the bytes of {0} were wrong twice")]
     Differs(Digest),
+    /// No patch made the layer.
+    #[error("no patch makes layer {layer}: {why}")]
+    Unfit {
+        /// Its diff_id.
+        layer: Digest,
+        /// What was wrong with the last one.
+        why: String,
+    },
     /// The manifest or config is too large.
     #[error("document {} has {} bytes", .0.digest, .0.size)]
     TooLarge(Blob),
@@ -74,6 +87,7 @@ impl Faulty for FetchError {
                 Fault::new(&image::BLOB_SILENT).with("blob", blob.short()).with("offset", offset).with("failures", failures)
             }
             Self::Differs(blob) => Fault::new(&image::BLOB_DIFFERS).with("blob", blob.short()),
+            Self::Unfit { layer, why } => Fault::new(&image::PATCH_UNFIT).with("layer", layer.short()).with("why", why),
             Self::TooLarge(blob) => Fault::new(&image::DOCUMENT_TOO_LARGE)
                 .with("blob", blob.digest.short())
                 .with("size", blob.size)
@@ -85,43 +99,73 @@ impl Faulty for FetchError {
     }
 }
 
-/// Brings all bytes of `image` to disk, except layers whose chain id is in `present`: the runtime has them unpacked.
+/// Brings all bytes of `image` to disk: manifest and config as blobs, layers as packs, except those whose chain id is in
+/// `present`: the runtime has them unpacked.
 ///
-/// Waits as long as the source is away; drop the future to stop.
+/// How each layer comes is known before the first byte of one is asked for. Waits as long as the source is away; drop the
+/// future to stop.
 pub async fn fetch<S: ChunkSource>(
     source: &S,
-    blobs: &Blobs,
+    content: &Content,
     image: &Image,
     present: &BTreeSet<Digest>,
     progress: &watch::Sender<Progress>,
 ) -> Result<(), FetchError> {
-    let wanted = wanted(image, present)?;
-    let total = wanted.iter().map(|blob| blob.size).sum();
+    let Wanted { documents, layers } = wanted(image, present)?;
+    let missing = layers.into_iter().filter(|layer| !content.packs.has(layer.digest));
+    let patch_of = |layer| async move { Ok::<_, FetchError>((layer, layer::patch(source, content, layer).await?)) };
+    let patches: Vec<(Blob, Blob)> = stream::iter(missing).map(patch_of).buffered(PATCHES).try_collect().await?;
+    let total = documents.iter().chain(patches.iter().map(|(_, patch)| patch)).map(|blob| blob.size).sum();
     let mut done = 0;
-    for blob in wanted {
+    for document in documents {
         let tell = |here: u64| progress.send_replace(Progress { done: done + here, total });
-        match one(source, blobs, blob, &tell).await {
-            Err(FetchError::Blobs(BlobError::Differs(_))) => again(source, blobs, blob, &tell).await?,
-            ended => ended?,
-        }
-        done += blob.size;
+        blob(source, &content.blobs, document, &tell).await?;
+        done += document.size;
+    }
+    for (layer, patch) in patches {
+        let tell = |here: u64| progress.send_replace(Progress { done: done + here, total });
+        layer::layer(source, content, layer, patch, &tell).await?;
+        done += patch.size;
     }
     progress.send_replace(Progress { done, total });
     Ok(())
 }
 
-/// The blobs of `image` that must be on disk before it can be unpacked, each once, in the order they are fetched.
-pub fn wanted(image: &Image, present: &BTreeSet<Digest>) -> Result<Vec<Blob>, FetchError> {
-    if let Some(large) = [image.manifest, image.config].into_iter().find(|blob| blob.size > DOCUMENT_MAX) {
+/// What must be on disk before an image can be unpacked.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Manifest and config.
+    pub documents: [Blob; 2],
+    /// The tars of the layers, each once, the lowest first.
+    pub layers: Vec<Blob>,
+}
+
+/// What must be on disk before `image` can be unpacked, when the layers in `present` are unpacked already.
+pub fn wanted(image: &Image, present: &BTreeSet<Digest>) -> Result<Wanted, FetchError> {
+    let documents = [image.manifest, image.config];
+    if let Some(large) = documents.into_iter().find(|blob| blob.size > DOCUMENT_MAX) {
         return Err(FetchError::TooLarge(large));
     }
     if image.layers.len() > LAYERS_MAX {
         return Err(FetchError::TooManyLayers { image: image.id(), layers: image.layers.len() });
     }
     let chain = chain_ids(&image.diff_ids());
-    let missing = image.layers.iter().zip(&chain).filter(|(_, chain)| !present.contains(chain)).map(|(layer, _)| layer.blob);
+    let missing = image.layers.iter().zip(&chain).filter(|(_, chain)| !present.contains(chain)).map(|(layer, _)| layer.tar);
     let mut seen = BTreeSet::new();
-    Ok([image.manifest, image.config].into_iter().chain(missing).filter(|blob| seen.insert(blob.digest)).collect())
+    Ok(Wanted { documents, layers: missing.filter(|tar| seen.insert(tar.digest)).collect() })
+}
+
+/// A whole blob; one whose bytes were wrong is fetched once more.
+async fn blob<S: ChunkSource>(
+    source: &S,
+    blobs: &Blobs,
+    blob: Blob,
+    tell: &(impl Fn(u64) -> Progress + Sync),
+) -> Result<(), FetchError> {
+    match one(source, blobs, blob, tell).await {
+        Err(FetchError::Blobs(BlobError::Differs(_))) => again(source, blobs, blob, tell).await,
+        ended => ended,
+    }
 }
 
 /// The second and last attempt at a blob whose bytes were wrong.

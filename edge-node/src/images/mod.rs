@@ -1,8 +1,8 @@
-//! Images: bytes from wherever they are to verified blobs on disk, and from there to a file tree.
+//! Images: bytes from wherever they are to packs on disk, and from there to a file tree.
 //!
 //! ```text
-//! ChunkSource ──frames──▶ fetch ──in order──▶ blobs (<state>/blobs) ──▶ extract ──▶ a directory
-//! (hub, peer, memory)    window, retries      resume, sha256            tar rules   (overlayfs upper dir)
+//! ChunkSource ──frames──▶ fetch ──in order──▶ blobs ──a patch and old packs──▶ packs ──▶ extract ──▶ a directory
+//! (hub, memory)          window, retries      resume, sha256                   chunks    tar rules   (overlayfs upper dir)
 //! ```
 //!
 //! The node pulls: it asks for frames of at most [`FRAME_MAX`] bytes and keeps a few requests under way.
@@ -14,9 +14,12 @@
 
 pub mod blobs;
 pub mod claims;
+pub mod content;
 pub mod extract;
 pub mod fetch;
 pub mod memory;
+pub mod packs;
+pub mod stop;
 
 use std::future::Future;
 use std::time::Duration;
@@ -24,6 +27,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use shared::fault::Fault;
 use shared::id::Digest;
+use shared::release::Blob;
 pub use shared::wire::FRAME_MAX;
 
 /// How often a source without a better way to know is asked whether it is back.
@@ -36,6 +40,10 @@ pub trait ChunkSource: Send + Sync {
     ///
     /// Called several times at once; the order of answers does not matter.
     fn read(&self, blob: Digest, offset: u64, length: u32) -> impl Future<Output = Result<Bytes, SourceError>> + Send;
+
+    /// How the layer of this diff_id can be had where there are packs of the layers `have`, the newest first: a patch
+    /// ([`shared::recipe::patch`]), which is read as a blob. The answer may take as long as making the patch does.
+    fn patch(&self, layer: Digest, have: &[Digest]) -> impl Future<Output = Result<Blob, SourceError>> + Send;
 
     /// Returns when it makes sense to ask again after [`SourceError::Away`].
     fn back(&self) -> impl Future<Output = ()> + Send {

@@ -6,7 +6,7 @@
 //! ```text
 //! inbox, journal, logs ◀── Inbound ◀─┐
 //!                                    ├── Link ◀──▶ transport (link/mqtt, or joined ends in the simulation)
-//! images ── read (ChunkSource) ──────┘
+//! images ── read, patch (ChunkSource) ┘
 //! ```
 
 pub mod backoff;
@@ -22,13 +22,17 @@ use bytes::Bytes;
 use shared::fault::Fault;
 use shared::id::Digest;
 use shared::topic::Channel;
-use shared::wire::v1::{Down, Frame, LogWanted, Pull, Up};
+use shared::release::Blob;
+use shared::wire::v1::{Down, Frame, LogWanted, PatchWanted, Pull, Up};
+use shared::wire::HAVE_MAX;
 use shared::{sign, state, wire};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::images::{ChunkSource, FRAME_MAX, SourceError};
 use transport::NodeEnds;
 
+/// The hub makes a patch within this time, or is asked again and goes on making it.
+const PATCH_LIMIT: Duration = Duration::from_secs(300);
 /// A frame of a document that takes longer is asked for again. Images know their own patience ([`crate::images::fetch`]).
 const DOCUMENT_LIMIT: Duration = Duration::from_secs(120);
 /// Inbound messages that wait to be handled.
@@ -59,7 +63,7 @@ struct Shared {
     to_hub: mpsc::Sender<(Channel, Bytes)>,
     online: watch::Receiver<bool>,
     trouble: watch::Receiver<Option<Fault>>,
-    pulls: Mutex<Pulls>,
+    asked: Mutex<Requests>,
     next: AtomicU32,
 }
 
@@ -68,7 +72,7 @@ impl Link {
     pub fn new(ends: NodeEnds) -> (Self, mpsc::Receiver<Inbound>, impl Future<Output = ()> + Send) {
         let (tell, inbound) = mpsc::channel(INBOUND);
         let NodeEnds { to_hub, from_hub, online, trouble } = ends;
-        let link = Self(Arc::new(Shared { to_hub, online, trouble, pulls: Mutex::default(), next: AtomicU32::new(1) }));
+        let link = Self(Arc::new(Shared { to_hub, online, trouble, asked: Mutex::default(), next: AtomicU32::new(1) }));
         (link.clone(), inbound, pump(link, from_hub, tell))
     }
 
@@ -91,7 +95,7 @@ impl Link {
     pub async fn say(&self, message: Up) {
         let channel = match message {
             Up::Hello(_) | Up::Report(_) => Channel::State,
-            Up::Pull(_) => Channel::Request,
+            Up::Pull(_) | Up::PatchWanted(_) => Channel::Request,
             Up::Events(_) | Up::Log(_) => Channel::Event,
         };
         // The other end goes away only when the daemon ends.
@@ -116,51 +120,69 @@ impl Link {
         }
     }
 
-    /// Waits for the answer as long as the link is up.
     async fn pull(&self, blob: Digest, offset: u64, length: u32) -> Result<Frame, SourceError> {
+        let what = What::Bytes { blob, offset };
+        let ask = |request| Up::Pull(Pull { request, blob: *blob.as_bytes(), offset, length });
+        match self.ask(what, ask).await? {
+            Answer::Frame(frame) => Ok(frame),
+            Answer::Patch(_) => Err(SourceError::Timeout), // Not what was asked.
+        }
+    }
+
+    /// Waits for the answer as long as the link is up.
+    async fn ask(&self, what: What, message: impl FnOnce(u32) -> Up) -> Result<Answer, SourceError> {
         if !self.is_online() {
             return Err(SourceError::Away);
         }
         let request = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { shared: &self.0, request };
-        self.pulls().insert(request, Asked { blob, offset, answer });
-        self.say(Up::Pull(Pull { request, blob: *blob.as_bytes(), offset, length })).await;
-        let frame = answered.await;
+        self.asked().insert(request, Asked { what, answer });
+        self.say(message(request)).await;
+        let answer = answered.await;
         drop(waiting);
-        frame.unwrap_or(Err(SourceError::Away))
+        answer.unwrap_or(Err(SourceError::Away))
     }
 
-    fn pulls(&self) -> std::sync::MutexGuard<'_, Pulls> {
-        self.0.pulls.lock().unwrap_or_else(PoisonError::into_inner)
+    fn asked(&self) -> std::sync::MutexGuard<'_, Requests> {
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a frame to whoever waits for these bytes: who asked again on a slow link takes the first answer, too.
-    fn arrived(&self, frame: Frame) {
-        let mut pulls = self.pulls();
-        let fits = |asked: &Asked| *asked.blob.as_bytes() == frame.blob && asked.offset == frame.offset;
-        let exact = pulls.get(&frame.request).is_some_and(fits).then_some(frame.request);
-        let who = exact.or_else(|| pulls.iter().find(|(_, asked)| fits(asked)).map(|(request, _)| *request));
-        if let Some(asked) = who.and_then(|request| pulls.remove(&request)) {
-            let _ = asked.answer.send(Ok(frame)); // Nobody waits any more: it was given up.
+    /// Hands an answer to whoever waits for it: who asked again on a slow link takes the first one, too.
+    fn answer(&self, request: u32, what: &What, answer: Answer) {
+        let mut waiting = self.asked();
+        let exact = waiting.get(&request).is_some_and(|asked| asked.what == *what).then_some(request);
+        let who = exact.or_else(|| waiting.iter().find(|(_, asked)| asked.what == *what).map(|(request, _)| *request));
+        if let Some(asked) = who.and_then(|request| waiting.remove(&request)) {
+            let _ = asked.answer.send(Ok(answer)); // Nobody waits any more: it was given up.
         }
     }
 
     fn refused(&self, request: u32, fault: Fault) {
-        if let Some(asked) = self.pulls().remove(&request) {
+        if let Some(asked) = self.asked().remove(&request) {
             let _ = asked.answer.send(Err(SourceError::NotThere(fault))); // As above.
         }
     }
 }
 
-/// Frames that somebody waits for, by the number of the request.
-type Pulls = BTreeMap<u32, Asked>;
+/// What somebody waits for, by the number of the request.
+type Requests = BTreeMap<u32, Asked>;
 
-/// Which frame, and who waits.
+/// What was asked, and who waits.
 struct Asked {
-    blob: Digest,
-    offset: u64,
-    answer: oneshot::Sender<Result<Frame, SourceError>>,
+    what: What,
+    answer: oneshot::Sender<Result<Answer, SourceError>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Bytes { blob: Digest, offset: u64 },
+    Patch { layer: Digest },
+}
+
+enum Answer {
+    Frame(Frame),
+    Patch(Blob),
 }
 
 /// Forgets a request that nobody waits for any more.
@@ -171,13 +193,23 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.shared.pulls.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.request);
+        self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.request);
     }
 }
 
 impl ChunkSource for Link {
     async fn read(&self, blob: Digest, offset: u64, length: u32) -> Result<Bytes, SourceError> {
         self.pull(blob, offset, length).await.map(|frame| Bytes::from(frame.data))
+    }
+
+    async fn patch(&self, layer: Digest, have: &[Digest]) -> Result<Blob, SourceError> {
+        let have = have.iter().take(HAVE_MAX).map(|layer| *layer.as_bytes()).collect();
+        let ask = |request| Up::PatchWanted(PatchWanted { request, layer: *layer.as_bytes(), have });
+        let answer = tokio::time::timeout(PATCH_LIMIT, self.ask(What::Patch { layer }, ask)).await;
+        match answer.map_err(|_| SourceError::Timeout)?? {
+            Answer::Patch(patch) => Ok(patch),
+            Answer::Frame(_) => Err(SourceError::Timeout), // Not what was asked.
+        }
     }
 
     async fn back(&self) {
@@ -196,7 +228,7 @@ async fn pump(link: Link, mut from_hub: mpsc::Receiver<Bytes>, tell: mpsc::Sende
                 }
                 let up = *online.borrow_and_update();
                 if !up {
-                    let waiting = std::mem::take(&mut *link.pulls());
+                    let waiting = std::mem::take(&mut *link.asked());
                     waiting.into_values().for_each(|asked| _ = asked.answer.send(Err(SourceError::Away)));
                 } else if tell.send(Inbound::Online).await.is_err() {
                     return;
@@ -215,7 +247,14 @@ async fn pump(link: Link, mut from_hub: mpsc::Receiver<Bytes>, tell: mpsc::Sende
 /// Answers a waiting request, or returns what somebody else must handle.
 fn hear(link: &Link, message: &[u8]) -> Option<Inbound> {
     match Down::decode(message) {
-        Ok(Down::Frame(frame)) => link.arrived(frame),
+        Ok(Down::Frame(frame)) => {
+            let what = What::Bytes { blob: Digest::from_bytes(frame.blob), offset: frame.offset };
+            link.answer(frame.request, &what, Answer::Frame(frame));
+        }
+        Ok(Down::Patch(patch)) => {
+            let blob = Blob { digest: Digest::from_bytes(patch.blob), size: patch.size };
+            link.answer(patch.request, &What::Patch { layer: Digest::from_bytes(patch.layer) }, Answer::Patch(blob));
+        }
         Ok(Down::NoBlob { request, fault, .. }) => link.refused(request, Fault::from(fault)),
         Ok(Down::Desired(envelope)) => return Some(Inbound::Desired(envelope.into())),
         Ok(Down::Agreed { stamp, .. }) => return Some(Inbound::Agreed(stamp.into())),

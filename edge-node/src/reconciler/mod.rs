@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::images::ChunkSource;
-use crate::images::blobs::Blobs;
+use crate::images::content::Content;
 use crate::journal::Journal;
 use crate::runtime::Runtime;
 use crate::shutdown::Shutdown;
@@ -42,7 +42,7 @@ pub struct Parts<R, S> {
     /// Where image bytes come from.
     pub source: Arc<S>,
     /// Where image bytes go.
-    pub blobs: Blobs,
+    pub content: Content,
     /// What the node holds.
     pub held: Arc<Held>,
     /// Where events are recorded.

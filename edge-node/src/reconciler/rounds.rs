@@ -176,8 +176,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             }
             match action {
                 Action::Fetch(image) => {
-                    let Parts { source, blobs, .. } = &self.parts;
-                    self.work.fetch(subject, source.clone(), blobs.clone(), image.clone(), layers.clone());
+                    let Parts { source, content, .. } = &self.parts;
+                    self.work.fetch(subject, source.clone(), content.clone(), image.clone(), layers.clone());
                 }
                 // What is being made needs its image, and is no instance yet.
                 Action::Do(Step::DropImage(_)) if self.work.is_creating() => {}
@@ -219,7 +219,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
         let used = actual.instances.values().map(|instance| instance.release).collect();
         let pruned = self.parts.held.prune(&used);
-        let swept = self.parts.blobs.sweep(&self.awaited(&self.parts.held.holding(), actual));
+        let (awaited, layers) = self.needed(&self.parts.held.holding(), actual);
+        let swept = self.parts.content.sweep(&awaited, &layers);
         if let Err(error) = &pruned {
             tracing::warn!(%error, "releases that nothing needs stay for now");
         }
@@ -230,17 +231,21 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.untidy
     }
 
-    /// Blobs of images that are not ready yet: what arrived of them counts when the next attempt begins.
-    fn awaited(&self, holding: &Holding, actual: &Actual) -> BTreeSet<Digest> {
+    /// What must stay on disk: what images that are not ready yet are made of, as far as it arrived, and the layers of all
+    /// images this node needs, now or when a release is undone.
+    fn needed(&self, holding: &Holding, actual: &Actual) -> (BTreeSet<Digest>, BTreeSet<Digest>) {
         let needed = holding.needed();
         let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
         let images = releases.flat_map(|(_, release)| release.images.values().flatten());
-        let ours = images.filter(|image| image.platform.runs_on(&self.parts.platform));
-        let awaited = ours.filter(|image| actual.images.get(&image.id()) != Some(&ImageState::Ready));
-        awaited
-            .flat_map(|image| [image.manifest, image.config].into_iter().chain(image.layers.iter().map(|layer| layer.blob)))
-            .map(|blob| blob.digest)
-            .collect()
+        let (mut awaited, mut layers) = (BTreeSet::new(), BTreeSet::new());
+        for image in images.filter(|image| image.platform.runs_on(&self.parts.platform)) {
+            layers.extend(image.diff_ids());
+            if actual.images.get(&image.id()) != Some(&ImageState::Ready) {
+                awaited.extend([image.manifest.digest, image.config.digest]);
+                awaited.extend(image.diff_ids());
+            }
+        }
+        (awaited, layers)
     }
 
     /// Asks every running service whose check is due; answers when the next will be.

@@ -11,7 +11,7 @@ use shared::release::Image;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::images::blobs::Blobs;
+use crate::images::content::Content;
 use crate::images::fetch::fetch;
 use crate::images::{ChunkSource, Progress};
 use crate::runtime::{Runtime, RuntimeError};
@@ -99,7 +99,7 @@ impl Work {
         &mut self,
         subject: Subject,
         source: Arc<S>,
-        blobs: Blobs,
+        content: Content,
         image: Image,
         present: BTreeSet<Digest>,
     ) {
@@ -108,7 +108,7 @@ impl Work {
         let permit = self.fetches.clone().acquire_owned();
         self.spawn(subject, async move {
             let _permit = permit.await;
-            let done = fetch(&*source, &blobs, &image, &present, &tell).await;
+            let done = fetch(&*source, &content, &image, &present, &tell).await;
             Done::Fetch(image.id(), done.map_err(|error| error.fault()))
         });
     }

@@ -34,6 +34,15 @@ super::texts! {
     DOCUMENTS_DIFFER = "image-documents-differ",
         "Manifest and config of image {image} do not say what the signed release says ({what}). Publish the release again",
         "镜像 {image} 的清单和配置与已签名的发布包不一致（{what}）。请重新发布";
+    LAYER_UNKNOWN = "image-layer-unknown",
+        "Layer {layer} is not here. The node fetches it again by itself; if this comes again, publish the release again",
+        "此处没有层 {layer}，节点会自动重新获取。若反复出现，请重新发布";
+    PACK_DAMAGED = "image-pack-damaged",
+        "The stored copy of layer {layer} was damaged on this disk and thrown away; the node fetches it again by itself. If this comes again, check the disk",
+        "层 {layer} 的本地副本在本机磁盘上已损坏并被丢弃，节点会自动重新获取。若反复出现，请检查磁盘";
+    PATCH_UNFIT = "image-patch-unfit",
+        "What the hub sent does not make layer {layer}: {why}. The node tries again by itself; if this comes again, publish the release again",
+        "中心发送的内容无法生成层 {layer}：{why}。节点会自动重试；若反复出现，请重新发布";
     LAYER_DIFFERS = "image-layer-differs",
         "Layer {layer} unpacks to other content ({got}) than was signed ({signed}). Nothing of it was kept. Publish the release again",
         "层 {layer} 解包后的内容（{got}）与签名的内容（{signed}）不符，未保留任何文件。请重新发布";

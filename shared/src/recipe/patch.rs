@@ -32,6 +32,11 @@ pub const PIECES_MAX: usize = 512;
 const HEAD_MAX: usize = 1024;
 const LEVEL: i32 = 19;
 
+/// Most bytes of a patch that makes a tar of `size` bytes: whoever names a larger one is wrong.
+pub const fn size_max(size: u64) -> u64 {
+    size.saturating_add(size / 64).saturating_add(64 << 10)
+}
+
 /// Which layers a patch begins with and which one it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {

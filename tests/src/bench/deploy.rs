@@ -10,7 +10,7 @@ use crate::image::Image;
 
 /// One container by the node's runtime, one by a bare client, in turns on the same containerd.
 pub(super) async fn measure(plan: &Plan, sample: &Image, dir: &Path) -> Result<Figure, Failure> {
-    let (image, source) = signed(sample);
+    let (image, source) = signed(sample)?;
     let desk = Desk::new(dir, image).await?;
     desk.receive(&source).await?;
     desk.create().await?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use edge_node::images::blobs::Blobs;
+use edge_node::images::content::Content;
 use edge_node::images::fetch::fetch;
 use edge_node::images::memory::Memory;
 use edge_node::runtime::containerd::{Config, Containerd};
@@ -22,7 +22,7 @@ use crate::image;
 /// See the module.
 pub(super) struct Desk {
     runtime: Containerd,
-    blobs: Blobs,
+    content: Content,
     image: Image,
     /// The containerd.
     pub private: Private,
@@ -33,7 +33,7 @@ impl Desk {
     pub(super) async fn new(dir: &Path, image: Image) -> Result<Self, Failure> {
         let private = Private::start(dir).await;
         let state = dir.join("node");
-        let blobs = Blobs::open(&state.join("blobs"), "boot").map_err(|error| error.to_string())?;
+        let content = Content::open(&state, "boot").map_err(|error| error.to_string())?;
         let config = Config {
             socket: private.socket(),
             namespace: private.namespace().into(),
@@ -45,14 +45,14 @@ impl Desk {
             host_network: true,
             ..Config::default()
         };
-        let runtime = Containerd::new(config, blobs.clone()).map_err(said)?;
-        Ok(Self { runtime, blobs, image, private })
+        let runtime = Containerd::new(config, content.clone()).map_err(said)?;
+        Ok(Self { runtime, content, image, private })
     }
 
     /// Brings the image from `source` to the point where containers can be made of it.
     pub(super) async fn receive(&self, source: &Memory) -> Result<(), Failure> {
         let progress = tokio::sync::watch::Sender::default();
-        let fetched = fetch(source, &self.blobs, &self.image, &BTreeSet::new(), &progress).await;
+        let fetched = fetch(source, &self.content, &self.image, &BTreeSet::new(), &progress).await;
         fetched.map_err(|error| error.to_string())?;
         self.apply(Step::Unpack(self.image.clone())).await
     }
@@ -106,11 +106,10 @@ pub(super) fn service() -> serde_json::Value {
 }
 
 /// An image as a signed release names it, and a source of its bytes.
-pub(super) fn signed(image: &image::Image) -> (Image, Memory) {
+pub(super) fn signed(image: &image::Image) -> Result<(Image, Memory), Failure> {
     let mut source = Memory::default();
-    let mut blob = |blob: &image::Blob| source.insert(blob.bytes.clone());
     let layers = image.layers.iter().map(|layer| Layer {
-        blob: blob(&layer.blob),
+        blob: Blob { digest: layer.blob.digest, size: layer.blob.bytes.len() as u64 },
         compression: match layer.blob.media_type {
             media::LAYER_GZIP => Compression::Gzip,
             media::LAYER_ZSTD => Compression::Zstd,
@@ -119,7 +118,11 @@ pub(super) fn signed(image: &image::Image) -> (Image, Memory) {
         tar: Blob { digest: layer.tar.digest, size: layer.tar.bytes.len() as u64 },
     });
     let layers = layers.collect();
+    for layer in &image.layers {
+        source.insert_layer(&layer.tar.bytes).map_err(|error| error.to_string())?;
+    }
+    let mut blob = |blob: &image::Blob| source.insert(blob.bytes.clone());
     let (manifest, config) = (blob(&image.manifest), blob(&image.config));
     let platform = Platform { os: "linux".into(), architecture: image.architecture.clone(), variant: String::new() };
-    (Image { platform, manifest, config, layers }, source)
+    Ok((Image { platform, manifest, config, layers }, source))
 }

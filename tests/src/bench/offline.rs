@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The site's node after a power cut, and a bare client that starts as many containers one after the other, in turns.
 pub(super) async fn measure(plan: &Plan, sample: &Image, dir: &Path, site: &mut Site) -> Result<Figure, Failure> {
-    let (image, source) = signed(sample);
+    let (image, source) = signed(sample)?;
     let mut desk = Desk::new(dir, image).await?;
     desk.receive(&source).await?;
     desk.create().await?;

@@ -25,7 +25,7 @@ pub(super) async fn measure(plan: &Plan, dir: &Path) -> Result<Figure, Failure> 
     let (image, source, travels) = {
         let made = large(plan.image_size).map_err(failed)?;
         std::fs::write(&archive, oci_archive(&[&made]).map_err(failed)?).map_err(failed)?;
-        let (image, source) = signed(&made);
+        let (image, source) = signed(&made)?;
         (image, source, made.size())
     };
     let (mut ours, mut floor) = (Vec::new(), Vec::new());

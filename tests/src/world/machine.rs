@@ -7,7 +7,8 @@ use std::time::Duration;
 use edge_node::api::port::{Command, Node as _, Trust};
 use edge_node::clock::Clock;
 use edge_node::held::Held;
-use edge_node::images::blobs::{BlobError, Blobs};
+use edge_node::images::blobs::BlobError;
+use edge_node::images::content::Content;
 use edge_node::journal::Journal;
 use edge_node::link::transport::transport;
 use edge_node::logs::LogFiles;
@@ -92,7 +93,7 @@ impl Machine {
             return;
         }
         let (clock, me, history) = (self.clock, self.name.clone(), self.history.clone());
-        let blobs = self.blobs().await;
+        let content = self.content().await;
         let held = Arc::new(Held::load(self.store.clone(), &me, clock.now().uptime));
         history.holds(&me, held.holding());
         let journal = Arc::new(Journal::new(self.store.clone()));
@@ -100,7 +101,7 @@ impl Machine {
             node: me.clone(),
             memory: self.memory.clone(),
             held: held.clone(),
-            blobs: blobs.clone(),
+            content: content.clone(),
             history: history.clone(),
         };
         let state = self.dir.path().to_owned();
@@ -110,7 +111,7 @@ impl Machine {
             runtime: Arc::new(runtime),
             held: held.clone(),
             journal: journal.clone(),
-            blobs,
+            content,
             logs: LogFiles::new(state.join("logs")),
             clock,
             machine: reporter::Machine { platform: platform(), boot: self.boot(), cpus: 2, memory: 1 << 30, state },
@@ -179,6 +180,11 @@ impl Machine {
         std::fs::read_dir(self.dir.path().join("blobs/sha256")).map_or(0, Iterator::count)
     }
 
+    /// Layers it keeps.
+    pub fn packs(&self) -> usize {
+        std::fs::read_dir(self.dir.path().join("packs")).map_or(0, Iterator::count)
+    }
+
     /// Whether a part of the daemon ended by itself.
     pub fn is_broken(&mut self) -> bool {
         self.daemon.as_mut().is_some_and(|daemon| daemon.tasks.try_join_next().is_some())
@@ -188,12 +194,12 @@ impl Machine {
         format!("{}-boot-{}", self.name, self.boots)
     }
 
-    /// The blob directory. A killed daemon's last write may still be under way; a real kill would have ended it.
-    async fn blobs(&self) -> Blobs {
+    /// What it has of images. A killed daemon's last write may still be under way; a real kill would have ended it.
+    async fn content(&self) -> Content {
         loop {
-            match Blobs::open(&self.dir.path().join("blobs"), &self.boot()) {
+            match Content::open(self.dir.path(), &self.boot()) {
                 Err(BlobError::InUse(_)) => tokio::time::sleep(Duration::from_millis(1)).await,
-                opened => return opened.expect("blob directory"),
+                opened => return opened.expect("the state directory"),
             }
         }
     }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_node::held::Held;
-use edge_node::images::blobs::Blobs;
+use edge_node::images::content::Content;
+use edge_node::images::extract::check;
+use edge_node::images::packs::PackTar;
+use edge_node::images::stop::Stop;
 use edge_node::runtime::memory::Memory;
 use edge_node::runtime::{Observed, ProbeFailure, Runtime, RuntimeError};
 use shared::id::Name;
 use shared::manifest::Probe;
 use shared::plan::Step;
-use shared::release::Image;
+use shared::release::{Blob, Image};
 use shared::state::InstanceId;
 
 use super::history::History;
@@ -24,7 +27,7 @@ pub struct Watched {
     /// What its daemon holds.
     pub held: Arc<Held>,
     /// Where its images' bytes lie.
-    pub blobs: Blobs,
+    pub content: Content,
     /// The judge.
     pub history: Arc<History>,
 }
@@ -33,9 +36,15 @@ impl Watched {
     /// Whether all bytes of `image` lie there; layers that are unpacked already need none.
     fn has_arrived(&self, image: &Image, seen: &Observed) -> bool {
         let chain = shared::oci::chain_ids(&image.diff_ids());
-        let layers =
-            image.layers.iter().zip(&chain).filter(|(_, chain)| !seen.layers.contains(chain)).map(|(layer, _)| layer.blob);
-        layers.chain([image.manifest, image.config]).all(|blob| self.blobs.has(&blob))
+        let mut layers = image.layers.iter().zip(&chain).filter(|(_, chain)| !seen.layers.contains(chain));
+        layers.all(|(layer, _)| self.is_whole(layer.tar))
+            && [image.manifest, image.config].iter().all(|blob| self.content.blobs.has(blob))
+    }
+
+    /// Whether the layer's pack holds its tar.
+    fn is_whole(&self, layer: Blob) -> bool {
+        let pack = self.content.packs.read(layer.digest);
+        pack.is_ok_and(|pack| check(layer, PackTar::new(pack), &Stop::default()).is_ok())
     }
 }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use edge_node::images::blobs::Blobs;
+use edge_node::images::content::Content;
 use edge_node::images::fetch::fetch;
 use edge_node::runtime::containerd::log::read;
 use edge_node::runtime::containerd::{Config, Containerd};
@@ -26,7 +26,7 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// A node's runtime with everything below one directory.
 pub struct World {
     pub runtime: Option<Containerd>,
-    blobs: Blobs,
+    content: Content,
     pub private: Private,
     image: Image,
     pub config: Config,
@@ -43,7 +43,7 @@ impl World {
     pub async fn with(image: &Value) -> Self {
         let dir = tempfile::tempdir().expect("directory");
         let private = Private::start(dir.path()).await;
-        let blobs = Blobs::open(&dir.path().join("node/blobs"), "boot").expect("blobs");
+        let content = Content::open(&dir.path().join("node"), "boot").expect("content");
         let config = Config {
             socket: private.socket(),
             namespace: private.namespace().into(),
@@ -59,8 +59,8 @@ impl World {
         std::fs::create_dir(dir.path().join("site")).expect("directory");
         let (image, memory) = busybox::image(image);
         let progress = tokio::sync::watch::Sender::default();
-        fetch(&memory, &blobs, &image, &BTreeSet::new(), &progress).await.expect("the image's bytes");
-        let mut world = Self { runtime: None, blobs, private, image, config, dir };
+        fetch(&memory, &content, &image, &BTreeSet::new(), &progress).await.expect("the image's bytes");
+        let mut world = Self { runtime: None, content, private, image, config, dir };
         world.daemon();
         world.apply(Step::Unpack(world.image.clone())).await;
         world
@@ -69,7 +69,7 @@ impl World {
     /// A new daemon, as after its restart.
     pub fn daemon(&mut self) {
         self.runtime = None;
-        self.runtime = Some(Containerd::new(self.config.clone(), self.blobs.clone()).expect("a runtime"));
+        self.runtime = Some(Containerd::new(self.config.clone(), self.content.clone()).expect("a runtime"));
     }
 
     pub fn runtime(&self) -> &Containerd {

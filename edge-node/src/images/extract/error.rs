@@ -37,8 +37,8 @@ pub enum Why {
         /// What is wrong there.
         why: &'static str,
     },
-    /// The compressed data are broken, or want a zstd window above 32 MiB.
-    #[error("broken compressed data")]
+    /// The pack is damaged.
+    #[error("broken data")]
     Broken(#[source] io::Error),
     /// The tar goes on after its signed end.
     #[error("longer than the signed {} bytes", .0.size)]

@@ -3,7 +3,7 @@
 
 use tar::{EntryType, Header};
 
-use super::decode::Decoded;
+use super::signed::Signed;
 use super::{Rule, Why, pax};
 
 const BLOCK: usize = 512;
@@ -57,7 +57,7 @@ struct Extension {
 
 /// A tar being read.
 pub(super) struct Tarball {
-    source: Decoded,
+    source: Signed,
     /// Bytes left of the entry's data.
     data: u64,
     /// Bytes between the data and the next header.
@@ -65,7 +65,7 @@ pub(super) struct Tarball {
 }
 
 impl Tarball {
-    pub(super) const fn new(source: Decoded) -> Self {
+    pub(super) const fn new(source: Signed) -> Self {
         Self { source, data: 0, padding: 0 }
     }
 

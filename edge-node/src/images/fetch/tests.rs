@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use shared::release::{Compression, Layer};
 
 use super::*;
 use crate::images::memory::Memory;
+use crate::images::packs::PackTar;
 
 /// A source with the weather of a real link, from a seed.
 struct Weather {
@@ -21,6 +23,8 @@ struct Weather {
     jitter: u64,
     /// The first so many whole answers carry a flipped bit.
     lies: AtomicU32,
+    /// Named for every layer, in place of the right one.
+    wrong_patch: Option<Blob>,
     /// Bytes handed out, by offset.
     given: Mutex<BTreeMap<(Digest, u64), u32>>,
 }
@@ -28,7 +32,7 @@ struct Weather {
 impl Weather {
     fn fair(memory: Memory) -> Self {
         let given = Mutex::default();
-        Self { memory, seed: AtomicU64::new(1), away: 0, lost: 0, jitter: 0, lies: AtomicU32::new(0), given }
+        Self { memory, seed: AtomicU64::new(1), away: 0, lost: 0, jitter: 0, lies: AtomicU32::new(0), wrong_patch: None, given }
     }
 
     fn random(&self, below: u64) -> u64 {
@@ -62,37 +66,70 @@ impl ChunkSource for Weather {
         }
         Ok(bytes)
     }
+
+    async fn patch(&self, layer: Digest, have: &[Digest]) -> Result<Blob, SourceError> {
+        let fate = self.random(100);
+        if fate < self.away {
+            return Err(SourceError::Away);
+        }
+        if fate < self.away + self.lost {
+            return Err(SourceError::Timeout);
+        }
+        match self.wrong_patch {
+            Some(patch) => Ok(patch),
+            None => self.memory.patch(layer, have).await,
+        }
+    }
 }
 
-fn bytes(size: usize, salt: u64) -> Vec<u8> {
-    (0..size as u64).map(|n| (n.wrapping_mul(2_654_435_761).wrapping_add(salt) >> 7) as u8).collect()
-}
-
-/// An image of a manifest, a config and layers of the given sizes. Nothing is unpacked, so tars are not needed.
-fn image(memory: &mut Memory, sizes: &[usize]) -> Image {
-    let mut layer = |(n, size): (usize, &usize)| {
-        let blob = memory.insert(bytes(*size, n as u64));
-        Layer { blob, compression: Compression::None, tar: blob }
+/// Bytes that do not compress.
+fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
     };
-    let layers = sizes.iter().enumerate().map(&mut layer).collect();
+    std::iter::repeat_with(next).flatten().take(size).collect()
+}
+
+/// An image of a manifest, a config and layers of the given sizes. Nothing is unpacked, so the layers are no real tars.
+fn image(memory: &mut Memory, sizes: &[usize]) -> Image {
+    of_layers(memory, sizes.iter().enumerate().map(|(n, size)| noise(*size, n as u64 % 4)))
+}
+
+fn of_layers(memory: &mut Memory, layers: impl Iterator<Item = Vec<u8>>) -> Image {
+    let mut layer = |tar: Vec<u8>| {
+        let tar = memory.insert_layer(&tar).unwrap();
+        Layer { blob: tar, compression: Compression::None, tar }
+    };
+    let layers = layers.map(&mut layer).collect();
     let platform = Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() };
     Image { platform, manifest: memory.insert(&b"manifest"[..]), config: memory.insert(&b"config"[..]), layers }
 }
 
 struct Desk {
     _dir: tempfile::TempDir,
-    blobs: Blobs,
+    content: Content,
     progress: watch::Sender<Progress>,
 }
 
 fn desk() -> Desk {
     let dir = tempfile::tempdir().unwrap();
-    Desk { blobs: Blobs::open(dir.path(), "boot").unwrap(), _dir: dir, progress: watch::Sender::default() }
+    Desk { content: Content::open(dir.path(), "boot").unwrap(), _dir: dir, progress: watch::Sender::default() }
 }
 
 impl Desk {
     async fn fetch(&self, source: &Weather, image: &Image) -> Result<(), FetchError> {
-        fetch(source, &self.blobs, image, &BTreeSet::new(), &self.progress).await
+        fetch(source, &self.content, image, &BTreeSet::new(), &self.progress).await
+    }
+
+    /// The tar of a layer, from its pack.
+    fn tar(&self, layer: &Layer) -> Vec<u8> {
+        let mut tar = Vec::new();
+        PackTar::new(self.content.packs.read(layer.tar.digest).unwrap()).read_to_end(&mut tar).unwrap();
+        tar
     }
 }
 
@@ -101,16 +138,18 @@ const FRAME: usize = FRAME_MAX as usize;
 #[tokio::test]
 async fn an_image_arrives_and_each_frame_is_asked_for_once() {
     let mut memory = Memory::default();
-    let image = image(&mut memory, &[3 * FRAME + 17, 0, FRAME, 1, 3 * FRAME + 17]);
+    let image = image(&mut memory, &[3 * FRAME + 17, 0, FRAME, 1, 3 * FRAME + 17]); // the first and the last are the same
     let source = Weather::fair(memory);
     let desk = desk();
     desk.fetch(&source, &image).await.unwrap();
     for layer in &image.layers {
-        assert!(desk.blobs.has(&layer.blob));
-        assert!(desk.blobs.verify(&layer.blob).unwrap());
+        assert_eq!(Digest::of(&desk.tar(layer)), layer.tar.digest);
     }
-    let total = (2 * (3 * FRAME + 17) + FRAME + 1 + 14) as u64;
-    assert_eq!(*desk.progress.borrow(), Progress { done: total, total });
+    assert_eq!(image.layers[0].tar, image.layers[4].tar);
+    let Progress { done, total } = *desk.progress.borrow();
+    let bytes = (3 * FRAME + 17 + FRAME + 1 + 14) as u64;
+    assert!(done == total && (bytes..bytes + 5000).contains(&total), "{done} of {total}");
+    assert_eq!(desk.content.blobs.sweep(&[image.manifest.digest, image.config.digest].into()).unwrap(), 0, "no patch is left");
     assert!(source.given.lock().unwrap().values().all(|times| *times == 1));
     let before = source.frames_given();
     desk.fetch(&source, &image).await.unwrap();
@@ -123,8 +162,8 @@ async fn layers_the_runtime_has_are_not_fetched() {
     let image = image(&mut memory, &[FRAME, 5, 7]);
     let chain = chain_ids(&image.diff_ids());
     let present: BTreeSet<_> = chain[..2].iter().copied().collect();
-    let missing: Vec<_> = wanted(&image, &present).unwrap().iter().map(|blob| blob.size).collect();
-    assert_eq!(missing, [8, 6, 7]);
+    let Wanted { documents, layers } = wanted(&image, &present).unwrap();
+    assert_eq!((documents, layers), ([image.manifest, image.config], vec![image.layers[2].tar]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +207,7 @@ async fn wrong_bytes_are_fetched_once_more_and_then_a_fault() {
         assert_eq!(ended.is_ok(), arrives, "{ended:?}");
         if !arrives {
             assert!(matches!(ended, Err(FetchError::Differs(digest)) if digest == image.id()));
-            assert!(!desk.blobs.has(&image.manifest));
+            assert!(!desk.content.blobs.has(&image.manifest));
         }
     }
 }
@@ -178,24 +217,24 @@ async fn what_the_source_does_not_have_is_its_own_fault() {
     let mut memory = Memory::default();
     let image = image(&mut memory, &[5]);
     let error = desk().fetch(&Weather::fair(Memory::default()), &image).await.unwrap_err();
-    assert_eq!(error.fault().code, "image-blob-unknown");
+    assert_eq!(error.fault().code, "image-layer-unknown");
 }
 
 /// Kills of the daemon at random points: after each, a new fetch over the same directory goes on. The source answers
 /// in order, as the link does.
 #[tokio::test(start_paused = true)]
 async fn each_kill_costs_at_most_one_frame() {
+    let mut memory = Memory::default();
+    let image = image(&mut memory, &[30 * FRAME + 5, 3 * FRAME]);
     for seed in 0..40 {
-        let mut memory = Memory::default();
-        let image = image(&mut memory, &[30 * FRAME + 5, 3 * FRAME]);
-        let source = Weather { seed: AtomicU64::new(seed), ..Weather::fair(memory) };
+        let source = Weather { seed: AtomicU64::new(seed), ..Weather::fair(memory.clone()) };
         let link = InOrder { inner: &source, turn: tokio::sync::Mutex::new(()) };
         let dir = tempfile::tempdir().unwrap();
         let (progress, _) = watch::channel(Progress::default());
         let (mut kills, none) = (0, BTreeSet::new());
         loop {
-            let blobs = reopen(dir.path()).await;
-            let whole = fetch(&link, &blobs, &image, &none, &progress);
+            let content = reopen(dir.path()).await;
+            let whole = fetch(&link, &content, &image, &none, &progress);
             let life = Duration::from_millis(20 + source.random(200));
             match tokio::time::timeout(life, whole).await {
                 Ok(ended) => break ended.unwrap(),
@@ -203,15 +242,16 @@ async fn each_kill_costs_at_most_one_frame() {
             }
         }
         assert!(kills > 0);
-        let frames = 31 + 3 + 2;
+        let frames = u32::try_from(source.given.lock().unwrap().len()).unwrap();
+        assert!(frames >= 31 + 3 + 2);
         assert!(source.frames_given() <= frames + kills, "seed {seed}: {kills} kills, {} frames", source.frames_given());
     }
 }
 
 /// A dead daemon's last write may still be under way in this process; a real kill would have ended it.
-async fn reopen(dir: &std::path::Path) -> Blobs {
+async fn reopen(dir: &std::path::Path) -> Content {
     loop {
-        match Blobs::open(dir, "boot") {
+        match Content::open(dir, "boot") {
             Err(BlobError::InUse(_)) => tokio::time::sleep(Duration::from_millis(1)).await,
             opened => return opened.unwrap(),
         }
@@ -230,4 +270,81 @@ impl ChunkSource for InOrder<'_> {
         tokio::time::sleep(Duration::from_millis(10)).await;
         self.inner.read(blob, offset, length).await
     }
+
+    async fn patch(&self, layer: Digest, have: &[Digest]) -> Result<Blob, SourceError> {
+        self.inner.patch(layer, have).await
+    }
+}
+
+/// The next version of an image: its layer is made of what the node has, and only what is new is sent.
+#[tokio::test]
+async fn a_new_version_brings_what_is_new() {
+    let (old, mut memory) = (noise(8 * FRAME, 9), Memory::default());
+    let new = [&old[..5 * FRAME], &noise(9000, 10), &old[5 * FRAME..]].concat();
+    let first = of_layers(&mut memory, [old].into_iter());
+    let second = of_layers(&mut memory, [new.clone()].into_iter());
+    let (desk, source) = (desk(), Weather::fair(memory));
+    desk.fetch(&source, &first).await.unwrap();
+    desk.fetch(&source, &second).await.unwrap();
+    let sent = desk.progress.borrow().total;
+    assert!(sent < 9000 + 3 * 256 * 1024 / 2, "{sent} bytes were sent");
+    assert!(desk.tar(&second.layers[0]) == new);
+}
+
+/// An old layer's pack that changed on this disk is thrown away, and the new layer is fetched without it.
+#[tokio::test]
+async fn a_damaged_old_layer_is_left_out() {
+    let (old, mut memory) = (noise(4 * FRAME, 9), Memory::default());
+    let new = [&old[..], &noise(9000, 10)].concat();
+    let first = of_layers(&mut memory, [old].into_iter());
+    let second = of_layers(&mut memory, [new.clone()].into_iter());
+    for at in [20_000, 2] {
+        let (desk, source) = (desk(), Weather::fair(memory.clone()));
+        desk.fetch(&source, &first).await.unwrap();
+        let path = desk.content.packs.path(first.layers[0].tar.digest);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = if at == 2 { bytes.len() - 2 } else { at };
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        desk.fetch(&source, &second).await.unwrap();
+        assert!(desk.tar(&second.layers[0]) == new);
+        assert!(!path.exists());
+    }
+}
+
+/// Whatever the hub sends in place of a patch, the node ends with a fault, and goes on when the hub is right again.
+#[tokio::test]
+async fn a_patch_that_makes_nothing_is_a_fault() {
+    let mut memory = Memory::default();
+    let image = image(&mut memory, &[FRAME]);
+    let other = of_layers(&mut memory, [noise(FRAME, 7)].into_iter());
+    let garbage = memory.insert(noise(500, 1));
+    let foreign = memory.patch(other.layers[0].tar.digest, &[]).await.unwrap();
+    let endless = Blob { size: 1 << 40, ..garbage };
+    for wrong in [garbage, foreign, endless] {
+        let (desk, mut source) = (desk(), Weather::fair(memory.clone()));
+        source.wrong_patch = Some(wrong);
+        let error = desk.fetch(&source, &image).await.unwrap_err();
+        assert_eq!(error.fault().code, "image-patch-unfit");
+        source.wrong_patch = None;
+        desk.fetch(&source, &image).await.unwrap();
+        assert_eq!(Digest::of(&desk.tar(&image.layers[0])), image.layers[0].tar.digest);
+    }
+}
+
+/// A patch that is on disk needs nobody to be applied.
+#[tokio::test]
+async fn a_complete_patch_is_applied_while_the_hub_is_away() {
+    let mut memory = Memory::default();
+    let image = image(&mut memory, &[FRAME]);
+    let (desk, layer) = (desk(), image.layers[0].tar);
+    let patch = memory.patch(layer.digest, &[]).await.unwrap();
+    desk.content.blobs.remember_patch(layer.digest, patch).unwrap();
+    for blob in [image.manifest, image.config, patch] {
+        let Begun::Missing(mut partial) = desk.content.blobs.begin(blob).await.unwrap() else { panic!("it is there") };
+        partial.append(&memory.read(blob.digest, 0, u32::try_from(blob.size).unwrap()).await.unwrap()).unwrap();
+        partial.finish().unwrap();
+    }
+    desk.fetch(&Weather { away: 100, ..Weather::fair(memory) }, &image).await.unwrap();
+    assert_eq!(Digest::of(&desk.tar(&image.layers[0])), layer.digest);
 }

@@ -2,11 +2,8 @@
 //! directories cannot be seen.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,11 +14,13 @@ use containerd_client::services::v1::{
 use containerd_client::tonic::{Code, Status, Streaming};
 use prost_types::FieldMask;
 use shared::id::Digest;
+use shared::recipe::pack::Pack;
 use shared::release::Blob;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::client::{Client, exists, failed, missing};
+use crate::images::packs::PackFile;
 use crate::runtime::RuntimeError;
 
 /// Bytes per message (containerd takes 16 MiB with framing).
@@ -32,12 +31,11 @@ const WINDOW: usize = 8;
 const WRITE_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Where the bytes to write are.
-#[derive(Debug, Clone)]
 pub enum Source {
     /// In memory.
     Memory(Bytes),
-    /// In a file.
-    File(PathBuf),
+    /// The tar of a pack.
+    Pack(Box<Pack<PackFile>>),
 }
 
 /// Writes `blob` with `labels`. Goes on where an earlier write stopped; a blob that is there only gets the labels.
@@ -112,7 +110,7 @@ async fn send(client: &Client, blob: Blob, source: Source, labels: &[(String, St
     let mut answers = ContentClient::new(client.channel()).write(request).await?.into_inner();
     let mut offset = u64::try_from(answer(&mut answers).await?.offset).unwrap_or_default();
     let mut under_way = VecDeque::new();
-    let pieces = Pieces::open(source).map_err(unreadable)?;
+    let pieces = Pieces::from(source);
     while offset < blob.size || !under_way.is_empty() {
         if offset < blob.size && under_way.len() < WINDOW {
             let data = pieces.get(offset, PIECE.min(blob.size - offset)).await.map_err(unreadable)?;
@@ -149,23 +147,25 @@ fn lost(why: &str) -> RuntimeError {
 }
 
 fn unreadable(cause: io::Error) -> Stopped {
-    Stopped::Failed(RuntimeError::Failed { doing: "reading a blob", cause: cause.to_string() })
+    Stopped::Failed(RuntimeError::Failed { doing: "reading what is written", cause: cause.to_string() })
 }
 
 /// An open [`Source`].
 enum Pieces {
     Memory(Bytes),
-    File(Arc<File>),
+    Pack(Arc<Mutex<Pack<PackFile>>>),
+}
+
+impl From<Source> for Pieces {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Memory(bytes) => Self::Memory(bytes),
+            Source::Pack(pack) => Self::Pack(Arc::new(Mutex::new(*pack))),
+        }
+    }
 }
 
 impl Pieces {
-    fn open(source: Source) -> io::Result<Self> {
-        match source {
-            Source::Memory(bytes) => Ok(Self::Memory(bytes)),
-            Source::File(path) => Ok(Self::File(Arc::new(File::open(path)?))),
-        }
-    }
-
     /// `length` bytes from `offset` on.
     async fn get(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let length = usize::try_from(length).unwrap_or_default();
@@ -175,11 +175,13 @@ impl Pieces {
                 let piece = bytes.get(start..start.saturating_add(length));
                 piece.map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
             }
-            Self::File(file) => {
-                let file = file.clone();
+            Self::Pack(pack) => {
+                let pack = pack.clone();
                 let read = move || {
-                    let mut bytes = vec![0; length];
-                    file.read_exact_at(&mut bytes, offset).map(|()| bytes)
+                    let mut bytes = Vec::with_capacity(length);
+                    let mut pack = pack.lock().unwrap_or_else(PoisonError::into_inner);
+                    pack.read(offset, u32::try_from(length).unwrap_or(u32::MAX), &mut bytes).map_err(io::Error::other)?;
+                    if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
                 };
                 tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
             }

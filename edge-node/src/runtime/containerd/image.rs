@@ -1,8 +1,8 @@
-//! From verified blobs to an image that can start, and back.
+//! From packs and documents on disk to an image that can start, and back.
 //!
 //! ```text
 //! lease ─▶ for each layer: Prepare ─▶ extract into its directory, check diff_id ─▶ Commit as <chain id>
-//!       ─▶ config and manifest into the content store ─▶ syncfs ─▶ image record ─▶ release the lease, drop the blobs
+//!       ─▶ config and manifest into the content store ─▶ syncfs ─▶ image record ─▶ release the lease, drop the documents
 //! ```
 //!
 //! The image record is the last thing made, and only after `syncfs`: without it a power cut left every file of a
@@ -10,8 +10,8 @@
 //! layer exists* means ready. Records are named `causeway/<manifest digest>`; nothing of an image's own labels is ever
 //! copied, because labels steer containerd (CVE-2026-53488).
 //!
-//! The layers' blobs are not kept: the manifest names no layer content, only the config, and the config names the top
-//! layer's snapshot, which holds those below.
+//! containerd gets no layer content: the manifest names only the config, and the config names the top layer's snapshot,
+//! which holds those below. The layers stay here as packs.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -33,8 +33,9 @@ use super::content::{self, Source};
 use super::layer;
 use super::lease::{self, Lease};
 use super::snapshot::{Snapshots, place};
-use crate::images::blobs::{BlobError, Blobs};
+use crate::images::blobs::BlobError;
 use crate::images::claims::Claims;
+use crate::images::content::Content;
 use crate::runtime::RuntimeError;
 
 /// Begins the name of each of our image records.
@@ -47,7 +48,7 @@ const TOP: &str = "causeway.top-layer";
 pub struct Images {
     client: Client,
     snapshotter: String,
-    blobs: Blobs,
+    content: Content,
     images: Claims,
     layers: Claims,
 }
@@ -62,12 +63,12 @@ pub struct Unpacked {
 }
 
 impl Images {
-    /// Images of `client`'s namespace, unpacked by `snapshotter` from `blobs`.
-    pub fn new(client: Client, snapshotter: &str, blobs: Blobs) -> Self {
-        Self { client, snapshotter: snapshotter.into(), blobs, images: Claims::default(), layers: Claims::default() }
+    /// Images of `client`'s namespace, unpacked by `snapshotter` from `content`.
+    pub fn new(client: Client, snapshotter: &str, content: Content) -> Self {
+        Self { client, snapshotter: snapshotter.into(), content, images: Claims::default(), layers: Claims::default() }
     }
 
-    /// Makes `image` ready from blobs that are on disk, and drops those blobs. Layers that are there are kept. Done
+    /// Makes `image` ready from what is on disk, and drops its documents there. Layers that are unpacked are kept. Done
     /// before: succeeds again. Cut off at any point: the next call goes on. Refused: nothing of it stays.
     ///
     /// `now` dates the lease that protects the work.
@@ -83,7 +84,7 @@ impl Images {
             }
             made?;
         }
-        self.drop_blobs(image).await
+        self.drop_documents(image).await
     }
 
     async fn make(&self, lease: &Lease, image: &Image, documents: [Vec<u8>; 2]) -> Result<(), RuntimeError> {
@@ -132,7 +133,7 @@ impl Images {
 
     /// Manifest and config, checked against what was signed.
     async fn documents(&self, image: &Image) -> Result<[Vec<u8>; 2], RuntimeError> {
-        let (blobs, wanted) = (self.blobs.clone(), [image.manifest, image.config]);
+        let (blobs, wanted) = (self.content.blobs.clone(), [image.manifest, image.config]);
         if let Some(large) = wanted.iter().find(|blob| blob.size > DOCUMENT_MAX) {
             return Err(differs(image.id(), &format!("{} has {} bytes", large.digest.short(), large.size)));
         }
@@ -164,7 +165,7 @@ impl Images {
             lease.hold(&self.snapshotter, &chain.to_string()).await?;
             let snapshots = Snapshots::new(lease.client(), &self.snapshotter);
             if !snapshots.has(&chain.to_string()).await? {
-                layer::unpack(&snapshots, lease.client(), &self.blobs, layer, parent, chain).await?;
+                layer::unpack(&snapshots, lease.client(), &self.content.packs, layer.tar, parent, chain).await?;
             }
             parent = Some(chain);
         }
@@ -226,12 +227,11 @@ impl Images {
         }
     }
 
-    /// The bytes are in containerd now. A blob that stays is found by the next sweep.
-    async fn drop_blobs(&self, image: &Image) -> Result<(), RuntimeError> {
-        let (blobs, image) = (self.blobs.clone(), image.clone());
+    /// They are in containerd now. A blob that stays is found by the next sweep.
+    async fn drop_documents(&self, image: &Image) -> Result<(), RuntimeError> {
+        let (blobs, documents) = (self.content.blobs.clone(), [image.manifest, image.config]);
         let remove = move || {
-            let layers = image.layers.iter().map(|layer| layer.blob);
-            for blob in layers.chain([image.manifest, image.config]) {
+            for blob in documents {
                 if let Err(error) = blobs.remove(blob.digest) {
                     tracing::warn!(%error, "a blob that is not needed any more stays");
                 }

@@ -53,7 +53,7 @@ use self::image::Images;
 use self::network::Network;
 use self::spec::Host;
 use super::{Observed, ProbeFailure, Runtime, RuntimeError};
-use crate::images::blobs::Blobs;
+use crate::images::content::Content;
 
 /// The runtime that ships: containers of one containerd namespace.
 pub struct Containerd {
@@ -72,10 +72,11 @@ pub struct Containerd {
 }
 
 impl Containerd {
-    /// Connects lazily, and begins to listen for events on the current tokio runtime. Images are unpacked from `blobs`.
-    pub fn new(config: Config, blobs: Blobs) -> Result<Self, RuntimeError> {
+    /// Connects lazily, and begins to listen for events on the current tokio runtime. Images are unpacked from
+    /// `content`.
+    pub fn new(config: Config, content: Content) -> Result<Self, RuntimeError> {
         let client = Client::lazy(&config.socket, &config.namespace)?;
-        let images = Images::new(client.clone(), &config.snapshotter, blobs);
+        let images = Images::new(client.clone(), &config.snapshotter, content);
         let (exits, wake) = (Arc::new(Exits::default()), Arc::new(Notify::new()));
         let events = tokio::spawn(event::listen(client.clone(), config.namespace.clone(), exits.clone(), wake.clone()));
         let (network, host) = (Network::load(&config), host());

@@ -1,23 +1,18 @@
-//! From a blob to the bytes of its tar, counted and hashed on the way, and never more than were signed.
+//! The bytes of a tar, counted and hashed on the way, and never more than were signed.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use shared::id::Digest;
-use shared::release::{Blob, Compression};
+use shared::release::Blob;
 
 use super::{Stop, Why};
 
-/// Largest window of a zstd frame, as a power of two: 32 MiB. Builders use up to 8 MiB at their usual levels and
-/// 32 MiB at their best; RFC 8878 asks decoders for 8 MiB. The decoder's memory is what the frame declares.
-const ZSTD_WINDOW_LOG_MAX: u32 = 25;
-/// Bytes read from the blob at once.
+/// Bytes read at once when nobody looks at them.
 const BUFFER: usize = 128 << 10;
 
-/// The tar inside a blob.
-pub(super) struct Decoded {
+/// A tar that must be the signed one.
+pub(super) struct Signed {
     reader: Box<dyn Read>,
     hasher: Sha256,
     seen: u64,
@@ -25,19 +20,9 @@ pub(super) struct Decoded {
     stop: Stop,
 }
 
-impl Decoded {
-    pub(super) fn new(blob: File, compression: Compression, signed: Blob, stop: Stop) -> Result<Self, Why> {
-        let file = BufReader::with_capacity(BUFFER, blob);
-        let reader: Box<dyn Read> = match compression {
-            Compression::None => Box::new(file),
-            Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
-            Compression::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(file).map_err(Why::Broken)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(Why::Broken)?;
-                Box::new(decoder)
-            }
-        };
-        Ok(Self { reader, hasher: Sha256::new(), seen: 0, signed, stop })
+impl Signed {
+    pub(super) fn new(signed: Blob, tar: impl Read + 'static, stop: &Stop) -> Self {
+        Self { reader: Box::new(tar), hasher: Sha256::new(), seen: 0, signed, stop: stop.clone() }
     }
 
     /// Bytes read so far.
@@ -45,15 +30,15 @@ impl Decoded {
         self.seen
     }
 
-    /// Reads some bytes; 0 at the end. The byte after the signed size is an error, however it was compressed.
+    /// Reads some bytes; 0 at the end. The byte after the signed size is an error.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Why> {
-        if self.stop.asked() {
+        if self.stop.is_asked() {
             return Err(Why::Stopped);
         }
         let n = match self.reader.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.read(buffer),
             Err(cause) if cause.raw_os_error().is_some() => {
-                return Err(Why::Io { doing: "reading", entry: "the blob".into(), cause });
+                return Err(Why::Io { doing: "reading", entry: "the pack".into(), cause });
             }
             read => read.map_err(Why::Broken)?,
         };

@@ -1,0 +1,54 @@
+//! Which patch a layer comes by: `<diff_id>.patch` beside the blobs, one line with digest and size.
+//!
+//! It is written when the hub has named the patch, so that a transfer goes on after a kill or a reboot without asking, and
+//! a patch that is complete is applied while the hub is away. It stands as long as the patch is worth having.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use shared::id::Digest;
+use shared::release::Blob;
+
+use super::{BlobError, Blobs, failed, sync_dir, unlink};
+
+impl Blobs {
+    /// The patch that `layer` comes by, if the hub has named one.
+    pub fn patch_of(&self, layer: Digest) -> Result<Option<Blob>, BlobError> {
+        let path = self.patch_path(layer);
+        match fs::read_to_string(&path) {
+            // A line that a power cut left half is no patch.
+            Ok(line) => Ok(parse(&line)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            Err(error) => Err(failed("reading", &path, 0)(error)),
+        }
+    }
+
+    /// Remembers the patch that `layer` comes by.
+    pub fn remember_patch(&self, layer: Digest, patch: Blob) -> Result<(), BlobError> {
+        let path = self.patch_path(layer);
+        fs::write(&path, format!("{} {}\n", patch.digest, patch.size)).map_err(failed("writing", &path, 0))?;
+        sync_dir(&self.0.dir)
+    }
+
+    /// Removes the patch of `layer`, however much of it is there. Call it when nobody is writing it.
+    pub fn forget_patch(&self, layer: Digest) -> Result<(), BlobError> {
+        if let Some(patch) = self.patch_of(layer)? {
+            let path = self.path(patch.digest);
+            unlink(&path)?;
+            unlink(&path.with_extension("part"))?;
+            unlink(&path.with_extension("mark"))?;
+        }
+        unlink(&self.patch_path(layer))
+    }
+
+    fn patch_path(&self, layer: Digest) -> PathBuf {
+        self.path(layer).with_extension("patch")
+    }
+}
+
+fn parse(line: &str) -> Option<Blob> {
+    let (digest, size) = line.strip_suffix('\n')?.split_once(' ')?;
+    Some(Blob { digest: digest.parse().ok()?, size: size.parse().ok()? })
+}

@@ -1,0 +1,171 @@
+//! One layer: from the patch the source names to a pack.
+//!
+//! A patch that cannot be applied is not worth having: it is thrown away and another one is asked for, at last one that
+//! needs no old layer at all. Only a disk that fails ends the fetch at once.
+
+use std::fs::File;
+use std::io::BufReader;
+
+use shared::id::Digest;
+use shared::recipe::apply::{ApplyError, apply};
+use shared::recipe::pack::{Pack, PackError};
+use shared::recipe::patch::{PatchReader, size_max};
+use shared::release::Blob;
+
+use super::pace::FAILURES_MAX;
+use super::{ChunkSource, FetchError, Progress, SourceError, blob};
+use crate::images::blobs::{BlobError, blocking, failed};
+use crate::images::content::Content;
+use crate::images::packs::PackFile;
+use crate::images::stop::{Stop, StopOnDrop};
+
+/// Patches that are tried for one layer.
+const ATTEMPTS: u32 = 3;
+
+/// The patch that `layer` comes by: the one that was named before, or else the source is asked.
+pub(super) async fn patch<S: ChunkSource>(source: &S, content: &Content, layer: Blob) -> Result<Blob, FetchError> {
+    match content.blobs.patch_of(layer.digest)? {
+        Some(patch) => Ok(patch),
+        None => ask(source, content, layer, content.packs.list()?).await,
+    }
+}
+
+/// Asks until the source answers.
+async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: Vec<Digest>) -> Result<Blob, FetchError> {
+    let mut failures = 0;
+    while failures < FAILURES_MAX {
+        match source.patch(layer.digest, &have).await {
+            Ok(patch) if patch.size > size_max(layer.size) => {
+                let why = format!("it has {} bytes for a layer of {}", patch.size, layer.size);
+                return Err(FetchError::Unfit { layer: layer.digest, why });
+            }
+            Ok(patch) => {
+                content.blobs.remember_patch(layer.digest, patch)?;
+                return Ok(patch);
+            }
+            Err(SourceError::NotThere(fault)) => return Err(FetchError::NotThere(fault)),
+            Err(SourceError::Away) => source.back().await,
+            Err(SourceError::Timeout) => {
+                failures += 1;
+                tokio::time::sleep(shared::time::backoff(failures)).await;
+            }
+        }
+    }
+    Err(FetchError::Silent { blob: layer.digest, offset: 0, failures })
+}
+
+/// Brings `patch` to disk and makes the pack of `layer` of it. `tell` hears how many bytes of the patch are there.
+pub(super) async fn layer<S: ChunkSource>(
+    source: &S,
+    content: &Content,
+    layer: Blob,
+    mut patch: Blob,
+    tell: &(impl Fn(u64) -> Progress + Sync),
+) -> Result<(), FetchError> {
+    let digest = layer.digest;
+    for attempt in 1.. {
+        let why = match blob(source, &content.blobs, patch, tell).await {
+            Ok(()) => match unite(content, layer, patch).await? {
+                Ok(()) => return Ok(content.blobs.forget_patch(digest)?),
+                Err(why) => why,
+            },
+            // The hub made it in another way meanwhile, or lost it.
+            Err(FetchError::NotThere(fault)) => fault.to_string(),
+            Err(error) => return Err(error),
+        };
+        content.blobs.forget_patch(digest)?;
+        if attempt == ATTEMPTS {
+            return Err(FetchError::Unfit { layer: digest, why });
+        }
+        tracing::warn!(layer = %digest.short(), why, "a patch is of no use, asking for another one");
+        let have = if attempt + 1 == ATTEMPTS { Vec::new() } else { content.packs.list()? };
+        patch = ask(source, content, layer, have).await?;
+    }
+    Ok(())
+}
+
+/// Makes the pack of `layer` from its patch and the packs that it names. The inner error says why the patch is of no use.
+async fn unite(content: &Content, layer: Blob, patch: Blob) -> Result<Result<(), String>, FetchError> {
+    let claim = content.packs.claim(layer.digest).await;
+    let stop = StopOnDrop::default();
+    let (work, asked, path) = (content.clone(), stop.asked(), content.packs.path(layer.digest));
+    let made = blocking("making a layer", &path, move || {
+        let _claim = claim; // until the work has ended, also when nobody waits for it any more
+        if work.packs.has(layer.digest) {
+            return Ok(());
+        }
+        let made = make(&work, layer, patch, &asked);
+        if made.is_err() {
+            work.packs.give_up(layer.digest)?;
+        }
+        made
+    });
+    match made.await? {
+        Ok(()) => Ok(Ok(())),
+        Err(Problem::Disk(error)) => Err(error.into()),
+        Err(Problem::Patch(why)) => Ok(Err(why)),
+    }
+}
+
+/// Why a pack was not made.
+enum Problem {
+    /// It may be made another time.
+    Disk(BlobError),
+    /// Not with this patch.
+    Patch(String),
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+fn make(content: &Content, layer: Blob, patch: Blob, stop: &Stop) -> Result<(), Problem> {
+    let path = content.blobs.path(patch.digest);
+    let file = File::open(&path).map_err(failed("opening", &path, 0))?;
+    let mut patch = PatchReader::new(BufReader::new(file)).map_err(|error| Problem::Patch(error.to_string()))?;
+    let head = patch.head().clone();
+    if head.to != layer {
+        return Err(Problem::Patch(format!("it makes {}", head.to.digest.short())));
+    }
+    let mut from = Vec::with_capacity(head.from.len());
+    for old in &head.from {
+        from.push(open(content, *old)?);
+    }
+    let pack = content.packs.begin(layer.digest)?;
+    let made = apply(&mut patch, &mut from, pack, &|| stop.is_asked());
+    let pack = made.map_err(|error| problem(content, layer.digest, &head.from, error))?;
+    Ok(content.packs.finish(layer.digest, &pack)?)
+}
+
+/// A pack that is not there or damaged makes the patch useless.
+fn open(content: &Content, old: Digest) -> Result<Pack<PackFile>, Problem> {
+    content.packs.read(old).map_err(|error| match error {
+        BlobError::Absent(_) | BlobError::Differs(_) => Problem::Patch(error.to_string()),
+        disk @ (BlobError::Full { .. } | BlobError::InUse(_) | BlobError::Io { .. }) => Problem::Disk(disk),
+    })
+}
+
+fn problem(content: &Content, layer: Digest, from: &[Digest], error: ApplyError) -> Problem {
+    let failed_at = |layer: Digest, cause| Problem::Disk(failed("writing", &content.packs.path(layer), 0)(cause));
+    match error {
+        ApplyError::New(PackError::Io(cause)) => failed_at(layer, cause),
+        ApplyError::Old { layer: number, cause } => {
+            let old = from.get(usize::from(number)).copied().unwrap_or(layer);
+            match cause {
+                PackError::Io(cause) => failed_at(old, cause),
+                // Its bytes have changed on this disk: it is of no use to anybody.
+                damaged @ (PackError::Damaged(_) | PackError::TooLarge) => match content.packs.remove(old) {
+                    Ok(()) => Problem::Patch(format!("old layer {}: {damaged}", old.short())),
+                    Err(error) => Problem::Disk(error),
+                },
+            }
+        }
+        other @ (ApplyError::Patch(_)
+        | ApplyError::Codec(_)
+        | ApplyError::Unfit(_)
+        | ApplyError::New(PackError::Damaged(_) | PackError::TooLarge)
+        | ApplyError::Stopped) => Problem::Patch(other.to_string()),
+    }
+}

@@ -1,0 +1,199 @@
+//! The node's packs: `<state>/packs/<diff_id>.pack`, one for each layer that an app of this node needs.
+//!
+//! A pack is all there is of a layer beside its unpacked files: images are unpacked from it, a damaged image is unpacked
+//! from it again without any network, and the next version of the layer is made from it. It takes about 40 % of the tar.
+//! The format is that of [`shared::recipe::pack`]. A pack has its name when it is complete and synced; that its bytes
+//! are those of the diff_id is decided when it is unpacked, and again whenever it is unpacked.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shared::id::Digest;
+use shared::recipe::pack::{Pack, PackError};
+use shared::recipe::{ReadAt, WriteAt};
+use shared::wire::HAVE_MAX;
+
+use super::blobs::{BlobError, FILES_MAX, failed, sync_dir, unlink};
+use super::claims::{Claim, Claims};
+
+/// Ends the name of a pack.
+const PACK: &str = "pack";
+/// Ends the name of one that is being written.
+const PART: &str = "part";
+
+/// The directory of packs. Cheap to clone; clones share.
+#[derive(Debug, Clone)]
+pub struct Packs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    claims: Claims,
+}
+
+/// A file of a pack.
+#[derive(Debug)]
+pub struct PackFile(File);
+
+impl ReadAt for PackFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(into, offset)
+    }
+}
+
+impl WriteAt for PackFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+}
+
+impl Packs {
+    /// Opens `dir`, makes it if needed, and removes what an earlier daemon did not finish. The caller holds the lock of the
+    /// state directory.
+    pub fn open(dir: &Path) -> Result<Self, BlobError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("making", dir, 0))?;
+        let packs = Self(Arc::new(Inner { dir: dir.into(), claims: Claims::default() }));
+        packs.remove_where(|_, kind| kind != Some(PACK))?;
+        Ok(packs)
+    }
+
+    /// Where the pack of a layer lies.
+    pub fn path(&self, layer: Digest) -> PathBuf {
+        self.0.dir.join(layer.hex()).with_extension(PACK)
+    }
+
+    /// Whether there is a pack of the layer.
+    pub fn has(&self, layer: Digest) -> bool {
+        self.path(layer).is_file()
+    }
+
+    /// Layers there are packs of, the newest first; at most [`HAVE_MAX`].
+    pub fn list(&self) -> Result<Vec<Digest>, BlobError> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.0.dir).map_err(failed("listing", &self.0.dir, 0))?.take(FILES_MAX) {
+            let entry = entry.map_err(failed("listing", &self.0.dir, 0))?;
+            if let Some((layer, PACK)) = entry.file_name().to_str().and_then(layer_of) {
+                let written = entry.metadata().and_then(|meta| meta.modified()).map_err(failed("reading", &entry.path(), 0))?;
+                found.push((std::cmp::Reverse(written), layer));
+            }
+        }
+        found.sort();
+        Ok(found.into_iter().take(HAVE_MAX).map(|(_, layer)| layer).collect())
+    }
+
+    /// Opens the pack of a layer; one that is damaged so that it cannot be opened is removed.
+    pub fn read(&self, layer: Digest) -> Result<Pack<PackFile>, BlobError> {
+        let path = self.path(layer);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::Absent(layer)),
+            opened => opened.map_err(failed("opening", &path, 0))?,
+        };
+        let length = file.metadata().map_err(failed("reading", &path, 0))?.len();
+        match Pack::open(PackFile(file), length) {
+            Ok(pack) if pack.tar().digest == layer => Ok(pack),
+            Err(PackError::Io(cause)) => Err(failed("reading", &path, 0)(cause)),
+            Ok(_) | Err(PackError::Damaged(_) | PackError::TooLarge) => {
+                self.remove(layer)?;
+                Err(BlobError::Differs(layer))
+            }
+        }
+    }
+
+    /// Once nobody else in this process makes the pack of the layer: the right to make it.
+    pub async fn claim(&self, layer: Digest) -> Claim {
+        self.0.claims.claim(layer).await
+    }
+
+    /// A file for the pack of `layer` while it is being written; the caller has claimed it.
+    pub fn begin(&self, layer: Digest) -> Result<PackFile, BlobError> {
+        let path = self.path(layer).with_extension(PART);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
+        file.map(PackFile).map_err(failed("opening", &path, 0))
+    }
+
+    /// Makes the finished pack durable and gives it its name.
+    pub fn finish(&self, layer: Digest, file: &PackFile) -> Result<(), BlobError> {
+        let (path, part) = (self.path(layer), self.path(layer).with_extension(PART));
+        file.0.sync_all().map_err(failed("syncing", &part, 0))?;
+        fs::rename(&part, &path).map_err(failed("renaming", &part, 0))?;
+        sync_dir(&self.0.dir)
+    }
+
+    /// Removes what [`begin`](Self::begin) made.
+    pub fn give_up(&self, layer: Digest) -> Result<(), BlobError> {
+        unlink(&self.path(layer).with_extension(PART))
+    }
+
+    /// Removes a pack; one that is not there is no error.
+    pub fn remove(&self, layer: Digest) -> Result<(), BlobError> {
+        unlink(&self.path(layer))
+    }
+
+    /// Removes every pack whose layer is not in `keep`; the number of bytes freed. Call it when none is being made.
+    pub fn sweep(&self, keep: &BTreeSet<Digest>) -> Result<u64, BlobError> {
+        self.remove_where(|layer, kind| kind != Some(PACK) || layer.is_none_or(|layer| !keep.contains(&layer)))
+    }
+
+    /// Removes files by layer and kind; the number of bytes freed.
+    fn remove_where(&self, unwanted: impl Fn(Option<Digest>, Option<&str>) -> bool) -> Result<u64, BlobError> {
+        let mut freed = 0;
+        for entry in fs::read_dir(&self.0.dir).map_err(failed("listing", &self.0.dir, 0))?.take(FILES_MAX) {
+            let entry = entry.map_err(failed("listing", &self.0.dir, 0))?;
+            let name = entry.file_name();
+            let (layer, kind) = name.to_str().and_then(layer_of).unzip();
+            if unwanted(layer, kind) {
+                freed += entry.metadata().map_or(0, |meta| meta.len());
+                unlink(&entry.path())?;
+            }
+        }
+        Ok(freed)
+    }
+}
+
+/// Layer and kind of a file's name.
+fn layer_of(name: &str) -> Option<(Digest, &str)> {
+    let (hex, kind) = name.split_once('.')?;
+    Some((format!("sha256:{hex}").parse().ok()?, kind))
+}
+
+/// The tar inside a pack, from front to back.
+pub struct PackTar {
+    pack: Pack<PackFile>,
+    chunk: usize,
+    /// Bytes of the chunk that were read.
+    done: usize,
+}
+
+impl PackTar {
+    /// The tar of `pack`.
+    pub const fn new(pack: Pack<PackFile>) -> Self {
+        Self { pack, chunk: 0, done: 0 }
+    }
+}
+
+impl Read for PackTar {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let bytes = self.pack.chunk(self.chunk).map_err(|error| match error {
+                PackError::Io(cause) => cause,
+                damaged @ (PackError::Damaged(_) | PackError::TooLarge) => io::Error::other(damaged),
+            })?;
+            let Some(bytes) = bytes else { return Ok(0) };
+            let rest = bytes.get(self.done..).unwrap_or_default();
+            if rest.is_empty() {
+                (self.chunk, self.done) = (self.chunk + 1, 0);
+                continue;
+            }
+            let n = rest.len().min(into.len());
+            if let (Some(to), Some(from)) = (into.get_mut(..n), rest.get(..n)) {
+                to.copy_from_slice(from);
+            }
+            self.done += n;
+            return Ok(n);
+        }
+    }
+}
