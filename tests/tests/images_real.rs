@@ -492,7 +492,9 @@ async fn images_share_layers_and_removal_frees_what_nobody_needs() {
     // The packs are still there: nothing of a layer is asked for again.
     let bare = Made { memory: Memory::default(), ..b.clone() };
     let Made { mut memory, image, blobs } = bare;
-    blobs.iter().filter(|blob| blob.len() < 4096).for_each(|blob| drop(memory.insert(blob.clone())));
+    for blob in blobs.iter().filter(|blob| blob.len() < 4096) {
+        memory.insert(blob.clone());
+    }
     desk.bring(&Made { memory, image, blobs }).await.unwrap();
     assert_eq!(desk.tree(&desk.client, OVERLAYFS, &b.image).await, before);
 }
