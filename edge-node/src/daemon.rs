@@ -109,7 +109,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> 
     let identity = Identity::load(&config.identity_dir())?;
     let clock = Clock::system();
     let machine = Machine::this(config.state_dir.clone());
-    let content = Content::open(&config.state_dir, &machine.boot)?;
+    let mut content = Content::open(&config.state_dir, &machine.boot)?;
+    content.reserve = config.disk.reserve.0;
     match config.runtime.kind {
         RuntimeKind::Containerd => {
             let runtime = Containerd::new(config.containerd(own_path()?), content.clone())?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use containerd_client::types::Mount;
 use edge_node::images::content::Content;
-use edge_node::images::fetch::fetch;
+use edge_node::images::fetch::{Unpacked, fetch};
 use edge_node::images::memory::Memory;
 use edge_node::runtime::RuntimeError;
 use edge_node::runtime::containerd::client::Client;
@@ -247,9 +247,11 @@ fn now() -> UnixMillis {
 
 impl Desk {
     async fn fetch(&self, made: &Made) {
-        let present = self.images.unpacked().await.unwrap().layers;
+        let layers = self.images.unpacked().await.unwrap().layers;
+        let unpacked = Unpacked { layers, root: self.images.root().await };
+        assert!(unpacked.root.as_ref().is_some_and(|root| root.is_dir()), "{unpacked:?}");
         let progress = tokio::sync::watch::Sender::default();
-        fetch(&made.memory, &self.content, &made.image, &present, &progress).await.unwrap();
+        fetch(&made.memory, &self.content, &made.image, &unpacked, &progress).await.unwrap();
     }
 
     async fn bring(&self, made: &Made) -> Result<(), RuntimeError> {
@@ -364,7 +366,8 @@ async fn the_tree_is_the_one_that_containerd_makes() {
     let unpacked = desk.images.unpacked().await.unwrap();
     assert_eq!(unpacked.images, BTreeSet::from([made.image.id()]));
     assert_eq!(unpacked.layers, chain_ids(&made.image.diff_ids()).into_iter().collect());
-    assert_eq!(desk.content.blobs.sweep(&BTreeSet::new()).unwrap(), 0, "no blob is kept twice");
+    let documents = [made.image.manifest.digest, made.image.config.digest].into();
+    assert_eq!(desk.content.blobs.sweep(&documents).unwrap(), 0, "no patch is kept");
 
     let other = format!("{}-ctr", desk.private.namespace());
     let path = desk.dir.path().join("image.tar");

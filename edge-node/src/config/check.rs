@@ -53,6 +53,7 @@ pub fn check(config: &Config) -> Vec<Finding> {
     list.push(found("limits.memory", String::from(config.limits.memory), Ok(())));
     list.push(found("limits.pids", config.limits.pids.to_string(), Ok(())));
     list.push(found("limits.log_size", String::from(config.limits.log_size), Ok(())));
+    list.push(found("disk.reserve", String::from(config.disk.reserve), Ok(())));
     list
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use shared::fault::{Fault, Faulty, node};
 use shared::manifest::ByteSize;
 
+use crate::images::room::RESERVE;
 use crate::runtime::containerd;
 
 /// Where the settings are looked for when no file is named; they need not be there.
@@ -26,7 +27,7 @@ pub const FILE_MAX: u64 = 256 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// What survives a reboot: identity, store, blobs, volumes, secrets, logs.
+    /// What survives a reboot: identity, store, blobs, packs, volumes, secrets, logs.
     pub state_dir: PathBuf,
     /// What does not: sockets, locks, network namespaces.
     pub run_dir: PathBuf,
@@ -46,6 +47,8 @@ pub struct Config {
     pub network: NetworkConfig,
     /// Limits of a service that names none.
     pub limits: LimitsConfig,
+    /// How the disk is used.
+    pub disk: DiskConfig,
     /// What the daemon says about itself.
     pub log: LogConfig,
 }
@@ -96,6 +99,14 @@ pub struct LimitsConfig {
     pub pids: u32,
     /// Largest log file of a service; each has two.
     pub log_size: ByteSize,
+}
+
+/// How the disk is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiskConfig {
+    /// Bytes that images leave free, such as `256m`.
+    pub reserve: ByteSize,
 }
 
 /// What the daemon says about itself, on its standard error.
@@ -149,6 +160,7 @@ impl Default for Config {
             runtime: RuntimeConfig::default(),
             network: NetworkConfig::default(),
             limits: LimitsConfig::default(),
+            disk: DiskConfig::default(),
             log: LogConfig::default(),
         }
     }
@@ -175,6 +187,12 @@ impl Default for NetworkConfig {
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self { memory: ByteSize(256 << 20), pids: 512, log_size: ByteSize(10 << 20) }
+    }
+}
+
+impl Default for DiskConfig {
+    fn default() -> Self {
+        Self { reserve: ByteSize(RESERVE) }
     }
 }
 

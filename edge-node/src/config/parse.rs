@@ -31,6 +31,7 @@ const KEYS: &[&str] = &[
     "limits.memory",
     "limits.pids",
     "limits.log_size",
+    "disk.reserve",
     "log.format",
     "log.level",
 ];
@@ -169,6 +170,7 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     must((4 << 20..=1 << 50).contains(&config.limits.memory.0), "limits.memory", "at least 4m");
     must((16..=1 << 22).contains(&config.limits.pids), "limits.pids", "16 to 4194304");
     must((64 << 10..=4 << 30).contains(&config.limits.log_size.0), "limits.log_size", "64k to 4g");
+    must(config.disk.reserve.0 <= 1 << 40, "disk.reserve", "at most 1t");
     list
 }
 
@@ -277,6 +279,7 @@ mod tests {
             ("[network]\nsubnet = \"10.231.0.1/16\"", "node.toml:2: network.subnet is not right"),
             ("[network]\nsubnet = \"10.0.0.0/31\"", "network.subnet"),
             ("[network]\nbridge = \"a-very-long-bridge-name\"", "network.bridge"),
+            ("[disk]\nreserve = \"2t\"", "node.toml:2: disk.reserve"),
             ("[limits]\npids = 1\nlog_size = \"1\"", "node.toml:3: limits.log_size"),
         ] {
             let said = errors(text);

@@ -7,20 +7,24 @@ use shared::id::Digest;
 
 use super::blobs::{BlobError, Blobs};
 use super::packs::Packs;
+use super::room::RESERVE;
 
 /// The two directories. Cheap to clone; clones share.
 #[derive(Debug, Clone)]
 pub struct Content {
-    /// Manifests, configs and patches until they are used.
+    /// Manifests and configs, and patches until they are used.
     pub blobs: Blobs,
     /// Layers.
     pub packs: Packs,
+    /// Bytes of the disk that images leave free.
+    pub reserve: u64,
 }
 
 impl Content {
     /// Opens both below the state directory, as [`Blobs::open`] does; one process at a time.
     pub fn open(state: &Path, boot: &str) -> Result<Self, BlobError> {
-        Ok(Self { blobs: Blobs::open(&state.join("blobs"), boot)?, packs: Packs::open(&state.join("packs"))? })
+        let (blobs, packs) = (Blobs::open(&state.join("blobs"), boot)?, Packs::open(&state.join("packs"))?);
+        Ok(Self { blobs, packs, reserve: RESERVE })
     }
 
     /// Removes what nobody waits for: blobs that are not in `awaited` (patches are awaited by their layer), and packs of

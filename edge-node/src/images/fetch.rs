@@ -16,17 +16,20 @@ mod layer;
 mod pace;
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::fault::{Fault, Faulty, image};
 use shared::id::Digest;
 use shared::oci::{DOCUMENT_MAX, LAYERS_MAX, chain_ids};
+use shared::people::bytes;
 use shared::release::{Blob, Image};
 use tokio::sync::watch;
 
 use super::blobs::{Begun, BlobError, Blobs, Partial, blocking};
 use super::content::Content;
+use super::room::{self, Disk, Need, NoRoom};
 use super::{ChunkSource, FRAME_MAX, Progress, SourceError};
 use pace::{FAILURES_MAX, Pace};
 
@@ -57,6 +60,18 @@ pub enum FetchError {
     /// The source sent wrong bytes twice.
     #[error("the bytes of {0} were wrong twice")]
     Differs(Digest),
+    /// The disk has no room for it.
+    #[error("image {image} needs {} bytes in {}", short.need, short.disk.path.display())]
+    NoRoom {
+        /// The image.
+        image: Digest,
+        /// What it needs.
+        need: Need,
+        /// Where there is too little.
+        short: Box<NoRoom>,
+        /// Bytes that stay free.
+        reserve: u64,
+    },
     /// No patch made the layer.
     #[error("no patch makes layer {layer}: {why}")]
     Unfit {
@@ -87,6 +102,15 @@ impl Faulty for FetchError {
                 Fault::new(&image::BLOB_SILENT).with("blob", blob.short()).with("offset", offset).with("failures", failures)
             }
             Self::Differs(blob) => Fault::new(&image::BLOB_DIFFERS).with("blob", blob.short()),
+            Self::NoRoom { image, need, short, reserve } => Fault::new(&image::NO_ROOM)
+                .with("image", image.short())
+                .with("need", bytes(short.need))
+                .with("patch", bytes(need.patch))
+                .with("packs", bytes(need.packs))
+                .with("files", bytes(need.files))
+                .with("reserve", bytes(*reserve))
+                .with("free", bytes(short.disk.free))
+                .with("path", short.disk.path.display()),
             Self::Unfit { layer, why } => Fault::new(&image::PATCH_UNFIT).with("layer", layer.short()).with("why", why),
             Self::TooLarge(blob) => Fault::new(&image::DOCUMENT_TOO_LARGE)
                 .with("blob", blob.digest.short())
@@ -99,22 +123,32 @@ impl Faulty for FetchError {
     }
 }
 
-/// Brings all bytes of `image` to disk: manifest and config as blobs, layers as packs, except those whose chain id is in
-/// `present`: the runtime has them unpacked.
+/// What the runtime has.
+#[derive(Debug, Clone, Default)]
+pub struct Unpacked {
+    /// Chain ids of the layers that are unpacked.
+    pub layers: BTreeSet<Digest>,
+    /// Where it unpacks them, if it is known.
+    pub root: Option<PathBuf>,
+}
+
+/// Brings all bytes of `image` to disk: manifest and config as blobs, layers as packs, except those that are `unpacked`.
 ///
-/// How each layer comes is known before the first byte of one is asked for. Waits as long as the source is away; drop the
-/// future to stop.
+/// How each layer comes, and that there is room for all of it, is known before the first byte of one is asked for. Waits as
+/// long as the source is away; drop the future to stop.
 pub async fn fetch<S: ChunkSource>(
     source: &S,
     content: &Content,
     image: &Image,
-    present: &BTreeSet<Digest>,
+    unpacked: &Unpacked,
     progress: &watch::Sender<Progress>,
 ) -> Result<(), FetchError> {
-    let Wanted { documents, layers } = wanted(image, present)?;
+    let Wanted { documents, layers } = wanted(image, &unpacked.layers)?;
+    let files = layers.iter().map(|layer| layer.size).sum();
     let missing = layers.into_iter().filter(|layer| !content.packs.has(layer.digest));
     let patch_of = |layer| async move { Ok::<_, FetchError>((layer, layer::patch(source, content, layer).await?)) };
     let patches: Vec<(Blob, Blob)> = stream::iter(missing).map(patch_of).buffered(PATCHES).try_collect().await?;
+    make_room(content, image, &patches, files, unpacked.root.as_deref())?;
     let total = documents.iter().chain(patches.iter().map(|(_, patch)| patch)).map(|blob| blob.size).sum();
     let mut done = 0;
     for document in documents {
@@ -129,6 +163,24 @@ pub async fn fetch<S: ChunkSource>(
     }
     progress.send_replace(Progress { done, total });
     Ok(())
+}
+
+/// Whether there is room for the packs that `patches` make, and for `files` bytes in `root`.
+fn make_room(
+    content: &Content,
+    image: &Image,
+    patches: &[(Blob, Blob)],
+    files: u64,
+    root: Option<&Path>,
+) -> Result<(), FetchError> {
+    let compressed = |tar: &Blob| image.layers.iter().find(|layer| layer.tar == *tar).map_or(tar.size, |layer| layer.blob.size);
+    let need = Need {
+        patch: patches.iter().map(|(_, patch)| patch.size).max().unwrap_or(0),
+        packs: patches.iter().map(|(layer, _)| compressed(layer).min(layer.size)).sum(),
+        files,
+    };
+    room::check(need, Disk::of(content.packs.dir()), root.and_then(Disk::of), content.reserve)
+        .map_err(|short| FetchError::NoRoom { image: image.id(), need, short: Box::new(short), reserve: content.reserve })
 }
 
 /// What must be on disk before an image can be unpacked.

@@ -19,6 +19,7 @@ pub mod extract;
 pub mod fetch;
 pub mod memory;
 pub mod packs;
+pub mod room;
 pub mod stop;
 
 use std::future::Future;

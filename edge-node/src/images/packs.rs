@@ -61,6 +61,11 @@ impl Packs {
         Ok(packs)
     }
 
+    /// Where they lie.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
     /// Where the pack of a layer lies.
     pub fn path(&self, layer: Digest) -> PathBuf {
         self.0.dir.join(layer.hex()).with_extension(PACK)

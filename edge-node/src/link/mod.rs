@@ -21,10 +21,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use shared::fault::Fault;
 use shared::id::Digest;
-use shared::topic::Channel;
 use shared::release::Blob;
-use shared::wire::v1::{Down, Frame, LogWanted, PatchWanted, Pull, Up};
+use shared::topic::Channel;
 use shared::wire::HAVE_MAX;
+use shared::wire::v1::{Down, Frame, LogWanted, PatchWanted, Pull, Up};
 use shared::{sign, state, wire};
 use tokio::sync::{mpsc, oneshot, watch};
 

@@ -19,6 +19,7 @@ use super::work::{Done, Work};
 use super::{Parts, RETRY, Status};
 use crate::held::{Held, Holding};
 use crate::images::ChunkSource;
+use crate::images::fetch::Unpacked;
 use crate::runtime::{Observed, Runtime, Seen};
 
 /// What the loop remembers from round to round. Nothing here matters after a restart of the daemon.
@@ -91,12 +92,13 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     fn proceed(&mut self, observed: Observed, now: Now) -> Uptime {
         self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
-        let (version, layers) = (observed.version.clone(), observed.layers.clone());
+        let version = observed.version.clone();
+        let unpacked = Unpacked { layers: observed.layers.clone(), root: observed.root.clone() };
         let actual = self.actual(&holding, observed);
         self.notice_ends(&actual, now);
         let plan = plan(&holding.desired, &actual, now);
         let mut wake = plan.wake_at;
-        let mut failed = self.start_all(&plan, &layers, now);
+        let mut failed = self.start_all(&plan, &unpacked, now);
         failed |= self.tidy(&plan, &holding, &actual);
         for due in
             [self.check_all(&actual), failed.then(|| now.uptime + RETRY), self.next_pause(now.uptime)].into_iter().flatten()
@@ -167,7 +169,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     }
 
     /// Starts every action whose subject is free. True when something could not be remembered.
-    fn start_all(&mut self, plan: &Plan, layers: &BTreeSet<Digest>, now: Now) -> bool {
+    fn start_all(&mut self, plan: &Plan, unpacked: &Unpacked, now: Now) -> bool {
         let mut failed = false;
         for action in &plan.actions {
             let subject = action.subject();
@@ -177,7 +179,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             match action {
                 Action::Fetch(image) => {
                     let Parts { source, content, .. } = &self.parts;
-                    self.work.fetch(subject, source.clone(), content.clone(), image.clone(), layers.clone());
+                    self.work.fetch(subject, source.clone(), content.clone(), image.clone(), unpacked.clone());
                 }
                 // What is being made needs its image, and is no instance yet.
                 Action::Do(Step::DropImage(_)) if self.work.is_creating() => {}
@@ -231,8 +233,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.untidy
     }
 
-    /// What must stay on disk: what images that are not ready yet are made of, as far as it arrived, and the layers of all
-    /// images this node needs, now or when a release is undone.
+    /// What must stay on disk of the images this node needs, now or when a release is undone: their documents, patches of
+    /// layers that are not ready yet, as far as they arrived; and their layers.
     fn needed(&self, holding: &Holding, actual: &Actual) -> (BTreeSet<Digest>, BTreeSet<Digest>) {
         let needed = holding.needed();
         let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
@@ -240,8 +242,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let (mut awaited, mut layers) = (BTreeSet::new(), BTreeSet::new());
         for image in images.filter(|image| image.platform.runs_on(&self.parts.platform)) {
             layers.extend(image.diff_ids());
+            awaited.extend([image.manifest.digest, image.config.digest]);
             if actual.images.get(&image.id()) != Some(&ImageState::Ready) {
-                awaited.extend([image.manifest.digest, image.config.digest]);
                 awaited.extend(image.diff_ids());
             }
         }

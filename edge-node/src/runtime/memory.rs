@@ -169,6 +169,7 @@ impl Runtime for Memory {
             instances: machine.containers.iter().map(|(id, container)| (id.clone(), seen(container))).collect(),
             images: machine.images.clone(),
             layers: machine.layers.clone(),
+            root: None,
         })
     }
 

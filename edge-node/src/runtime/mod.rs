@@ -6,6 +6,7 @@ pub mod memory;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use shared::fault::{Fault, Faulty};
@@ -47,6 +48,8 @@ pub struct Observed {
     pub images: BTreeSet<Digest>,
     /// Unpacked layers, by chain id: their bytes need not be fetched again.
     pub layers: BTreeSet<Digest>,
+    /// Where layers are unpacked, if it is known.
+    pub root: Option<PathBuf>,
 }
 
 /// One container as the runtime shows it.

@@ -40,6 +40,9 @@ super::texts! {
     PACK_DAMAGED = "image-pack-damaged",
         "The stored copy of layer {layer} was damaged on this disk and thrown away; the node fetches it again by itself. If this comes again, check the disk",
         "层 {layer} 的本地副本在本机磁盘上已损坏并被丢弃，节点会自动重新获取。若反复出现，请检查磁盘";
+    NO_ROOM = "image-no-room",
+        "Image {image} was not fetched: it needs {need} in {path} (on its way {patch}, packs {packs}, unpacked {files}) and {reserve} must stay free, but only {free} are free. Make room or remove an app; the node tries again by itself",
+        "未获取镜像 {image}：{path} 需要 {need}（传输中 {patch}，分层包 {packs}，解包后 {files}），且须保留 {reserve}，但仅剩 {free}。请清理空间或移除应用，节点会自动重试";
     PATCH_UNFIT = "image-patch-unfit",
         "What the hub sent does not make layer {layer}: {why}. The node tries again by itself; if this comes again, publish the release again",
         "中心发送的内容无法生成层 {layer}：{why}。节点会自动重试；若反复出现，请重新发布";

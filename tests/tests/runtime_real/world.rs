@@ -1,12 +1,12 @@
 //! One world of real parts, and what every test asks of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use edge_node::images::content::Content;
-use edge_node::images::fetch::fetch;
+use edge_node::images::fetch::{Unpacked, fetch};
 use edge_node::runtime::containerd::log::read;
 use edge_node::runtime::containerd::{Config, Containerd};
 use edge_node::runtime::{Runtime, RuntimeError, Seen};
@@ -59,7 +59,7 @@ impl World {
         std::fs::create_dir(dir.path().join("site")).expect("directory");
         let (image, memory) = busybox::image(image);
         let progress = tokio::sync::watch::Sender::default();
-        fetch(&memory, &content, &image, &BTreeSet::new(), &progress).await.expect("the image's bytes");
+        fetch(&memory, &content, &image, &Unpacked::default(), &progress).await.expect("the image's bytes");
         let mut world = Self { runtime: None, content, private, image, config, dir };
         world.daemon();
         world.apply(Step::Unpack(world.image.clone())).await;

@@ -375,11 +375,9 @@ fn only_the_signed_tar_is_unpacked() {
     let bytes = tarball(&[file("a", "a")]);
     let longer = [bytes.clone(), vec![0; 512]].concat();
     let other = tarball(&[file("a", "b")]);
-    for (tar, code) in [
-        (&other[..], "image-layer-differs"),
-        (&bytes[..1024], "image-layer-differs"),
-        (&longer[..], "image-layer-longer"),
-    ] {
+    for (tar, code) in
+        [(&other[..], "image-layer-differs"), (&bytes[..1024], "image-layer-differs"), (&longer[..], "image-layer-longer")]
+    {
         let desk = desk();
         let error = desk.unpack_as(tar, blob(&bytes)).unwrap_err();
         assert_eq!(error.fault().code, code);

@@ -122,7 +122,7 @@ fn desk() -> Desk {
 
 impl Desk {
     async fn fetch(&self, source: &Weather, image: &Image) -> Result<(), FetchError> {
-        fetch(source, &self.content, image, &BTreeSet::new(), &self.progress).await
+        fetch(source, &self.content, image, &Unpacked::default(), &self.progress).await
     }
 
     /// The tar of a layer, from its pack.
@@ -231,7 +231,7 @@ async fn each_kill_costs_at_most_one_frame() {
         let link = InOrder { inner: &source, turn: tokio::sync::Mutex::new(()) };
         let dir = tempfile::tempdir().unwrap();
         let (progress, _) = watch::channel(Progress::default());
-        let (mut kills, none) = (0, BTreeSet::new());
+        let (mut kills, none) = (0, Unpacked::default());
         loop {
             let content = reopen(dir.path()).await;
             let whole = fetch(&link, &content, &image, &none, &progress);
@@ -249,7 +249,7 @@ async fn each_kill_costs_at_most_one_frame() {
 }
 
 /// A dead daemon's last write may still be under way in this process; a real kill would have ended it.
-async fn reopen(dir: &std::path::Path) -> Content {
+async fn reopen(dir: &Path) -> Content {
     loop {
         match Content::open(dir, "boot") {
             Err(BlobError::InUse(_)) => tokio::time::sleep(Duration::from_millis(1)).await,
@@ -289,6 +289,22 @@ async fn a_new_version_brings_what_is_new() {
     let sent = desk.progress.borrow().total;
     assert!(sent < 9000 + 3 * 256 * 1024 / 2, "{sent} bytes were sent");
     assert!(desk.tar(&second.layers[0]) == new);
+}
+
+/// An image the disk has no room for is refused with numbers, before its first byte.
+#[tokio::test]
+async fn no_room_is_said_before_the_first_byte() {
+    let mut memory = Memory::default();
+    let image = image(&mut memory, &[5 * FRAME]);
+    let (mut desk, source) = (desk(), Weather::fair(memory));
+    desk.content.reserve = u64::MAX;
+    let fault = desk.fetch(&source, &image).await.unwrap_err().fault();
+    assert_eq!((fault.code.as_str(), fault.params["packs"].as_str()), ("image-no-room", "1.2 MiB"));
+    assert_eq!(source.frames_given(), 0);
+    desk.content.reserve = 0;
+    desk.fetch(&source, &image).await.unwrap();
+    desk.content.reserve = u64::MAX;
+    desk.fetch(&source, &image).await.unwrap_err(); // it is to be unpacked yet
 }
 
 /// An old layer's pack that changed on this disk is thrown away, and the new layer is fetched without it.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lease ─▶ for each layer: Prepare ─▶ extract into its directory, check diff_id ─▶ Commit as <chain id>
-//!       ─▶ config and manifest into the content store ─▶ syncfs ─▶ image record ─▶ release the lease, drop the documents
+//!       ─▶ config and manifest into the content store ─▶ syncfs ─▶ image record ─▶ release the lease
 //! ```
 //!
 //! The image record is the last thing made, and only after `syncfs`: without it a power cut left every file of a
@@ -11,14 +11,17 @@
 //! copied, because labels steer containerd (CVE-2026-53488).
 //!
 //! containerd gets no layer content: the manifest names only the config, and the config names the top layer's snapshot,
-//! which holds those below. The layers stay here as packs.
+//! which holds those below. What the image was made of stays on our side, so that it can be made again without the hub.
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use containerd_client::services::v1::images_client::ImagesClient;
+use containerd_client::services::v1::introspection_client::IntrospectionClient;
 use containerd_client::services::v1::{
-    CreateImageRequest, DeleteImageRequest, Image as Record, ListImagesRequest, UpdateImageRequest,
+    CreateImageRequest, DeleteImageRequest, Image as Record, ListImagesRequest, PluginsRequest, UpdateImageRequest,
 };
 use containerd_client::types::Descriptor;
 use prost_types::FieldMask;
@@ -51,6 +54,7 @@ pub struct Images {
     content: Content,
     images: Claims,
     layers: Claims,
+    root: Arc<OnceLock<PathBuf>>,
 }
 
 /// What is unpacked.
@@ -65,11 +69,17 @@ pub struct Unpacked {
 impl Images {
     /// Images of `client`'s namespace, unpacked by `snapshotter` from `content`.
     pub fn new(client: Client, snapshotter: &str, content: Content) -> Self {
-        Self { client, snapshotter: snapshotter.into(), content, images: Claims::default(), layers: Claims::default() }
+        Self {
+            client,
+            snapshotter: snapshotter.into(),
+            content,
+            images: Claims::default(),
+            layers: Claims::default(),
+            root: Arc::default(),
+        }
     }
 
-    /// Makes `image` ready from what is on disk, and drops its documents there. Layers that are unpacked are kept. Done
-    /// before: succeeds again. Cut off at any point: the next call goes on. Refused: nothing of it stays.
+    /// Makes `image` ready from what is on disk. Layers that are unpacked are kept. Done before: succeeds again. Cut off at any point: the next call goes on. Refused: nothing of it stays.
     ///
     /// `now` dates the lease that protects the work.
     pub async fn unpack(&self, image: &Image, now: UnixMillis) -> Result<(), RuntimeError> {
@@ -84,7 +94,7 @@ impl Images {
             }
             made?;
         }
-        self.drop_documents(image).await
+        Ok(())
     }
 
     async fn make(&self, lease: &Lease, image: &Image, documents: [Vec<u8>; 2]) -> Result<(), RuntimeError> {
@@ -106,6 +116,18 @@ impl Images {
         };
         let images = records.into_inner().images.iter().filter_map(ready).collect();
         Ok(Unpacked { images, layers })
+    }
+
+    /// Where the snapshotter unpacks layers, when containerd says it.
+    pub async fn root(&self) -> Option<PathBuf> {
+        if self.root.get().is_none() {
+            let filters = vec![format!("type==io.containerd.snapshotter.v1,id=={}", self.snapshotter)];
+            let mut introspection = IntrospectionClient::new(self.client.channel());
+            let told = introspection.plugins(self.client.request(PluginsRequest { filters })).await;
+            let root = told.ok()?.into_inner().plugins.into_iter().find_map(|mut plugin| plugin.exports.remove("root"))?;
+            self.root.get_or_init(|| root.into());
+        }
+        self.root.get().cloned()
     }
 
     /// Removes an image, and every layer that neither another image nor a container needs. Returns when they are gone
@@ -225,19 +247,6 @@ impl Images {
             }
             Err(status) => Err(failed("recording an image")(status)),
         }
-    }
-
-    /// They are in containerd now. A blob that stays is found by the next sweep.
-    async fn drop_documents(&self, image: &Image) -> Result<(), RuntimeError> {
-        let (blobs, documents) = (self.content.blobs.clone(), [image.manifest, image.config]);
-        let remove = move || {
-            for blob in documents {
-                if let Err(error) = blobs.remove(blob.digest) {
-                    tracing::warn!(%error, "a blob that is not needed any more stays");
-                }
-            }
-        };
-        blocking("removing blobs", remove).await
     }
 }
 

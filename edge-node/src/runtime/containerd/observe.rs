@@ -54,7 +54,7 @@ impl Containerd {
         if !self.swept.swap(true, Ordering::SeqCst) {
             self.sweep(&alive).await;
         }
-        Ok(Observed { version, instances, images, layers })
+        Ok(Observed { version, instances, images, layers, root: self.images.root().await })
     }
 
     fn task(&self, id: &InstanceId, process: Option<Process>) -> Task {
