@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod oci;
 pub mod people;
 pub mod plan;
+pub mod recipe;
 pub mod release;
 pub mod report;
 pub mod sign;
