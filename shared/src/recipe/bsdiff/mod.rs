@@ -3,13 +3,13 @@
 //! A rebuilt program differs from the one before in few places, but everything behind them has moved, and with it
 //! every displacement in the code and every address in its tables. So a body tells
 //!
-//! 1. which ranges of `new` are **copies** of which ranges of `old` ([`matching`]),
-//! 2. for every displacement that machine code holds in a copy ([`sites`]) whether the guess is right that is made from
-//!    where its target went ([`shifts`]), and else what it is,
-//! 3. the **fixes**: other words and bytes of the copies that are changed, guessed from the ones before ([`model`]),
+//! 1. which ranges of `new` are **copies** of which ranges of `old` (`matching`),
+//! 2. for every displacement that machine code holds in a copy (`sites`) whether the guess is right that is made from
+//!    where its target went (`shifts`), and else what it is,
+//! 3. the **fixes**: other words and bytes of the copies that are changed, guessed from the ones before (`model`),
 //! 4. the **literals**: what is no copy.
 //!
-//! Guesses are nearly always right, and a bit that says so costs a hundredth of a bit in a range coder ([`coder`]).
+//! Guesses are nearly always right, and a bit that says so costs a hundredth of a bit in a range coder (`coder`).
 //! No disassembly and no symbol is needed; data that is no code costs some bits and is rebuilt all the same.
 //!
 //! # Body
@@ -20,10 +20,10 @@
 //! | as many | the coded part; zeros at its end are left out |
 //! | the rest | the literals in order: as they are if exactly as many bytes as are missing are left, else one zstd frame |
 //!
-//! The coded part is one stream of bits, each with the chance that [`coder`] keeps for its context:
+//! The coded part is one stream of bits, each with the chance that `coder` keeps for its context:
 //!
 //! 1. the number of copies; for each the literals before it, where it begins in `old` (as a difference to where the
-//!    copy before it would go on behind as many bytes as there are literals), and its length less [`matching::SHORTEST`];
+//!    copy before it would go on behind as many bytes as there are literals), and its length less `matching::SHORTEST`;
 //! 2. the gap to the first fix;
 //! 3. along the copies, whatever comes first: a displacement, or a fix (wide or not, what is added) and the gap to the
 //!    next one. Gaps count bytes of copies that are not in displacements.
@@ -61,8 +61,8 @@ const LEVEL: i32 = 15;
 
 /// Body that turns `old` into `new`, each at most 1 GiB. Deterministic: same input, same bytes.
 ///
-/// Works best where most of `old` is machine code or tables of an older build of `new`. Memory: about 5 times `old`
-/// plus 4 times `new`.
+/// Works best where most of `old` is machine code or tables of an older build of `new`. Memory: about 3 times `old`
+/// plus 3 times `new` plus 6 MiB.
 pub fn encode(old: &[u8], new: &[u8]) -> Vec<u8> {
     let copies = matching::copies(&sites::skeleton(old), &sites::skeleton(new));
     let fixes = model::fixes(old, new, &copies);

@@ -103,6 +103,14 @@ proptest! {
     }
 
     #[test]
+    fn a_changed_program_comes_back(cut in 0usize..900, every in 5usize..90, add in 1u8.., more in 0usize..60) {
+        let old = program(120, 0);
+        let mut new = [&old[cut / 3..], &noise(7, more)].concat();
+        new.iter_mut().step_by(every).for_each(|byte| *byte = byte.wrapping_add(add));
+        check(&old[..old.len() - cut], &new);
+    }
+
+    #[test]
     fn any_body_is_survived(body in prop::collection::vec(any::<u8>(), 0..200), coded in 0u8..100, size in 0usize..5000) {
         let old = program(120, 0);
         for body in [body.clone(), [&[coded][..], &body].concat()] {
