@@ -132,6 +132,23 @@ pub struct Unpacked {
     pub root: Option<PathBuf>,
 }
 
+/// What an image cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fetched {
+    /// Bytes of its documents and of the patches that were needed when the fetch began, with what had arrived of them.
+    pub sent: u64,
+    /// Bytes of the whole image as its publisher compressed it: what a node that has nothing pulls from a registry.
+    pub whole: u64,
+}
+
+impl Fetched {
+    /// What was sent of the whole, in tenths of a per cent.
+    pub fn per_mille(self) -> u64 {
+        let share = u128::from(self.sent) * 1000 / u128::from(self.whole.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+}
+
 /// Brings all bytes of `image` to disk: manifest and config as blobs, layers as packs, except those that are `unpacked`.
 ///
 /// How each layer comes, and that there is room for all of it, is known before the first byte of one is asked for. Waits as
@@ -142,7 +159,7 @@ pub async fn fetch<S: ChunkSource>(
     image: &Image,
     unpacked: &Unpacked,
     progress: &watch::Sender<Progress>,
-) -> Result<(), FetchError> {
+) -> Result<Fetched, FetchError> {
     let Wanted { documents, layers } = wanted(image, &unpacked.layers)?;
     let files = layers.iter().map(|layer| layer.size).sum();
     let missing = layers.into_iter().filter(|layer| !content.packs.has(layer.digest));
@@ -162,7 +179,9 @@ pub async fn fetch<S: ChunkSource>(
         done += patch.size;
     }
     progress.send_replace(Progress { done, total });
-    Ok(())
+    let layers = image.layers.iter().map(|layer| layer.blob);
+    let whole = documents.into_iter().chain(layers).map(|blob| blob.size).sum();
+    Ok(Fetched { sent: total, whole })
 }
 
 /// Whether there is room for the packs that `patches` make, and for `files` bytes in `root`.

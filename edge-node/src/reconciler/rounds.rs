@@ -7,6 +7,7 @@ use shared::fault::{Fault, Faulty, node};
 use shared::health::Health;
 use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
+use shared::people::bytes;
 use shared::plan::{Action, Note, Plan, Step, Subject, plan};
 use shared::report::{self, Transfer};
 use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Task, Trouble};
@@ -19,7 +20,7 @@ use super::work::{Done, Work};
 use super::{Parts, RETRY, Status};
 use crate::held::{Held, Holding};
 use crate::images::ChunkSource;
-use crate::images::fetch::Unpacked;
+use crate::images::fetch::{Fetched, Unpacked};
 use crate::runtime::{Observed, Runtime, Seen};
 
 /// What the loop remembers from round to round. Nothing here matters after a restart of the daemon.
@@ -272,10 +273,21 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         match done {
             Done::Step(step, Ok(())) => self.succeeded(&step, now),
             Done::Step(step, Err(error)) => self.failed(&step, error.fault(), now),
-            Done::Fetch(image, Ok(())) => drop(self.images.insert(image, ImageState::Fetched)),
+            Done::Fetch(image, Ok(fetched)) => self.fetched(image, fetched),
             Done::Fetch(image, Err(fault)) => self.image_failed(image, fault, now),
             Done::Lost => {}
         }
+    }
+
+    fn fetched(&mut self, image: Digest, fetched: Fetched) {
+        self.images.insert(image, ImageState::Fetched);
+        let share = fetched.per_mille();
+        let event = Fault::new(&node::EVENT_IMAGE_FETCHED)
+            .with("image", image.short())
+            .with("sent", bytes(fetched.sent))
+            .with("whole", bytes(fetched.whole))
+            .with("percent", format!("{}.{}", share / 10, share % 10));
+        self.record(None, event);
     }
 
     fn succeeded(&mut self, step: &Step, now: Uptime) {

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::images::content::Content;
-use crate::images::fetch::{Unpacked, fetch};
+use crate::images::fetch::{Fetched, Unpacked, fetch};
 use crate::images::{ChunkSource, Progress};
 use crate::runtime::{Runtime, RuntimeError};
 
@@ -28,7 +28,7 @@ pub enum Done {
     /// A step of the runtime.
     Step(Step, Result<(), RuntimeError>),
     /// A fetch.
-    Fetch(Digest, Result<(), Fault>),
+    Fetch(Digest, Result<Fetched, Fault>),
     /// It panicked: a bug. Its subject is free again, and the planner will ask for it again.
     Lost,
 }
