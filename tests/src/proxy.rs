@@ -87,7 +87,7 @@ impl Proxy {
     ///
     /// # Errors
     /// No port is free.
-    pub async fn start(to: u16) -> io::Result<Self> {
+    pub fn start(to: u16) -> io::Result<Self> {
         Self::with(to, None)
     }
 
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn it_cuts_where_it_was_told_to_and_counts() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy::start(server.local_addr().unwrap().port()).await.unwrap();
+        let proxy = Proxy::start(server.local_addr().unwrap().port()).unwrap();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = server.accept().await {
                 stream.write_all(&[7; 100_000]).await.unwrap();

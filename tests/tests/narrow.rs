@@ -6,7 +6,14 @@
 //!
 //! Only the containers are simulated. What is measured takes real time; the bounds are seconds where a noisy machine costs
 //! tens of milliseconds.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::print_stdout, missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "tests"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,7 +77,8 @@ impl Site {
         running.hub.add_publisher(&name("world"), publisher().public(), "test").await.unwrap();
         let proxy = Proxy::narrow(running.gate.port(), RATE).unwrap();
         let identity = Site::enrol(&running, &node).await;
-        let config = MqttConfig { address: format!("127.0.0.1:{}", proxy.port()).parse().unwrap(), ..MqttConfig::of(&identity).unwrap() };
+        let config =
+            MqttConfig { address: format!("127.0.0.1:{}", proxy.port()).parse().unwrap(), ..MqttConfig::of(&identity).unwrap() };
         let trust = Trust {
             node: identity.node.clone(),
             hub: identity.api.clone(),
@@ -192,7 +200,9 @@ async fn a_cut_costs_at_most_a_frame() {
     site.proxy.cut_after([70_001, 50_002, 60_003]);
     site.put(&big, true).await;
     site.until("the image", async || {
-        site.hub().status_of(&name("n1")).is_some_and(|status| status.apps.iter().any(|app| app.phase == shared::report::Phase::Running))
+        site.hub()
+            .status_of(&name("n1"))
+            .is_some_and(|status| status.apps.iter().any(|app| app.phase == shared::report::Phase::Running))
     })
     .await;
     let (came, whole) = (site.proxy.bytes() - before, KIB << 10);

@@ -186,7 +186,6 @@ async fn a_control_message_waits_for_little_of_what_the_kernel_could_hold() {
         before += packet.len();
     }
     // What the receiver's kernel takes, 16 KiB that are not sent, and what TLS holds; megabytes without the bound.
-    println!("{before} bytes came before it");
     assert!(before < 512 << 10, "{before} bytes came before it");
     frames.abort();
 }

@@ -165,12 +165,16 @@ async fn one<S: ChunkSource>(
     let (mut asked, mut arrived) = (FuturesOrdered::new(), Vec::new());
     let (mut idle, mut writing) = (Some(partial), OptionFuture::default());
     while written < blob.size {
-        while next - written < AHEAD && let Some(flying) = line.try_ask(blob.size.min(written + AHEAD) - next) {
+        while next - written < AHEAD
+            && let Some(flying) = line.try_ask(blob.size.min(written + AHEAD) - next)
+        {
             let offset = next;
             next += u64::from(flying.length());
             asked.push_back(frame(line, blob.digest, offset, flying));
         }
-        if !arrived.is_empty() && let Some(partial) = idle.take() {
+        if !arrived.is_empty()
+            && let Some(partial) = idle.take()
+        {
             let bytes = std::mem::take(&mut arrived);
             writing = OptionFuture::from(Some(Box::pin(blocking("writing", &path, move || append(partial, &bytes)))));
         }

@@ -230,7 +230,9 @@ mod tests {
     fn bytes_that_came_twice_are_counted_once() {
         let mut pulled = Pulled::default();
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        for (blob, from, length, new) in [(a, 0, 10, 10), (a, 20, 10, 20), (b, 0, 5, 25), (a, 5, 20, 35), (a, 0, 30, 35), (a, 0, 40, 45)] {
+        for (blob, from, length, new) in
+            [(a, 0, 10, 10), (a, 20, 10, 20), (b, 0, 5, 25), (a, 5, 20, 35), (a, 0, 30, 35), (a, 0, 40, 45)]
+        {
             pulled.add(blob, from, length);
             assert_eq!(pulled.new_bytes(), new, "{from}+{length}");
         }

@@ -1,4 +1,5 @@
 //! Against a simulated link: one queue that is emptied at a rate, and a delay before and after it.
+#![allow(clippy::print_stdout, reason = "tests")]
 
 use std::collections::VecDeque;
 
@@ -186,7 +187,13 @@ fn small_blobs_say_nothing_about_the_rate_and_always_pass() {
         let now = SECOND * n;
         let asked = window.ask(now, 8).expect("room");
         assert_eq!(asked.length, 8);
-        assert!(window.ask(now, 8).is_some_and(|second| { window.gone(second); true }), "more than one at once");
+        assert!(
+            window.ask(now, 8).is_some_and(|second| {
+                window.gone(second);
+                true
+            }),
+            "more than one at once"
+        );
         window.arrived(asked, now + Duration::from_millis(200));
     }
     assert_eq!(window.size, WINDOW_START);
