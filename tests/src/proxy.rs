@@ -4,20 +4,27 @@
 //! node ──▶ Proxy::port ──▶ the gate       what flows back to the node is counted, and measured against the cuts to come
 //! ```
 //!
-//! A cut drops both sides in the middle of whatever is under way, without a goodbye on any level above TCP.
+//! A cut drops both sides in the middle of whatever is under way, without a goodbye on any level above TCP. A narrow one
+//! lets through so many bytes a second each way, and has small buffers, so that what waits waits at its sender.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
 /// Bytes relayed at once.
 const PIECE: usize = 16 << 10;
+/// As before, on a narrow one: what a packet carries.
+const NARROW_PIECE: usize = 1400;
+/// Receive and send buffers of a narrow one, in bytes; the kernel doubles them.
+const NARROW_BUFFER: u32 = 16 << 10;
 
 /// A relay to one port of this machine; it ends with this value.
 pub struct Proxy {
@@ -33,6 +40,46 @@ struct Shared {
     cuts: AtomicU64,
     /// After how many bytes each of the next connections is cut.
     planned: Mutex<VecDeque<u64>>,
+    up: Bucket,
+    down: Bucket,
+}
+
+/// Lets bytes through one after the other, at a rate.
+#[derive(Default)]
+struct Bucket {
+    /// Bytes a second; `None` without end.
+    rate: Option<u64>,
+    /// When what was let through has passed.
+    free: tokio::sync::Mutex<Option<Instant>>,
+}
+
+impl Bucket {
+    fn new(rate: Option<u64>) -> Self {
+        Self { rate, ..Self::default() }
+    }
+
+    fn piece(&self) -> usize {
+        self.rate.map_or(PIECE, |_| NARROW_PIECE)
+    }
+
+    /// Returns when so many bytes have passed.
+    async fn pass(&self, bytes: usize) {
+        let Some(rate) = self.rate else { return };
+        let mut free = self.free.lock().await;
+        let now = Instant::now();
+        let until = free.map_or(now, |free| free.max(now)) + Duration::from_micros(bytes as u64 * 1_000_000 / rate);
+        *free = Some(until);
+        sleep_until(until).await;
+    }
+}
+
+fn socket(rate: Option<u64>) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    if rate.is_some() {
+        socket.set_recv_buffer_size(NARROW_BUFFER)?;
+        socket.set_send_buffer_size(NARROW_BUFFER)?;
+    }
+    Ok(socket)
 }
 
 impl Proxy {
@@ -40,10 +87,24 @@ impl Proxy {
     ///
     /// # Errors
     /// No port is free.
-    pub async fn start(to: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    pub fn start(to: u16) -> io::Result<Self> {
+        Self::with(to, None)
+    }
+
+    /// As [`start`](Self::start), for at most so many bits a second each way, on all connections together.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn narrow(to: u16, bits: u64) -> io::Result<Self> {
+        Self::with(to, Some(bits.max(8) / 8))
+    }
+
+    fn with(to: u16, rate: Option<u64>) -> io::Result<Self> {
+        let socket = socket(rate)?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        let listener = socket.listen(64)?;
         let port = listener.local_addr()?.port();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { up: Bucket::new(rate), down: Bucket::new(rate), ..Shared::default() });
         let accepting = tokio::spawn(accept(listener, to, shared.clone()));
         Ok(Self { port, shared, accepting })
     }
@@ -114,19 +175,33 @@ async fn accept(listener: TcpListener, to: u16, shared: Arc<Shared>) {
 }
 
 async fn relay(near: TcpStream, to: u16, shared: Arc<Shared>) {
-    let Ok(far) = TcpStream::connect(("127.0.0.1", to)).await else { return };
-    let (mut near_in, near_out) = near.into_split();
-    let (far_in, mut far_out) = far.into_split();
+    let Ok(socket) = socket(shared.up.rate) else { return };
+    let Ok(far) = socket.connect(([127, 0, 0, 1], to).into()).await else { return };
+    _ = (near.set_nodelay(true), far.set_nodelay(true));
+    let (near_in, near_out) = near.into_split();
+    let (far_in, far_out) = far.into_split();
     tokio::select! {
-        _ = copy(&mut near_in, &mut far_out) => {}
+        () = there(near_in, far_out, &shared) => {}
         () = back(far_in, near_out, &shared) => {}
+    }
+}
+
+/// Relays what flows to the gate until an end goes away.
+async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared) {
+    let mut piece = vec![0; shared.up.piece()];
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
+        shared.up.pass(length).await;
+        if to.write_all(piece.get(..length).unwrap_or_default()).await.is_err() {
+            return;
+        }
     }
 }
 
 /// Relays what flows back until an end goes away or a cut is due.
 async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared) {
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; shared.down.piece()];
     while let Ok(length @ 1..) = from.read(&mut piece).await {
+        shared.down.pass(length).await;
         let (passing, cut) = shared.pass(length);
         if to.write_all(piece.get(..passing).unwrap_or_default()).await.is_err() || cut {
             return;
@@ -141,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn it_cuts_where_it_was_told_to_and_counts() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let proxy = Proxy::start(server.local_addr().unwrap().port()).await.unwrap();
+        let proxy = Proxy::start(server.local_addr().unwrap().port()).unwrap();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = server.accept().await {
                 stream.write_all(&[7; 100_000]).await.unwrap();

@@ -38,7 +38,8 @@ const LONG_TEXT: &str = "120s";
 const ROUND: u64 = 20;
 /// Most bytes between two cuts.
 const CUT_MOST: u64 = 2 << 20;
-/// What is sent again after a cut, at most: a window of eight frames, and what the link says about itself.
+/// What is sent again after a cut or a kill, at most: all that may be asked for and not on disk yet, and what the link says
+/// about itself.
 const AGAIN_MOST: u64 = 2_621_440;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -245,7 +246,7 @@ async fn kill_containerd(site: &mut Site, versions: u64) -> Result<(), Failure> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_that_is_cut_often_goes_on_where_it_was() {
     let mut lane = Lane::new().await;
-    let proxy = Proxy::start(lane.site.gate).await.unwrap();
+    let proxy = Proxy::start(lane.site.gate).unwrap();
     lane.site.told = proxy.port();
     lane.site.open_hub().await.unwrap();
     lane.site.enrol().await.unwrap();

@@ -15,6 +15,9 @@
 //! - Node-addressed messages go straight to the node's connection: no router, so the cost per node does not grow with the fleet.
 //!   The router serves only other clients of the center, and hears of messages only while there are such clients.
 //! - A client that breaks a rule loses its own connection and nothing else happens.
+//! - A message of the hub waits for at most the packet that is being written and what the kernel holds: bulk waits in the
+//!   session's queue until the kernel has sent nearly all it was given. How long a packet of bulk is, the node says, which
+//!   knows its link.
 //! - Every queue, packet, wait and table has a bound ([`Limits`]).
 //!
 //! MQTT here is 3.1.1 with QoS 0 downwards and QoS 0 or 1 upwards; a PUBACK says that the hub has taken the message.
@@ -47,6 +50,7 @@ use shared::fault::{Fault, Faulty, hub};
 use shared::id::{Digest, Name};
 use shared::topic::Channel;
 use shared::wire::MESSAGE_MAX;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -72,6 +76,10 @@ const PACKET_MAX: usize = MESSAGE_MAX + 512;
 const BIND_PATIENCE: Duration = Duration::from_secs(5);
 /// Connections the kernel may hold for the accept loop: a fleet that comes back at once.
 const BACKLOG: u32 = 4096;
+/// Bytes of a connection that the kernel takes and has not sent yet; more waits in the session's queues, where a desired
+/// state passes frames. On a slow link the kernel would take megabytes otherwise. What is sent and not acknowledged is
+/// not among it, so that a fast and long link stays full.
+const UNSENT_MAX: u32 = 16 << 10;
 /// For all sessions to end when the hub stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -337,6 +345,7 @@ fn admit<N: Nodes>(gate: &Arc<Inner<N>>, tcp: TcpStream, source: Source) {
     tokio::spawn(async move {
         let _gauge = Gauge::of(&gate.stats.connections);
         let _nodelay = tcp.set_nodelay(true);
+        let _lowat = SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT_MAX);
         match Box::pin(open::open(&gate, tcp, source)).await {
             Ok(opened) => serve::serve(&gate, opened).await,
             Err(why) => gate.stats.count_refused(why),

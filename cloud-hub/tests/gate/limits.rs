@@ -1,5 +1,7 @@
 //! Floods, silence and readers that do not read: bounded, and an honest node does not notice.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -152,4 +154,38 @@ async fn an_address_that_is_still_taken_is_tried_again() {
     let config = cloud_hub::gate::Config { listen, serving, limits: limits() };
     let gate = cloud_hub::gate::Gate::bind(config, &world.ca, world.hub.clone(), world.broker.clone()).await;
     assert_eq!(gate.expect("gate").local_addr().expect("address"), listen);
+}
+
+#[tokio::test]
+async fn a_control_message_waits_for_little_of_what_the_kernel_could_hold() {
+    let world = World::new().await;
+    let mut client = world.subscribed("n1").await;
+    let session = world.hub.session("n1").await;
+    let taken = Arc::new(AtomicU64::new(0));
+    let frames = tokio::spawn({
+        let (session, taken) = (session.clone(), taken.clone());
+        async move {
+            while session.bulk(Bytes::from(vec![7; 8 << 10])).await.is_ok() {
+                taken.fetch_add(1, Relaxed);
+            }
+        }
+    });
+    // The node takes nothing until the connection holds what it can.
+    let mut before = None;
+    while before != Some(taken.load(Relaxed)) {
+        before = Some(taken.load(Relaxed));
+        sleep(Duration::from_millis(300)).await;
+    }
+    session.try_control(Bytes::from_static(b"desired")).expect("room");
+    let mut before = 0;
+    loop {
+        let packet = client.packet().await.expect("a message");
+        if packet.ends_with(b"desired") {
+            break;
+        }
+        before += packet.len();
+    }
+    // What the receiver's kernel takes, 16 KiB that are not sent, and what TLS holds; megabytes without the bound.
+    assert!(before < 512 << 10, "{before} bytes came before it");
+    frames.abort();
 }

@@ -1,25 +1,35 @@
 //! The windowed pull: brings everything that is missing of an image to disk.
 //!
 //! Manifest and config come as they are, each layer as a patch that makes its pack out of the packs that are there
-//! ([`layer`]). One comes after the other: manifest, config, the layers from the lowest up. Within a blob up to
-//! [`WINDOW`] frames are asked for at once, in order, and written in order, so memory stays below
-//! `WINDOW × FRAME_MAX` and the file on disk never has holes. An answer that comes early waits in the window.
+//! ([`layer`]). One comes after the other: manifest, config, the layers from the lowest up. Within a blob several frames
+//! are asked for at once, in order, and written in order, so the file on disk never has holes. How many and how long they
+//! are is up to the link: [`window`] keeps it full, and never so full that a desired state or a report has to wait behind
+//! an image. What is asked for or waits to be written is at most [`AHEAD`] bytes, the bound of the memory.
 //!
-//! While the source is away the requests wait with what the window holds; nothing is lost and nothing is asked
+//! ```text
+//! one ─▶ frame, frame, frame ─▶ line: window (how much at once), pace (how long to wait) ─▶ source
+//!  └─▶ what arrived, in order ─▶ Partial
+//! ```
+//!
+//! While the source is away the requests wait with what arrived; nothing is lost and nothing is asked
 //! twice that has arrived. When the source is there and silent, [`pace`] decides. A wrong byte cannot be seen
 //! before the blob is whole: then the blob is thrown away and fetched once more, and a second time is a fault.
 //!
 //! The future may be dropped at any point. What was written counts when the work goes on; of a source that
-//! answers in order at most the frame being written is asked for again.
+//! answers in order, and a disk that is faster than it, at most the frame being written is asked for again.
 
 mod layer;
+mod line;
 mod pace;
+mod window;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::OptionFuture;
+use futures_util::stream::{self, FuturesOrdered};
+use futures_util::{StreamExt, TryStreamExt};
 use shared::fault::{Fault, Faulty, image};
 use shared::id::Digest;
 use shared::oci::{DOCUMENT_MAX, LAYERS_MAX, chain_ids};
@@ -30,13 +40,15 @@ use tokio::sync::watch;
 use super::blobs::{Begun, BlobError, Blobs, Partial, blocking};
 use super::content::Content;
 use super::room::{self, Disk, Need, NoRoom};
-use super::{ChunkSource, FRAME_MAX, Progress, SourceError};
-use pace::{FAILURES_MAX, Pace};
+use super::{ChunkSource, Progress, SourceError};
+use line::{Flying, Line};
+use pace::FAILURES_MAX;
+use window::WINDOW_MAX;
 
 /// Layers whose patches are asked for at once.
 const PATCHES: usize = 4;
-/// Frames under way at once.
-pub const WINDOW: usize = 8;
+/// Most bytes of a blob that are asked for and not on disk yet.
+const AHEAD: u64 = WINDOW_MAX;
 
 /// Why an image did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -166,16 +178,17 @@ pub async fn fetch<S: ChunkSource>(
     let patch_of = |layer| async move { Ok::<_, FetchError>((layer, layer::patch(source, content, layer).await?)) };
     let patches: Vec<(Blob, Blob)> = stream::iter(missing).map(patch_of).buffered(PATCHES).try_collect().await?;
     make_room(content, image, &patches, files, unpacked.root.as_deref())?;
+    let line = &Line::new(source);
     let total = documents.iter().chain(patches.iter().map(|(_, patch)| patch)).map(|blob| blob.size).sum();
     let mut done = 0;
     for document in documents {
         let tell = |here: u64| progress.send_replace(Progress { done: done + here, total });
-        blob(source, &content.blobs, document, &tell).await?;
+        blob(line, &content.blobs, document, &tell).await?;
         done += document.size;
     }
     for (layer, patch) in patches {
         let tell = |here: u64| progress.send_replace(Progress { done: done + here, total });
-        layer::layer(source, content, layer, patch, &tell).await?;
+        layer::layer(line, content, layer, patch, &tell).await?;
         done += patch.size;
     }
     progress.send_replace(Progress { done, total });
@@ -228,80 +241,116 @@ pub fn wanted(image: &Image, present: &BTreeSet<Digest>) -> Result<Wanted, Fetch
 
 /// A whole blob; one whose bytes were wrong is fetched once more.
 async fn blob<S: ChunkSource>(
-    source: &S,
+    line: &Line<'_, S>,
     blobs: &Blobs,
     blob: Blob,
     tell: &(impl Fn(u64) -> Progress + Sync),
 ) -> Result<(), FetchError> {
-    match one(source, blobs, blob, tell).await {
-        Err(FetchError::Blobs(BlobError::Differs(_))) => again(source, blobs, blob, tell).await,
+    match one(line, blobs, blob, tell).await {
+        Err(FetchError::Blobs(BlobError::Differs(_))) => again(line, blobs, blob, tell).await,
         ended => ended,
     }
 }
 
 /// The second and last attempt at a blob whose bytes were wrong.
 async fn again<S: ChunkSource>(
-    source: &S,
+    line: &Line<'_, S>,
     blobs: &Blobs,
     blob: Blob,
     tell: &(impl Fn(u64) -> Progress + Sync),
 ) -> Result<(), FetchError> {
     tracing::warn!(blob = %blob.digest, "bytes do not fit the digest, fetching the blob once more");
-    match one(source, blobs, blob, tell).await {
+    match one(line, blobs, blob, tell).await {
         Err(FetchError::Blobs(BlobError::Differs(digest))) => Err(FetchError::Differs(digest)),
         ended => ended,
     }
 }
 
-/// One blob, from where it stopped.
+/// One blob, from where it stopped. What arrives while the disk is busy is written with the next write.
 async fn one<S: ChunkSource>(
-    source: &S,
+    line: &Line<'_, S>,
     blobs: &Blobs,
     blob: Blob,
     tell: &(impl Fn(u64) -> Progress + Sync),
 ) -> Result<(), FetchError> {
-    let Begun::Missing(mut partial) = blobs.begin(blob).await? else { return Ok(()) };
+    let Begun::Missing(partial) = blobs.begin(blob).await? else { return Ok(()) };
     tell(partial.offset());
-    let pace = Pace::default();
-    let mut arriving = stream::iter(frames(partial.offset(), blob.size))
-        .map(|(offset, length)| frame(source, &pace, blob.digest, offset, length))
-        .buffered(WINDOW);
     let path = blobs.path(blob.digest);
-    while let Some(bytes) = arriving.try_next().await? {
-        partial = blocking("writing", &path, move || append(partial, &bytes)).await??;
-        tell(partial.offset());
+    let (mut written, mut next) = (partial.offset(), partial.offset());
+    let (mut asked, mut arrived) = (FuturesOrdered::new(), Vec::new());
+    let (mut idle, mut writing) = (Some(partial), OptionFuture::default());
+    while written < blob.size {
+        while next - written < AHEAD
+            && let Some(flying) = line.try_ask(blob.size.min(written + AHEAD) - next)
+        {
+            let offset = next;
+            next += u64::from(flying.length());
+            asked.push_back(frame(line, blob.digest, offset, flying));
+        }
+        if !arrived.is_empty()
+            && let Some(partial) = idle.take()
+        {
+            let bytes = std::mem::take(&mut arrived);
+            writing = OptionFuture::from(Some(Box::pin(blocking("writing", &path, move || append(partial, &bytes)))));
+        }
+        tokio::select! {
+            Some(done) = &mut writing => {
+                writing = OptionFuture::default();
+                let partial = done??;
+                written = partial.offset();
+                tell(written);
+                idle = Some(partial);
+            }
+            Some(pieces) = asked.next() => arrived.extend(pieces?),
+            else => break, // Nothing is under way only when all is written.
+        }
     }
-    blocking("finishing", &path, move || partial.finish()).await??;
+    if let Some(partial) = idle {
+        blocking("finishing", &path, move || partial.finish()).await??;
+    }
     Ok(())
 }
 
-fn append(mut partial: Box<Partial>, bytes: &Bytes) -> Result<Box<Partial>, BlobError> {
-    partial.append(bytes)?;
+fn append(mut partial: Box<Partial>, pieces: &[Bytes]) -> Result<Box<Partial>, BlobError> {
+    for piece in pieces {
+        partial.append(piece)?;
+    }
     Ok(partial)
 }
 
-/// Offset and length of the frames that are still missing.
-fn frames(from: u64, size: u64) -> impl Iterator<Item = (u64, u32)> {
-    let next = move |offset: &u64| offset.checked_add(u64::from(FRAME_MAX)).filter(|next| *next < size);
-    let length = move |offset: u64| u32::try_from(size - offset).unwrap_or(u32::MAX).min(FRAME_MAX);
-    std::iter::successors((from < size).then_some(from), next).map(move |offset| (offset, length(offset)))
-}
-
-/// One frame, asked for until it comes or [`FAILURES_MAX`] is reached.
-async fn frame<S: ChunkSource>(source: &S, pace: &Pace, blob: Digest, offset: u64, length: u32) -> Result<Bytes, FetchError> {
-    let mut failures = 0;
-    while failures < FAILURES_MAX {
-        match pace.bound(source.read(blob, offset, length)).await {
-            Ok(bytes) if u32::try_from(bytes.len()) == Ok(length) => return Ok(bytes),
+/// The bytes that `flying` has room for, asked for until they come or [`FAILURES_MAX`] is reached. After a failure they
+/// are asked for in shorter pieces if the window says so: the link may be another one.
+async fn frame<S: ChunkSource>(
+    line: &Line<'_, S>,
+    blob: Digest,
+    mut offset: u64,
+    flying: Flying<'_>,
+) -> Result<Vec<Bytes>, FetchError> {
+    let end = offset + u64::from(flying.length());
+    let (mut pieces, mut first, mut failures) = (Vec::new(), Some(flying), 0);
+    while offset < end {
+        let flying = match first.take() {
+            Some(flying) => flying,
+            None => line.ask(offset, end - offset).await,
+        };
+        match line.read(blob, offset, flying).await {
+            Ok(bytes) => {
+                offset += bytes.len() as u64;
+                pieces.push(bytes);
+                failures = 0;
+            }
             Err(SourceError::NotThere(fault)) => return Err(FetchError::NotThere(fault)),
-            Err(SourceError::Away) => source.back().await,
-            Ok(_) | Err(SourceError::Timeout) => {
+            Err(SourceError::Away) => line.back().await,
+            Err(SourceError::Timeout) => {
                 failures += 1;
+                if failures == FAILURES_MAX {
+                    return Err(FetchError::Silent { blob, offset, failures });
+                }
                 tokio::time::sleep(shared::time::backoff(failures)).await;
             }
         }
     }
-    Err(FetchError::Silent { blob, offset, failures })
+    Ok(pieces)
 }
 
 #[cfg(test)]

@@ -28,13 +28,15 @@ use shared::wire::v1::{Down, Frame, LogWanted, PatchWanted, Pull, Up};
 use shared::{sign, state, wire};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::images::{ChunkSource, FRAME_MAX, SourceError};
+use crate::images::{ChunkSource, SourceError};
 use transport::NodeEnds;
 
 /// The hub makes a patch within this time, or is asked again and goes on making it.
 const PATCH_LIMIT: Duration = Duration::from_secs(300);
 /// A frame of a document that takes longer is asked for again. Images know their own patience ([`crate::images::fetch`]).
 const DOCUMENT_LIMIT: Duration = Duration::from_secs(120);
+/// Length of such a frame: a second at 256 kbit/s, because a desired state may have to wait behind it. Most releases fit.
+const DOCUMENT_FRAME: u32 = 32 << 10;
 /// Inbound messages that wait to be handled.
 const INBOUND: usize = 8;
 
@@ -106,7 +108,7 @@ impl Link {
     pub async fn document(&self, blob: Digest, most: usize) -> Result<Vec<u8>, SourceError> {
         let mut bytes = Vec::new();
         loop {
-            let pull = self.pull(blob, bytes.len() as u64, FRAME_MAX);
+            let pull = self.pull(blob, bytes.len() as u64, DOCUMENT_FRAME);
             let frame = tokio::time::timeout(DOCUMENT_LIMIT, pull).await.map_err(|_| SourceError::Timeout)??;
             let total = usize::try_from(frame.total).unwrap_or(usize::MAX);
             if total > most || (frame.data.is_empty() && bytes.len() < total) {
@@ -222,6 +224,14 @@ async fn pump(link: Link, mut from_hub: mpsc::Receiver<Bytes>, tell: mpsc::Sende
     let mut online = link.online();
     loop {
         tokio::select! {
+            // What came before the link was lost counts: it need not be sent again.
+            biased;
+            message = from_hub.recv() => {
+                let Some(message) = message else { return };
+                if let Some(inbound) = hear(&link, &message) && tell.send(inbound).await.is_err() {
+                    return;
+                }
+            }
             changed = online.changed() => {
                 if changed.is_err() {
                     return;
@@ -231,12 +241,6 @@ async fn pump(link: Link, mut from_hub: mpsc::Receiver<Bytes>, tell: mpsc::Sende
                     let waiting = std::mem::take(&mut *link.asked());
                     waiting.into_values().for_each(|asked| _ = asked.answer.send(Err(SourceError::Away)));
                 } else if tell.send(Inbound::Online).await.is_err() {
-                    return;
-                }
-            }
-            message = from_hub.recv() => {
-                let Some(message) = message else { return };
-                if let Some(inbound) = hear(&link, &message) && tell.send(inbound).await.is_err() {
                     return;
                 }
             }

@@ -69,8 +69,43 @@ pub struct Sky {
     now: Mutex<Weather>,
     random: Mutex<Random>,
     archive: Arc<Archive>,
-    /// Frames that reached the node, by blob and offset, when somebody counts.
-    frames: Mutex<Option<BTreeMap<(Digest, u64), u32>>>,
+    /// What reached the node of blobs, when somebody counts.
+    pulled: Mutex<Option<Pulled>>,
+}
+
+/// Bytes of blobs that reached a node.
+#[derive(Debug, Clone, Default)]
+pub struct Pulled {
+    /// All of them.
+    pub bytes: u64,
+    /// Of each blob its bytes that came at least once, as ranges: from, until.
+    ranges: BTreeMap<Digest, BTreeMap<u64, u64>>,
+    /// Longest frame.
+    pub longest: u64,
+}
+
+impl Pulled {
+    fn add(&mut self, blob: Digest, mut from: u64, length: u64) {
+        self.bytes += length;
+        self.longest = self.longest.max(length);
+        let mut until = from + length;
+        let ranges = self.ranges.entry(blob).or_default();
+        while let Some((near, end)) = ranges.range(..=until).next_back().filter(|(_, end)| **end >= from).map(|(a, b)| (*a, *b)) {
+            ranges.remove(&near);
+            (from, until) = (from.min(near), until.max(end));
+        }
+        ranges.insert(from, until);
+    }
+
+    /// Different bytes.
+    pub fn new_bytes(&self) -> u64 {
+        self.ranges.values().flatten().map(|(from, until)| until - from).sum()
+    }
+
+    /// Bytes that came once more.
+    pub fn again(&self) -> u64 {
+        self.bytes - self.new_bytes()
+    }
 }
 
 /// Desired states that the hub sent to any node, for replays.
@@ -96,7 +131,7 @@ impl Archive {
 impl Sky {
     /// Fair weather.
     pub fn new(random: Random, archive: Arc<Archive>) -> Self {
-        Self { now: Mutex::new(Weather::FAIR), random: Mutex::new(random), archive, frames: Mutex::default() }
+        Self { now: Mutex::new(Weather::FAIR), random: Mutex::new(random), archive, pulled: Mutex::default() }
     }
 
     /// The weather changes.
@@ -165,24 +200,42 @@ impl Sky {
 
     /// From now on frames that reach the node are counted.
     pub fn count_frames(&self) {
-        *lock(&self.frames) = Some(BTreeMap::new());
+        *lock(&self.pulled) = Some(Pulled::default());
     }
 
-    /// How often each frame reached the node.
-    pub fn frames(&self) -> BTreeMap<(Digest, u64), u32> {
-        lock(&self.frames).clone().unwrap_or_default()
+    /// What was counted.
+    pub fn pulled(&self) -> Pulled {
+        lock(&self.pulled).clone().unwrap_or_default()
     }
 
     /// A message reached the node.
     pub fn arrived(&self, message: &Bytes) {
-        if let Some(frames) = lock(&self.frames).as_mut()
+        if let Some(pulled) = lock(&self.pulled).as_mut()
             && let Ok(Down::Frame(frame)) = Down::decode(message)
         {
-            *frames.entry((Digest::from_bytes(frame.blob), frame.offset)).or_default() += 1;
+            pulled.add(Digest::from_bytes(frame.blob), frame.offset, frame.data.len() as u64);
         }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_came_twice_are_counted_once() {
+        let mut pulled = Pulled::default();
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        for (blob, from, length, new) in
+            [(a, 0, 10, 10), (a, 20, 10, 20), (b, 0, 5, 25), (a, 5, 20, 35), (a, 0, 30, 35), (a, 0, 40, 45)]
+        {
+            pulled.add(blob, from, length);
+            assert_eq!(pulled.new_bytes(), new, "{from}+{length}");
+        }
+        assert_eq!((pulled.bytes, pulled.again(), pulled.longest), (115, 70, 40));
+    }
 }

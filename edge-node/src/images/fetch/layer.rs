@@ -12,6 +12,7 @@ use shared::recipe::pack::{Pack, PackError};
 use shared::recipe::patch::{PatchReader, size_max};
 use shared::release::Blob;
 
+use super::line::Line;
 use super::pace::FAILURES_MAX;
 use super::{ChunkSource, FetchError, Progress, SourceError, blob};
 use crate::images::blobs::{BlobError, blocking, failed};
@@ -56,7 +57,7 @@ async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: V
 
 /// Brings `patch` to disk and makes the pack of `layer` of it. `tell` hears how many bytes of the patch are there.
 pub(super) async fn layer<S: ChunkSource>(
-    source: &S,
+    line: &Line<'_, S>,
     content: &Content,
     layer: Blob,
     mut patch: Blob,
@@ -64,7 +65,7 @@ pub(super) async fn layer<S: ChunkSource>(
 ) -> Result<(), FetchError> {
     let digest = layer.digest;
     for attempt in 1.. {
-        let why = match blob(source, &content.blobs, patch, tell).await {
+        let why = match blob(line, &content.blobs, patch, tell).await {
             Ok(()) => match unite(content, layer, patch).await? {
                 Ok(()) => return Ok(content.blobs.forget_patch(digest)?),
                 Err(why) => why,
@@ -79,7 +80,7 @@ pub(super) async fn layer<S: ChunkSource>(
         }
         tracing::warn!(layer = %digest.short(), why, "a patch is of no use, asking for another one");
         let have = if attempt + 1 == ATTEMPTS { Vec::new() } else { content.packs.list()? };
-        patch = ask(source, content, layer, have).await?;
+        patch = ask(line.source(), content, layer, have).await?;
     }
     Ok(())
 }

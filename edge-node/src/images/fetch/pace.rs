@@ -1,8 +1,8 @@
 //! How long to wait for a frame: as long as anything arrives, and longer on a link that proved slow.
 //!
-//! A fixed time per frame fails on a slow link: eight frames at 64 kbit/s take four minutes, although nothing is
-//! wrong. So a frame is given up only when *no* frame arrived for the patience, which starts at [`PATIENCE`] and
-//! doubles each time it was too short, up to [`PATIENCE_MAX`] (a frame at 9 kbit/s).
+//! A fixed time per frame fails on a slow link: a link that slows down a hundredfold needs minutes for what is under way,
+//! although nothing is wrong. So a frame is given up only when *no* frame arrived for the patience, which starts at
+//! [`PATIENCE`] and doubles each time it was too short, up to [`PATIENCE_MAX`] (the longest frame at 9 kbit/s).
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub(super) const PATIENCE_MAX: Duration = Duration::from_secs(240);
 /// Failures of one frame before the fetch fails; the node's planner tries again later.
 pub(super) const FAILURES_MAX: u32 = 5;
 
-/// What is known about the source's speed; shared by the frames of one blob.
+/// What is known about the source's speed; shared by the frames of one image.
 #[derive(Debug)]
 pub(super) struct Pace(Mutex<Known>);
 

@@ -1,0 +1,202 @@
+//! A source, asked for as much at once as its link takes: patience and window together.
+//!
+//! ```text
+//! one ──try_ask──▶ Line ──read──▶ source        whoever asks holds a Flying, which gives its room back
+//! frame ──ask────▶  │  window, pace             when the answer is there, or nobody waits for it any more
+//! ```
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use shared::id::Digest;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::pace::Pace;
+use super::window::{Asked, Window};
+use crate::images::{ChunkSource, SourceError};
+
+/// A source and what is known of its link; one for all blobs of an image.
+pub(super) struct Line<'s, S> {
+    source: &'s S,
+    pace: Pace,
+    room: Room,
+}
+
+impl<'s, S: ChunkSource> Line<'s, S> {
+    /// Nothing is known yet.
+    pub(super) fn new(source: &'s S) -> Self {
+        let room = Room { began: Instant::now(), state: Mutex::default(), changed: Notify::new() };
+        Self { source, pace: Pace::default(), room }
+    }
+
+    /// The source itself.
+    pub(super) const fn source(&self) -> &'s S {
+        self.source
+    }
+
+    /// Room for a frame of up to `left` bytes, unless somebody waits for room.
+    pub(super) fn try_ask(&self, left: u64) -> Option<Flying<'_>> {
+        self.room.take(left, None)
+    }
+
+    /// Room for a frame of up to `left` bytes from `offset` on. Of those who wait the lowest offset comes first.
+    pub(super) async fn ask(&self, offset: u64, left: u64) -> Flying<'_> {
+        let _waiting = self.room.wait(offset);
+        loop {
+            let changed = self.room.changed.notified();
+            if let Some(flying) = self.room.take(left, Some(offset)) {
+                return flying;
+            }
+            changed.await;
+        }
+    }
+
+    /// The bytes that `flying` has room for; an answer of another length is [`SourceError::Timeout`].
+    pub(super) async fn read(&self, blob: Digest, offset: u64, mut flying: Flying<'_>) -> Result<Bytes, SourceError> {
+        let length = flying.length();
+        let answer = self.pace.bound(self.source.read(blob, offset, length)).await;
+        match answer {
+            Ok(bytes) if u32::try_from(bytes.len()) == Ok(length) => {
+                flying.lands();
+                Ok(bytes)
+            }
+            Ok(_) => Err(SourceError::Timeout),
+            Err(error @ SourceError::NotThere(_)) => Err(error),
+            Err(error) => {
+                self.room.state().window.cut();
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns when it makes sense to ask again after [`SourceError::Away`].
+    pub(super) async fn back(&self) {
+        self.source.back().await;
+    }
+}
+
+/// Who may ask.
+struct Room {
+    began: Instant,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    window: Window,
+    /// Offsets of frames that wait for room.
+    waiting: BTreeSet<u64>,
+}
+
+impl Room {
+    /// Room for whoever waits at the lowest offset, or for somebody new when nobody waits.
+    fn take(&self, left: u64, waits: Option<u64>) -> Option<Flying<'_>> {
+        let now = self.now();
+        let mut state = self.state();
+        if state.waiting.first().copied() != waits {
+            return None;
+        }
+        let asked = state.window.ask(now, left)?;
+        Some(Flying { room: self, asked: Some(asked), length: asked.length })
+    }
+
+    fn wait(&self, offset: u64) -> Waiting<'_> {
+        self.state().waiting.insert(offset);
+        Waiting { room: self, offset }
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the line of those who wait.
+struct Waiting<'r> {
+    room: &'r Room,
+    offset: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.room.state().waiting.remove(&self.offset);
+        self.room.changed.notify_waiters();
+    }
+}
+
+/// Room in the window; given back when dropped.
+pub(super) struct Flying<'r> {
+    room: &'r Room,
+    asked: Option<Asked>,
+    length: u32,
+}
+
+impl Flying<'_> {
+    /// Bytes there is room for.
+    pub(super) const fn length(&self) -> u32 {
+        self.length
+    }
+
+    /// The answer is there.
+    fn lands(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            let now = self.room.now();
+            self.room.state().window.arrived(asked, now);
+            self.room.changed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Flying<'_> {
+    fn drop(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            self.room.state().window.gone(asked);
+            self.room.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::images::memory::Memory;
+
+    #[tokio::test]
+    async fn who_waits_goes_by_offset_and_before_anybody_new() {
+        let source = Memory::default();
+        let line = Line::new(&source);
+        let first: Vec<_> = std::iter::from_fn(|| line.try_ask(u64::MAX)).collect();
+        assert!(first.len() > 1);
+        let (mut late, mut early) = (Box::pin(line.ask(9, 1)), Box::pin(line.ask(5, 1)));
+        assert!(late.as_mut().now_or_never().is_none() && early.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(line.try_ask(1).is_none(), "others wait");
+        assert!(late.as_mut().now_or_never().is_none());
+        let early = early.await;
+        let late = late.await;
+        assert_eq!((early.length(), late.length()), (1, 1));
+        assert!(line.try_ask(1).is_some());
+    }
+
+    #[tokio::test]
+    async fn room_comes_back_from_whoever_gives_up() {
+        let source = Memory::default();
+        let line = Line::new(&source);
+        for _ in 0..100 {
+            drop(std::iter::from_fn(|| line.try_ask(u64::MAX)).collect::<Vec<_>>());
+            drop(line.ask(1, 1));
+        }
+        let error = line.read(Digest::of(b"?"), 0, line.try_ask(1).unwrap()).await.unwrap_err();
+        assert!(matches!(error, SourceError::NotThere(_)));
+        assert!(std::iter::from_fn(|| line.try_ask(u64::MAX)).collect::<Vec<_>>().len() > 1);
+    }
+}
