@@ -164,7 +164,7 @@ impl Life {
     pub fn from_record(record: records::Fleet) -> Self {
         let report = match v1::Up::decode(&record.report) {
             Ok(v1::Up::Report(report)) => Report::try_from(report).ok().map(clip::report),
-            Ok(v1::Up::Hello(_) | v1::Up::Pull(_) | v1::Up::Events(_) | v1::Up::Log(_)) | Err(_) => None,
+            Ok(v1::Up::Hello(_) | v1::Up::Pull(_) | v1::Up::PatchWanted(_) | v1::Up::Events(_) | v1::Up::Log(_)) | Err(_) => None,
         };
         Self {
             since: record.since,
