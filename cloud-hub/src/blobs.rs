@@ -11,7 +11,7 @@
 
 mod error;
 mod part;
-mod reader;
+pub(crate) mod reader;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,6 +28,7 @@ use tokio::task::spawn_blocking;
 
 pub use self::error::BlobError;
 pub use self::part::Part;
+pub(crate) use self::part::sync_dir;
 use self::reader::OpenFiles;
 
 /// Most bytes of one [`Blobs::read`].
@@ -232,7 +233,7 @@ impl Blobs {
         .await
     }
 
-    fn size_blocking(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
+    pub(crate) fn size_blocking(&self, digest: &Digest) -> Result<Option<u64>, BlobError> {
         match fs::metadata(self.path(digest)) {
             Ok(meta) => Ok(Some(meta.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -240,13 +241,10 @@ impl Blobs {
         }
     }
 
-    /// Whether the disk can take the rest of `want` and keeps [`RESERVE`] bytes.
+    /// Whether the disk can take the rest of `want`.
     fn check_space(&self, want: Blob) -> Result<(), BlobError> {
-        let stat = rustix::fs::statvfs(&self.0.root).map_err(|error| BlobError::io("asking for free space", error.into()))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         let have = fs::metadata(self.part_path(&want.digest)).map_or(0, |meta| meta.len());
-        let need = want.size.saturating_sub(have).saturating_add(RESERVE);
-        if free < need { Err(BlobError::NoSpace { need, free }) } else { Ok(()) }
+        check_space(&self.0.root, want.size.saturating_sub(have))
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
@@ -291,6 +289,14 @@ impl Blobs {
     }
 }
 
+/// Whether the disk below `dir` can take so many bytes and keeps [`RESERVE`] of them. Blocks.
+pub(crate) fn check_space(dir: &Path, bytes: u64) -> Result<(), BlobError> {
+    let stat = rustix::fs::statvfs(dir).map_err(|error| BlobError::io("asking for free space", error.into()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let need = bytes.saturating_add(RESERVE);
+    if free < need { Err(BlobError::NoSpace { need, free }) } else { Ok(()) }
+}
+
 /// Appends a stream to `part` in steps; an error of the stream ends it like its end, because the part can go on later.
 pub(crate) async fn write_stream<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     mut part: Part,
@@ -315,11 +321,13 @@ pub(crate) async fn write_stream<E: Into<Box<dyn std::error::Error + Send + Sync
 }
 
 /// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, BlobError> + Send + 'static) -> Result<T, BlobError> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, BlobError> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(BlobError::io("working on blobs", io::Error::other(error))))
 }
 
-fn digest_of_name(name: &str) -> Option<Digest> {
+pub(crate) fn digest_of_name(name: &str) -> Option<Digest> {
     format!("sha256:{name}").parse().ok()
 }
 

@@ -16,6 +16,7 @@
 //! [images]
 //! plain_http = ["registry.example:5000"]       # registries without TLS, because you say so
 //! max_blob = 17179869184
+//! patch_cache = 4294967296                     # bytes of prepared patches that are kept
 //!
 //! [log]
 //! format = "text"                              # or "json"
@@ -45,7 +46,7 @@ const HOSTS_MAX: usize = 32;
 pub struct Config {
     /// The hub's name, for people; `hub` when absent.
     pub name: Option<Name>,
-    /// Its state: store, blobs, CA, key.
+    /// Its state: store, blobs, packs and patches, CA, key.
     pub state_dir: PathBuf,
     /// Names and addresses under which it is reached. The machine's own name and the loopback are always added.
     pub hosts: Vec<String>,
@@ -78,6 +79,8 @@ pub struct Images {
     pub plain_http: BTreeSet<String>,
     /// Largest blob, in bytes.
     pub max_blob: u64,
+    /// Bytes of patches that are kept for the next node that needs them.
+    pub patch_cache: u64,
 }
 
 /// How the hub logs, to stderr.
@@ -118,7 +121,7 @@ impl Default for Config {
 
 impl Default for Images {
     fn default() -> Self {
-        Self { plain_http: BTreeSet::new(), max_blob: 16 << 30 }
+        Self { plain_http: BTreeSet::new(), max_blob: 16 << 30, patch_cache: 4 << 30 }
     }
 }
 

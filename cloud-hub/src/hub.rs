@@ -1,6 +1,6 @@
 //! The hub: what all its parts share. Each part adds its own methods in its own file: [`crate::publish`],
 //! [`crate::catalog`], [`crate::deployments`], [`crate::nodes`], [`crate::tokens`], [`crate::access`],
-//! [`crate::events`], [`crate::desired`], [`crate::link`].
+//! [`crate::events`], [`crate::desired`], [`crate::delta`], [`crate::link`].
 //!
 //! Records lie in the store and are read when they are needed. In memory are only the fleet (folded, see
 //! [`crate::fleet`]) and the live sessions.
@@ -15,6 +15,7 @@ use shared::time::UnixMillis;
 use crate::access::Attempts;
 use crate::blobs::Blobs;
 use crate::ca::Ca;
+use crate::delta::Delta;
 use crate::desired::Assigner;
 use crate::fleet::{Fleet, Life, Wanted};
 use crate::link::Sessions;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Its content.
     pub blobs: Blobs,
+    /// Packs and patches of its layers.
+    pub delta: Delta,
     /// Its certificate authority.
     pub ca: Arc<Ca>,
     /// Its key: signs desired states.
@@ -58,6 +61,7 @@ pub struct Parts {
 pub struct Hub {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Blobs,
+    pub(crate) delta: Delta,
     pub(crate) ca: Arc<Ca>,
     pub(crate) key: SecretKey,
     pub(crate) settings: Settings,
@@ -77,12 +81,13 @@ pub struct Hub {
 impl Hub {
     /// Opens the hub on what its store holds; a new store gets epoch 1.
     pub async fn open(parts: Parts) -> Result<Self, StoreError> {
-        let Parts { store, blobs, ca, key, clock, settings } = parts;
+        let Parts { store, blobs, delta, ca, key, clock, settings } = parts;
         let record = open_record(&*store, &settings.name, clock()).await?;
         let fleet = open_fleet(&*store, clock()).await?;
         Ok(Self {
             store,
             blobs,
+            delta,
             ca,
             key,
             settings,
@@ -99,9 +104,14 @@ impl Hub {
         })
     }
 
-    /// Does what the hub does by itself until `stop` says so: sign, write the fleet down, trim.
+    /// Does what the hub does by itself until `stop` says so: sign, write the fleet down, pack layers, trim.
     pub async fn run(self: &Arc<Self>, stop: Stop) {
-        tokio::join!(self.assign_forever(stop.clone()), self.keep_fleet(stop.clone()), self.tidy(stop));
+        tokio::join!(
+            self.assign_forever(stop.clone()),
+            self.keep_fleet(stop.clone()),
+            self.delta.run(stop.clone()),
+            self.tidy(stop)
+        );
     }
 
     /// Forgets, once a minute, what is past its bound or its time.
@@ -277,9 +287,11 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().expect("directory");
         let clock: Clock = Arc::new(|| UnixMillis(1_000_000));
         let settings = Settings { name: "test".into(), api: "https://hub.test:8443".into(), mqtt: "hub.test:8883".into() };
+        let blobs = Blobs::open(dir.path(), 1 << 20).expect("blobs");
         let parts = Parts {
             store: Arc::new(RedbStore::in_memory().expect("store")),
-            blobs: Blobs::open(dir.path(), 1 << 20).expect("blobs"),
+            delta: Delta::open(dir.path(), &blobs, 1 << 20).expect("packs and patches"),
+            blobs,
             ca: Arc::new(Ca::open(&dir.path().join("ca"), clock()).expect("ca")),
             key: SecretKey::from_seed(&[1; 32]),
             clock,

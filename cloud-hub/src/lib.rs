@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 mod clip;
 pub mod config;
+pub mod delta;
 pub mod deployments;
 pub mod desired;
 pub mod events;

@@ -4,6 +4,7 @@
 //! gate ──▶ Link (Nodes) ─┬─ State ───▶ hello: compare (stamp, hash) ──▶ Agreed | Desired | "it is ahead of us"
 //!                        │             report: fold into the fleet
 //!                        ├─ Request ─▶ pull: a task per busy session sends frames, as fast as the node takes them
+//!                        │             patch wanted: another task has it made, and tells its digest
 //!                        └─ Event ───▶ journal: store, then confirm;  log pieces: to whoever asked
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 mod hello;
 pub mod logs;
+mod patch;
 mod pull;
 
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ struct Live {
     session: Session,
     /// To the task that answers pulls, while there is one.
     pulls: Option<mpsc::Sender<v1::Pull>>,
+    /// To the task that has patches made, while there is one.
+    patches: Option<mpsc::Sender<v1::PatchWanted>>,
     /// The desired state that was sent last, and when.
     sent: Option<(Digest, UnixMillis)>,
 }
@@ -108,7 +112,7 @@ impl Nodes for Link {
 
     async fn joined(&self, node: &Name, session: Session) {
         let (id, now) = (session.id(), self.0.now());
-        lock(&self.0.link.live).insert(node.clone(), Live { session, pulls: None, sent: None });
+        lock(&self.0.link.live).insert(node.clone(), Live { session, pulls: None, patches: None, sent: None });
         self.0.life(node, |life| life.connected(now));
         tracing::debug!(%node, session = %id, "node connected");
     }
@@ -124,6 +128,7 @@ impl Nodes for Link {
                 Err(error) => hub.unreadable(node, &error.to_string()),
             },
             (Channel::Request, Ok(Up::Pull(pull))) => pull::queue(hub, node, session, pull),
+            (Channel::Request, Ok(Up::PatchWanted(wanted))) => patch::queue(hub, node, session, wanted),
             (Channel::Event, Ok(Up::Events(events))) => hub.journal(node, events).await,
             (Channel::Event, Ok(Up::Log(piece))) => hub.link.log_piece(node, piece).await,
             (_, Ok(_)) => hub.unreadable(node, "a message on a channel that is not its own"),

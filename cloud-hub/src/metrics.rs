@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::broker::Broker;
+use crate::delta::Delta;
 use crate::gate::GateStats;
 use crate::hub::Hub;
 
@@ -103,8 +104,12 @@ impl Metrics {
         let _first_stays = self.gate.set((stats, broker));
     }
 
-    fn write(&self, text: &mut String) -> fmt::Result {
+    fn write(&self, delta: &Delta, text: &mut String) -> fmt::Result {
         encode_registry(text, &self.registry)?;
+        for (name, value) in delta.figures() {
+            write_type(text, "hub", name)?;
+            writeln!(text, "causeway_hub_{name} {value}")?;
+        }
         if let Some((stats, broker)) = self.gate.get() {
             write_gate(text, stats, broker)?;
         }
@@ -112,7 +117,13 @@ impl Metrics {
     }
 }
 
-/// The gate keeps plain numbers: here they become OpenMetrics text (a counter's type line has no `_total`).
+/// The type line of a plain number; that of a counter has no `_total`.
+fn write_type(text: &mut String, part: &str, name: &str) -> fmt::Result {
+    let (family, kind) = name.strip_suffix("_total").map_or((name, "gauge"), |family| (family, "counter"));
+    writeln!(text, "# TYPE causeway_{part}_{family} {kind}")
+}
+
+/// The gate keeps plain numbers: here they become OpenMetrics text.
 fn write_gate(text: &mut String, stats: &GateStats, broker: &Broker) -> fmt::Result {
     let broker = [
         ("broker_alive", None, u64::from(broker.is_alive())),
@@ -122,8 +133,7 @@ fn write_gate(text: &mut String, stats: &GateStats, broker: &Broker) -> fmt::Res
     let mut last = "";
     for (name, reason, value) in stats.all().into_iter().chain(broker) {
         if name != last {
-            let (family, kind) = name.strip_suffix("_total").map_or((name, "gauge"), |family| (family, "counter"));
-            writeln!(text, "# TYPE causeway_gate_{family} {kind}")?;
+            write_type(text, "gate", name)?;
             last = name;
         }
         match reason {
@@ -148,7 +158,7 @@ impl Hub {
         self.metrics.in_sync.set(in_sync);
         let mut text = String::new();
         // Writing to a string has no way to fail.
-        let _cannot_fail = self.metrics.write(&mut text);
+        let _cannot_fail = self.metrics.write(&self.delta, &mut text);
         text
     }
 }

@@ -190,7 +190,9 @@ impl Hub {
         let record = describe(&release, signers, by, self.now());
         self.blobs_are_here(&record).await?;
         self.verify_images(&release).await?;
-        self.enter(id, record, bytes.to_vec(), by).await
+        let entered = self.enter(id, record, bytes.to_vec(), by).await?;
+        self.delta.prepare(&release);
+        Ok(entered)
     }
 
     async fn blobs_are_here(&self, record: &records::Release) -> Result<(), PublishError> {

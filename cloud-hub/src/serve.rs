@@ -1,7 +1,7 @@
 //! A whole hub: everything opened in the right order, run side by side, and stopped in the right order.
 //!
 //! ```text
-//! state directory ─▶ store, blobs, CA, key ─▶ Hub ─▶ API listener, broker, gate ─▶ "ready"
+//! state directory ─▶ store, blobs, patches, CA, key ─▶ Hub ─▶ API listener, broker, gate ─▶ "ready"
 //! stop ─▶ API and gate end their clients ─▶ the fleet is written down ─▶ store closed
 //! ```
 
@@ -17,11 +17,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::access::ApiTokenError;
-use crate::api::{self, Api, INGESTS_MAX, WATCHES_MAX};
+use crate::api::{self, Api, DIFFS_MAX, INGESTS_MAX, WATCHES_MAX};
 use crate::blobs::{BlobError, Blobs};
 use crate::broker::{Broker, BrokerError, PROBE_EVERY};
 use crate::ca::{Ca, CaError, Serving};
 use crate::config::{Config, ConfigError};
+use crate::delta::Delta;
 use crate::gate::{self, Gate, GateError};
 use crate::hub::{Hub, Parts, Settings};
 use crate::images;
@@ -158,8 +159,8 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, ServeError>
         api: format!("https://{}", config.public_address(&config.api, api, &machine)),
         mqtt: config.public_address(&config.gate, config.gate.listen, &machine),
     };
-    let Opened { store, blobs, ca, key, serving } = opened;
-    let hub = Arc::new(Hub::open(Parts { store, blobs, ca: ca.clone(), key, clock, settings }).await?);
+    let Opened { store, blobs, delta, ca, key, serving } = opened;
+    let hub = Arc::new(Hub::open(Parts { store, blobs, delta, ca: ca.clone(), key, clock, settings }).await?);
     let first_token = hub.make_first_token(&config.state_dir.join(ADMIN_TOKEN)).await?;
 
     let broker = Broker::start()?;
@@ -178,6 +179,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, ServeError>
         plain_http: Arc::new(config.images.plain_http.clone()),
         watches: Arc::new(Semaphore::new(WATCHES_MAX)),
         ingests: Arc::new(Semaphore::new(INGESTS_MAX)),
+        diffs: Arc::new(Semaphore::new(DIFFS_MAX)),
         stop: stopping.clone(),
     });
     let tls = api::server::tls(serving.resolver())?;
@@ -194,6 +196,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, ServeError>
 struct Opened {
     store: Arc<dyn Store>,
     blobs: Blobs,
+    delta: Delta,
     ca: Arc<Ca>,
     key: shared::sign::SecretKey,
     serving: Serving,
@@ -201,21 +204,22 @@ struct Opened {
 
 async fn open(config: &Config, clock: Clock, machine: &str) -> Result<Opened, ServeError> {
     make_state(&config.state_dir)?;
-    let (state, max_blob) = (config.state_dir.clone(), config.images.max_blob);
+    let (state, max_blob, cache) = (config.state_dir.clone(), config.images.max_blob, config.images.patch_cache);
     let (serial, hosts) = (random()?, config.certificate_hosts(machine)?);
     let files = spawn_blocking(move || -> Result<_, ServeError> {
         let store = RedbStore::open(&state.join(STORE))?;
         let blobs = Blobs::open(&state, max_blob)?;
+        let delta = Delta::open(&state, &blobs, cache)?;
         let ca = Ca::open(&state, clock())?;
         let serving = ca.serving(&hosts, serial, clock())?;
-        Ok((store, blobs, ca, serving))
+        Ok((store, blobs, delta, ca, serving))
     });
     let broken = |error: tokio::task::JoinError| StoreError::Failed { doing: "opening the state", source: Arc::new(error) };
-    let (store, blobs, ca, serving) = files.await.map_err(broken)??;
+    let (store, blobs, delta, ca, serving) = files.await.map_err(broken)??;
     // A hub that ran before has a key that nodes trust: it is never silently replaced.
     let is_new = store.get(HUB).await?.is_none();
     let key = hub_key(&config.state_dir.join(KEY), is_new)?;
-    Ok(Opened { store: Arc::new(store), blobs, ca: Arc::new(ca), key, serving })
+    Ok(Opened { store: Arc::new(store), blobs, delta, ca: Arc::new(ca), key, serving })
 }
 
 fn make_state(path: &Path) -> Result<(), ServeError> {

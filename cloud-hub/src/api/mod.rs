@@ -10,6 +10,7 @@
 mod api_tokens;
 mod blobs;
 mod deployments;
+mod diff;
 mod events;
 mod extract;
 mod guard;
@@ -50,6 +51,9 @@ pub const WATCHES_MAX: usize = 256;
 /// Most image ingests at the same time.
 pub const INGESTS_MAX: usize = 4;
 
+/// Most comparisons of releases at the same time.
+pub const DIFFS_MAX: usize = 4;
+
 /// What handlers share.
 #[derive(Clone)]
 pub struct Api {
@@ -63,6 +67,8 @@ pub struct Api {
     pub watches: Arc<Semaphore>,
     /// Permits for image ingests.
     pub ingests: Arc<Semaphore>,
+    /// Permits for comparisons of releases.
+    pub diffs: Arc<Semaphore>,
     /// Says `true` when the hub stops, so that endless answers end.
     pub stop: Stop,
 }
@@ -119,6 +125,7 @@ pub static ROUTES: &[Route] = &[
     route(Method::GET, "/api/v1/releases", read(Resource::Releases), || get(releases::list)),
     route(Method::POST, "/api/v1/releases", write(Resource::Releases), || post(releases::publish)),
     route(Method::GET, "/api/v1/releases/{release}", read(Resource::Releases), || get(releases::show)),
+    route(Method::GET, "/api/v1/releases/{release}/diff", read(Resource::Releases), || get(diff::diff)),
     route(Method::GET, "/api/v1/deployments", read(Resource::Deployments), || get(deployments::list)),
     route(Method::GET, "/api/v1/deployments/{name}", read(Resource::Deployments), || get(deployments::show)),
     route(Method::PUT, "/api/v1/deployments/{name}", write(Resource::Deployments), || put(deployments::apply)),

@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{api_tokens, blobs, deployments, events, images, logs, nodes, publishers, releases, system, tokens, types, watch};
+use super::{
+    api_tokens, blobs, deployments, diff, events, images, logs, nodes, publishers, releases, system, tokens, types, watch,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,14 +18,14 @@ use super::{api_tokens, blobs, deployments, events, images, logs, nodes, publish
         publishers::list, publishers::create, publishers::remove,
         blobs::download, blobs::head, blobs::upload, blobs::upload_part,
         images::ingest,
-        releases::apps, releases::list, releases::publish, releases::show,
+        releases::apps, releases::list, releases::publish, releases::show, diff::diff,
         deployments::list, deployments::show, deployments::apply, deployments::remove, deployments::rollback,
         nodes::list, nodes::show, nodes::label, nodes::remove, nodes::revoke, logs::read,
         tokens::list, tokens::create, tokens::remove, tokens::enroll,
         api_tokens::list, api_tokens::create, api_tokens::remove,
         events::list, watch::watch,
     ),
-    components(schemas(types::Problem, types::WatchEvent, types::IngestLine)),
+    components(schemas(types::Problem, types::WatchEvent, types::IngestLine, types::DiffLine)),
     security(("token" = [])),
     modifiers(&Token),
     tags(

@@ -16,6 +16,7 @@
 //! | `/api/v1/apps` | GET | → [`List`]`<`[`AppEntry`]`>` |
 //! | `/api/v1/releases` | GET, POST | signed envelope → [`List`]`<`[`Release`]`>`, [`Release`] |
 //! | `/api/v1/releases/{id or app@version}` | GET | → [`Release`] |
+//! | `/api/v1/releases/{id or app@version}/diff` | GET `?from=` | → lines of [`DiffLine`] |
 //! | `/api/v1/deployments` | GET | → [`List`]`<`[`Deployment`]`>` |
 //! | `/api/v1/deployments/{name}` | GET, PUT, DELETE | [`NewDeployment`] → [`Deployment`] |
 //! | `/api/v1/deployments/{name}/rollback` | POST | [`Rollback`] → [`Deployment`] |
@@ -35,6 +36,7 @@
 
 mod access;
 mod deployment;
+mod diff;
 mod event;
 mod node;
 mod release;
@@ -55,6 +57,7 @@ pub use access::{
 pub use deployment::{
     Deployment, DeploymentNode, DeploymentSpec, DeploymentStatus, HistoryEntry, NewDeployment, Rollback, Selector, Target,
 };
+pub use diff::{Change, DiffLine, LayerDiff, PlatformDiff, ReleaseDiff};
 pub use event::{Event, WatchChange, WatchEvent};
 pub use node::{
     AppStatus, Facts, Node, NodeAssignment, NodePatch, NodeSpec, NodeStatus, OverruledAssignment, ServiceStatus, Stamp, Transfer,

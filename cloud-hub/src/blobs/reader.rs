@@ -17,20 +17,20 @@ const OPEN_MAX: usize = 64;
 
 /// The most recently used blobs, first the latest.
 #[derive(Debug, Default)]
-pub(super) struct OpenFiles(Mutex<VecDeque<Arc<Opened>>>);
+pub(crate) struct OpenFiles(Mutex<VecDeque<Arc<Opened>>>);
 
 /// One open blob.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(crate) struct Opened {
     digest: Digest,
     file: File,
     /// Bytes of the blob.
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 impl OpenFiles {
     /// The blob if it is open already.
-    pub(super) fn cached(&self, digest: &Digest) -> Option<Arc<Opened>> {
+    pub(crate) fn cached(&self, digest: &Digest) -> Option<Arc<Opened>> {
         let mut files = self.lock();
         let at = files.iter().position(|opened| opened.digest == *digest)?;
         let opened = files.remove(at)?;
@@ -39,7 +39,7 @@ impl OpenFiles {
     }
 
     /// The blob, opened from `path` if needed. Blocks.
-    pub(super) fn get(&self, digest: &Digest, path: &Path) -> Result<Arc<Opened>, BlobError> {
+    pub(crate) fn get(&self, digest: &Digest, path: &Path) -> Result<Arc<Opened>, BlobError> {
         if let Some(opened) = self.cached(digest) {
             return Ok(opened);
         }
@@ -59,7 +59,7 @@ impl OpenFiles {
     }
 
     /// Closes the blob once its readers are done.
-    pub(super) fn forget(&self, digest: &Digest) {
+    pub(crate) fn forget(&self, digest: &Digest) {
         self.lock().retain(|opened| opened.digest != *digest);
     }
 
@@ -70,7 +70,7 @@ impl OpenFiles {
 
 impl Opened {
     /// Bytes `offset..offset + length`, cut at the end of the blob. Blocks.
-    pub(super) fn read(&self, offset: u64, length: u32) -> Result<Bytes, BlobError> {
+    pub(crate) fn read(&self, offset: u64, length: u32) -> Result<Bytes, BlobError> {
         if offset > self.size {
             return Err(BlobError::Offset { digest: self.digest, have: self.size });
         }

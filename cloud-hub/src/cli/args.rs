@@ -50,6 +50,9 @@ pub(super) enum Command {
     Publisher(PublisherCommand),
     /// Publish a release: read the manifest, bring the images to the hub, sign, send
     Publish(Box<Publish>),
+    /// Compare the images of releases
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Show objects of one kind: apps, releases, nodes, deployments, events, publishers, tokens, api-tokens
     Get(Get),
     /// Show one object with everything that matters to it
@@ -171,6 +174,21 @@ pub(super) struct Publish {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ImageCommand {
+    /// Show, before a rollout, the bytes each node will need; the patches are made meanwhile
+    Diff {
+        /// The release that nodes have, for example counter@1.0.0
+        #[arg(value_name = "APP@OLD")]
+        old: String,
+        /// The release they shall get, for example counter@1.1.0
+        #[arg(value_name = "APP@NEW")]
+        new: String,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// Forms of output.

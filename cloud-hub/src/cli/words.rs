@@ -21,6 +21,10 @@ static WORDS: &[(&str, &str, &str)] = &[
     ("ready", "ready", "就绪"),
     ("accepted", "accepted", "已接受"),
     ("deleted", "deleted", "已删除"),
+    // Layers.
+    ("unchanged", "unchanged", "不变"),
+    ("patch", "patch", "补丁"),
+    ("cold", "cold", "完整"),
     // Roles.
     ("viewer", "viewer", "查看"),
     ("operator", "operator", "操作"),

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use shared::id::Digest;
 use shared::release::{Blob, Compression, Layer};
 
-use super::walk::{Forward, Walk, WalkError};
+use super::walk::{Forward, Kind, Walk, WalkError};
 use super::{ImageError, Limits, OnProgress, Progress, Step};
 
 /// Largest window of a zstd layer, as a power of two: 32 MiB. RFC 8878 asks decoders for 8 MiB; `--long` layers that
@@ -20,6 +20,26 @@ pub const ZSTD_WINDOW_LOG: u32 = 25;
 const PROGRESS_STEP: u64 = 1 << 20;
 /// Every layer may grow to this whatever its ratio, in bytes.
 const FREE_GROWTH: u64 = 1 << 30;
+/// Bytes of a tar that are read at once where nobody looks into them.
+const STEP: usize = 64 << 10;
+
+/// What else is done with a layer's tar while it is read.
+pub trait Tap {
+    /// The next bytes; an error ends the reading.
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// A regular file with data: its path, the byte of the tar where they begin, and their number.
+    fn file(&mut self, path: Vec<u8>, offset: u64, length: u64);
+}
+
+/// Nothing.
+struct Untapped;
+
+impl Tap for Untapped {
+    fn bytes(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+    fn file(&mut self, _: Vec<u8>, _: u64, _: u64) {}
+}
 
 /// Reads a layer to its end and says what it is. The blob must be `blob`; `diff_id` is for the caller to compare.
 pub(super) fn measure(
@@ -29,8 +49,8 @@ pub(super) fn measure(
     limits: &Limits,
     progress: OnProgress<'_>,
 ) -> Result<Layer, ImageError> {
-    let mut raw = Raw { reader, blob, hasher: Sha256::new(), count: 0, told: 0, failed: None, progress };
-    let walked = inflate(&mut raw, compression, limits);
+    let mut raw = Raw { reader, blob, hasher: Some(Sha256::new()), count: 0, told: 0, failed: None, progress };
+    let walked = inflate(&mut raw, compression, limits, &mut Untapped);
     // A bomb is not read further; anything else is: whether the bytes are the promised ones comes first.
     if let Err(error @ ImageError::Bomb { .. }) = walked {
         return Err(error);
@@ -40,7 +60,29 @@ pub(super) fn measure(
     Ok(Layer { blob, compression, tar: walked? })
 }
 
-fn inflate(raw: &mut Raw<'_>, compression: Compression, limits: &Limits) -> Result<Blob, ImageError> {
+/// Reads the tar of a layer that was measured before and shows it to `tap`; it must still be `layer.tar`. The sha256 of
+/// the blob is not compared: that of the tar says it all.
+pub fn read_tar(
+    layer: &Layer,
+    reader: &mut (dyn Read + Send),
+    limits: &Limits,
+    tap: &mut (dyn Tap + Send),
+) -> Result<(), ImageError> {
+    let blob = layer.blob;
+    let mut raw = Raw { reader, blob, hasher: None, count: 0, told: 0, failed: None, progress: &super::quiet };
+    let walked = inflate(&mut raw, layer.compression, limits, tap);
+    if let Some(error) = raw.failed.take() {
+        return Err(ImageError::io("reading a layer", error));
+    }
+    let found = walked?;
+    let Blob { digest: expected, size } = layer.tar;
+    if found.digest != expected {
+        return Err(ImageError::WrongDiffId { layer: blob.digest, expected, found: found.digest });
+    }
+    if found.size == size { Ok(()) } else { Err(ImageError::WrongSize { digest: expected, expected: size, found: found.size }) }
+}
+
+fn inflate(raw: &mut Raw<'_>, compression: Compression, limits: &Limits, tap: &mut (dyn Tap + Send)) -> Result<Blob, ImageError> {
     let blob = raw.blob;
     let max = limits.tar.min(blob.size.saturating_mul(limits.ratio).saturating_add(FREE_GROWTH));
     let decoder: Box<dyn Read + '_> = match compression {
@@ -52,7 +94,7 @@ fn inflate(raw: &mut Raw<'_>, compression: Compression, limits: &Limits) -> Resu
             Box::new(decoder)
         }
     };
-    let mut tar = Tar { reader: decoder, hasher: Sha256::new(), count: 0, max };
+    let mut tar = Tar { reader: decoder, hasher: Sha256::new(), count: 0, max, tap, step: vec![0; STEP] };
     let walked = walk(&mut tar, limits.files);
     if tar.count > max {
         return Err(ImageError::Bomb { layer: blob.digest, max });
@@ -72,15 +114,20 @@ fn inflate(raw: &mut Raw<'_>, compression: Compression, limits: &Limits) -> Resu
 /// Looks at every header, then reads what follows the end mark, because the diff_id covers it.
 fn walk(tar: &mut Tar<'_>, files: u64) -> Result<(), WalkError> {
     let mut walk = Walk::new(&mut *tar, files);
-    while walk.next()?.is_some() {}
-    io::copy(tar, &mut io::sink()).map(drop).map_err(WalkError::Io)
+    while let Some(member) = walk.next()? {
+        if member.kind == Kind::File && member.size > 0 {
+            walk.reader().tap.file(member.name, member.at, member.size);
+        }
+    }
+    tar.pass(u64::MAX).map(drop).map_err(WalkError::Io)
 }
 
 /// The blob's own bytes.
 struct Raw<'r> {
     reader: &'r mut (dyn Read + Send),
     blob: Blob,
-    hasher: Sha256,
+    /// None: nobody wants to know the digest.
+    hasher: Option<Sha256>,
     count: u64,
     told: u64,
     failed: Option<io::Error>,
@@ -90,7 +137,9 @@ struct Raw<'r> {
 impl Read for Raw<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer).inspect_err(|error| self.failed = Some(error.kind().into()))?;
-        self.hasher.update(buffer.get(..read).unwrap_or_default());
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(buffer.get(..read).unwrap_or_default());
+        }
         self.count += read as u64;
         if self.count >= self.told.saturating_add(PROGRESS_STEP) || read == 0 {
             self.told = self.count;
@@ -117,7 +166,7 @@ impl Raw<'_> {
         if self.count != size {
             return Err(ImageError::WrongSize { digest, expected: size, found: self.count });
         }
-        let found = Digest::from_bytes(self.hasher.finalize_reset().into());
+        let found = self.hasher.take().map_or(digest, |hasher| Digest::from_bytes(hasher.finalize().into()));
         if found != digest { Err(ImageError::WrongDigest { expected: digest, found }) } else { Ok(()) }
     }
 }
@@ -128,6 +177,27 @@ struct Tar<'r> {
     hasher: Sha256,
     count: u64,
     max: u64,
+    tap: &'r mut (dyn Tap + Send),
+    step: Vec<u8>,
+}
+
+impl Tar<'_> {
+    /// Reads `bytes` bytes or up to the end; how many there were.
+    fn pass(&mut self, bytes: u64) -> io::Result<u64> {
+        let mut step = std::mem::take(&mut self.step);
+        let mut left = bytes;
+        let passed = loop {
+            let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(step.len());
+            match self.read(step.get_mut(..wanted).unwrap_or_default()) {
+                Ok(0) => break Ok(bytes - left),
+                Ok(read) => left -= read as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.step = step;
+        passed
+    }
 }
 
 impl Read for Tar<'_> {
@@ -137,14 +207,16 @@ impl Read for Tar<'_> {
         if self.count > self.max {
             return Err(io::Error::other("too large"));
         }
-        self.hasher.update(buffer.get(..read).unwrap_or_default());
+        let bytes = buffer.get(..read).unwrap_or_default();
+        self.hasher.update(bytes);
+        self.tap.bytes(bytes)?;
         Ok(read)
     }
 }
 
 impl Forward for Tar<'_> {
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
-        let skipped = io::copy(&mut self.take(bytes), &mut io::sink())?;
+        let skipped = self.pass(bytes)?;
         if skipped < bytes { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 }

@@ -39,7 +39,7 @@ use shared::release::Image;
 pub use self::error::ImageError;
 pub use self::examine::{Known, examine, platform_of};
 pub(crate) use self::finder::Finder;
-pub use self::measure::ZSTD_WINDOW_LOG;
+pub use self::measure::{Tap, ZSTD_WINDOW_LOG, read_tar};
 
 /// Which images of a source are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

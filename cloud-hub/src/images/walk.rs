@@ -83,6 +83,11 @@ impl<R: Forward> Walk<R> {
         Self { reader, at: 0, skip: 0, members: 0, max }
     }
 
+    /// What it reads from.
+    pub(super) const fn reader(&mut self) -> &mut R {
+        &mut self.reader
+    }
+
     /// The next member; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Member>, WalkError> {
         let mut extensions = Extensions::default();

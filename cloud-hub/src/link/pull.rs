@@ -4,7 +4,8 @@
 //! waits in [`Session::bulk`], so control messages and other nodes never wait for it. A node may pull what its assigned
 //! releases are made of and nothing else: the release itself (its signed envelope, under the release's id) and the blobs
 //! of its images. The releases before them in the history of the same deployments count too: a node that has undone the
-//! assigned one runs one of those, and needs it again when its disk was damaged.
+//! assigned one runs one of those, and needs it again when its disk was damaged. A patch may be pulled by whoever may have
+//! the layer that it makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use bytes::Bytes;
 use shared::assign::{Assigned, releases};
 use shared::fault::{Fault, Faulty, hub};
 use shared::id::{Digest, Name};
+use shared::release::Layer;
 use shared::wire::FRAME_MAX;
 use shared::wire::v1::{Down, Frame, Pull};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::access::lock;
+use crate::delta::Known;
 use crate::gate::{Session, SessionId};
 use crate::hub::Hub;
 use crate::records::{DEPLOYMENTS, Deployment, key};
@@ -56,7 +59,7 @@ pub(super) fn queue(hub: &Arc<Hub>, node: &Name, session: SessionId, pull: Pull)
 
 /// What one node may pull, while its desired state is the one with this hash. Small: every session that pulls has one.
 #[derive(Default)]
-struct Allowed {
+pub(super) struct Allowed {
     hash: Option<Digest>,
     /// Earlier releases are among it. Few nodes ever need them, so they are looked up when something is not found.
     earlier: bool,
@@ -69,6 +72,8 @@ enum Content {
     Blob(u64),
     /// The signed bytes of a release; read when they are pulled.
     Envelope,
+    /// A patch, with its size.
+    Patch(u64),
 }
 
 async fn serve(hub: Arc<Hub>, node: Name, session: Session, mut waiting: mpsc::Receiver<Pull>) {
@@ -111,8 +116,9 @@ async fn answer(
 ) -> Result<(u64, Bytes), Fault> {
     let content = find(hub, node, allowed, blob).await.map_err(|error| error.fault())?;
     let not_assigned = || Fault::new(&hub::BLOB_NOT_ASSIGNED).with("blob", blob).with("node", node);
-    let (total, envelope) = match content.ok_or_else(not_assigned)? {
-        Content::Blob(size) => (size, None),
+    let content = content.ok_or_else(not_assigned)?;
+    let (total, envelope) = match content {
+        Content::Blob(size) | Content::Patch(size) => (size, None),
         Content::Envelope => {
             let bytes = hub.release_envelope(blob).await.map_err(|error| error.fault())?.ok_or_else(not_assigned)?;
             (bytes.len() as u64, Some(Bytes::from(bytes)))
@@ -123,10 +129,13 @@ async fn answer(
     }
     let length = length.min(FRAME_MAX);
     match envelope {
-        None => match hub.blobs.read(&blob, offset, length).await {
-            Ok(data) => Ok((total, data)),
-            Err(error) => Err(error.fault()),
-        },
+        None => {
+            let read = match content {
+                Content::Patch(_) => hub.delta.read(&blob, offset, length).await,
+                Content::Blob(_) | Content::Envelope => hub.blobs.read(&blob, offset, length).await,
+            };
+            read.map(|data| (total, data)).map_err(|error| error.fault())
+        }
         Some(bytes) => {
             let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
             let until = from.saturating_add(length as usize).min(bytes.len());
@@ -135,20 +144,72 @@ async fn answer(
     }
 }
 
-/// What `blob` is to the node; `None` when it may not pull it. Looks up anew what it may pull when its desired state has
-/// changed.
+/// What `blob` is to the node; `None` when it may not pull it.
 async fn find(hub: &Hub, node: &Name, allowed: &mut Allowed, blob: Digest) -> Result<Option<Content>, StoreError> {
-    let Some(wanted) = hub.life(node, |life| life.wanted.clone()).flatten() else { return Ok(None) };
-    if allowed.hash != Some(wanted.hash) {
-        let content = content_of(hub, releases(&wanted.apps)).await?;
-        *allowed = Allowed { hash: Some(wanted.hash), earlier: false, content };
+    if !allowed.refresh(hub, node).await? {
+        return Ok(None);
     }
-    if !allowed.earlier && !allowed.content.contains_key(&blob) {
-        let earlier = content_of(hub, earlier_releases(hub, &wanted.apps).await?).await?;
-        allowed.content.extend(earlier);
-        allowed.earlier = true;
+    if let Some((layer, size)) = hub.delta.patch_of(&blob)
+        && !allowed.content.contains_key(&blob)
+    {
+        return Ok(allowed.layer(hub, node, layer).await?.map(|_| Content::Patch(size)));
+    }
+    if !allowed.content.contains_key(&blob) {
+        allowed.add_earlier(hub, node).await?;
     }
     Ok(allowed.content.get(&blob).copied())
+}
+
+impl Allowed {
+    /// Looks up anew what the node may pull when its desired state has changed; `false` when it has none.
+    async fn refresh(&mut self, hub: &Hub, node: &Name) -> Result<bool, StoreError> {
+        let Some(wanted) = hub.life(node, |life| life.wanted.clone()).flatten() else { return Ok(false) };
+        if self.hash != Some(wanted.hash) {
+            let content = content_of(hub, releases(&wanted.apps)).await?;
+            *self = Self { hash: Some(wanted.hash), earlier: false, content };
+        }
+        Ok(true)
+    }
+
+    async fn add_earlier(&mut self, hub: &Hub, node: &Name) -> Result<(), StoreError> {
+        let wanted = hub.life(node, |life| life.wanted.clone()).flatten();
+        if let Some(wanted) = wanted.filter(|_| !self.earlier) {
+            let earlier = content_of(hub, earlier_releases(hub, &wanted.apps).await?).await?;
+            self.content.extend(earlier);
+            self.earlier = true;
+        }
+        Ok(())
+    }
+
+    /// The layer of this diff_id, if the node may have it.
+    pub(super) async fn layer(&mut self, hub: &Hub, node: &Name, diff_id: Digest) -> Result<Option<Layer>, StoreError> {
+        if !self.refresh(hub, node).await? {
+            return Ok(None);
+        }
+        let wanted = BTreeSet::from([diff_id]);
+        if let Some(layer) = self.layers(hub, &wanted).await?.remove(&diff_id) {
+            return Ok(Some(layer));
+        }
+        self.add_earlier(hub, node).await?;
+        Ok(self.layers(hub, &wanted).await?.remove(&diff_id))
+    }
+
+    /// Those of these layers that the node may have, its earlier releases' among them.
+    pub(super) async fn known(&mut self, hub: &Hub, node: &Name, diff_ids: &BTreeSet<Digest>) -> Result<Known, StoreError> {
+        self.add_earlier(hub, node).await?;
+        self.layers(hub, diff_ids).await
+    }
+
+    async fn layers(&self, hub: &Hub, diff_ids: &BTreeSet<Digest>) -> Result<Known, StoreError> {
+        let mut found = Known::new();
+        for (release, _) in self.content.iter().filter(|(_, content)| **content == Content::Envelope) {
+            let layers = hub.layers_of(*release).await?;
+            found.extend(
+                layers.iter().filter(|layer| diff_ids.contains(&layer.tar.digest)).map(|layer| (layer.tar.digest, *layer)),
+            );
+        }
+        Ok(found)
+    }
 }
 
 /// Everything that `releases` are made of.

@@ -113,7 +113,7 @@ async fn nodes_are_labelled_listed_revoked_and_forgotten() {
 
 impl World {
     /// Publishes `web` in `version`, signed with the shell's key.
-    async fn publish_as(&self, shell: &Shell, version: &str) -> shared::id::Digest {
+    pub async fn publish_as(&self, shell: &Shell, version: &str) -> shared::id::Digest {
         use shared::sign::{Envelope, Purpose};
         let sample = crate::world::sample(version, "linux/amd64");
         self.upload(&sample).await;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::large_futures, dead_code)]
 
 mod fleet;
+mod image;
 mod language;
 mod login;
 #[path = "../hub/node.rs"]

@@ -145,6 +145,7 @@ async fn control_messages_pass_frames_that_wait() {
             Down::Desired(_) => break,
             other @ (Down::Agreed { .. }
             | Down::NoBlob { .. }
+            | Down::Patch(_)
             | Down::EventsStored(_)
             | Down::LogWanted(_)
             | Down::LogEnough { .. }) => panic!("{other:?}"),

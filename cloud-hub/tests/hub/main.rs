@@ -9,6 +9,7 @@ mod ingest;
 mod killed;
 mod link;
 mod node;
+mod patches;
 #[path = "../support/registry.rs"]
 mod registry;
 #[path = "../support/samples.rs"]

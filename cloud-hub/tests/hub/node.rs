@@ -104,7 +104,7 @@ impl FakeNode {
     pub async fn say(&mut self, up: &Up) {
         let channel = match up {
             Up::Hello(_) | Up::Report(_) => Channel::State,
-            Up::Pull(_) => Channel::Request,
+            Up::Pull(_) | Up::PatchWanted(_) => Channel::Request,
             Up::Events(_) | Up::Log(_) => Channel::Event,
         };
         self.say_bytes(channel, &up.encode()).await;

@@ -26,7 +26,7 @@ pub struct World {
     /// Milliseconds the hub's clock is ahead.
     pub ahead: Arc<AtomicU64>,
     /// Removed at the end.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 pub fn name(text: &str) -> Name {
@@ -42,7 +42,17 @@ pub fn client(ca: &str) -> Client {
 
 impl World {
     pub async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::on(tempfile::tempdir().unwrap(), None).await
+    }
+
+    /// The same hub, stopped and begun anew; in between its state directory may be changed.
+    pub async fn restarted(self, change: impl FnOnce(&std::path::Path)) -> Self {
+        self.running.stop().await;
+        change(&self.dir.path().join("hub"));
+        Self::on(self.dir, Some(self.token)).await
+    }
+
+    async fn on(dir: tempfile::TempDir, token: Option<String>) -> Self {
         let text = format!(
             "state_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\n[gate]\nlisten = \"127.0.0.1:0\"\n",
             dir.path().join("hub")
@@ -50,11 +60,21 @@ impl World {
         let ahead = Arc::new(AtomicU64::new(0));
         let (real, offset) = (system_clock(), ahead.clone());
         let clock: Clock = Arc::new(move || UnixMillis(real().0 + offset.load(Ordering::SeqCst)));
-        let running = start(&Config::read(&text, "test").unwrap(), clock).await.unwrap();
-        let token = running.first_token.clone().unwrap();
+        let config = Config::read(&text, "test").unwrap();
+        let mut started = start(&config, clock.clone()).await;
+        // The last connections of a hub that was stopped hold its store for a moment.
+        for _ in 0..200 {
+            if started.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            started = start(&config, clock.clone()).await;
+        }
+        let running = started.unwrap_or_else(|error| panic!("{error}"));
+        let token = token.unwrap_or_else(|| running.first_token.clone().unwrap());
         let ca = read_ca(&dir.path().join("hub"));
         let base = format!("https://{}", running.api);
-        Self { http: client(&ca), token, base, ca, ahead, _dir: dir, running }
+        Self { http: client(&ca), token, base, ca, ahead, dir, running }
     }
 
     /// Lets time pass for the hub.

@@ -69,10 +69,10 @@ impl Memory {
         if let Some(blob) = patches.made.get(&key) {
             return Ok(Some(*blob));
         }
-        let Some(mut to) = self.source(layer)? else { return Ok(None) };
+        let Some(mut to) = self.source(layer).map_err(MakeError::New)? else { return Ok(None) };
         let mut from = Vec::new();
         for old in &key.1 {
-            from.extend(self.source(*old)?);
+            from.extend(self.source(*old).map_err(MakeError::New)?);
         }
         let bytes = make(&mut to, &mut from, Vec::new(), &|| false)?;
         let blob = Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 };

@@ -267,6 +267,15 @@ super::texts! {
     PUBLISHER_ADDED = "cli-publisher-added",
         "Publisher {name} may sign releases with {key}",
         "发布者 {name} 可用 {key} 签署发布包";
+    COMPARING = "cli-comparing",
+        "{done} of {total} layers compared",
+        "已比较 {done}/{total} 层";
+    TRAVELS = "cli-travels",
+        "{platform}: {bytes} to each node, {of_registry} of a registry pull ({registry}), {of_image} of the whole image ({image})",
+        "{platform}：每个节点 {bytes}，为仓库拉取（{registry}）的 {of_registry}，为完整镜像（{image}）的 {of_image}";
+    NOTHING_TRAVELS = "cli-nothing-travels",
+        "{platform}: nothing to send, every layer is there already",
+        "{platform}：无需传输，所有层均已存在";
     NOTHING_FOUND = "cli-nothing-found",
         "No {kind} found",
         "没有找到{kind}";

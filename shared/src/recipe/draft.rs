@@ -99,21 +99,6 @@ pub fn draft(to: Layer<'_>, from: &[Layer<'_>]) -> Vec<Draft> {
     drafts
 }
 
-/// Bytes of `to` that `from` has, and the bytes of files for which it has one to refer to: what makes an old layer worth
-/// having.
-pub fn likeness(to: Layer<'_>, from: Layer<'_>) -> u64 {
-    let one = [from];
-    let names = Names::new(&one);
-    let mut found = Found::new(&one);
-    let mut like = 0;
-    for (index, chunk) in to.recipe.chunks().iter().enumerate() {
-        let is_there = found.find(chunk.id, index).is_some();
-        like += if is_there { u64::from(chunk.length) } else { 0 };
-    }
-    let named: u64 = to.files.iter().filter(|file| names.find(file).is_some()).map(|file| file.length).sum();
-    like.max(named)
-}
-
 enum Place {
     Old { layer: u8, index: u32 },
     New { index: u32 },
@@ -207,7 +192,7 @@ impl<'a> Names<'a> {
 }
 
 /// A path with every number in it replaced, dots between numbers included.
-fn without_versions(path: &[u8]) -> Vec<u8> {
+pub(super) fn without_versions(path: &[u8]) -> Vec<u8> {
     let mut name: Vec<u8> = Vec::with_capacity(path.len());
     for byte in path {
         let within = name.last() == Some(&b'#');

@@ -26,9 +26,18 @@ impl<R: ReadAt> Source<R> {
 /// Why a patch was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum MakeError {
-    /// A pack failed.
-    #[error(transparent)]
-    Pack(#[from] PackError),
+    /// The new layer's pack failed.
+    #[error("new layer: {0}")]
+    New(#[source] PackError),
+    /// An old layer's pack failed.
+    #[error("old layer {layer}: {cause}")]
+    Old {
+        /// Which, by its number among the old ones.
+        layer: u8,
+        /// Why.
+        #[source]
+        cause: PackError,
+    },
     /// The patch could not be written.
     #[error(transparent)]
     Write(#[from] io::Error),
@@ -60,13 +69,15 @@ pub fn make<R: ReadAt, W: Write>(
                 }
                 references.clear();
                 for piece in &pieces {
-                    if let Some(source) = from.get_mut(usize::from(piece.layer)) {
-                        source.pack.read(piece.offset, piece.length, &mut references)?;
+                    let layer = piece.layer;
+                    if let Some(source) = from.get_mut(usize::from(layer)) {
+                        let read = source.pack.read(piece.offset, piece.length, &mut references);
+                        read.map_err(|cause| MakeError::Old { layer, cause })?;
                     }
                 }
                 bytes.clear();
                 let (start, length) = span(to.pack.recipe(), &chunks);
-                to.pack.read(start, length, &mut bytes)?;
+                to.pack.read(start, length, &mut bytes).map_err(MakeError::New)?;
                 let (codec, body) = encode(&references, &bytes);
                 let chunks = to.pack.recipe().chunks().get(chunks).unwrap_or_default().to_vec();
                 let size = u32::try_from(body.len()).unwrap_or(u32::MAX);

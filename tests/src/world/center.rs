@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use cloud_hub::ca::Ca;
+use cloud_hub::delta::Delta;
 use cloud_hub::gate::{End, Nodes, OtherEnd, Session, joined};
 use cloud_hub::hub::{Hub, Parts, Settings};
 use cloud_hub::link::Link;
@@ -114,7 +115,8 @@ impl Center {
             UnixMillis(u64::try_from(passed + wall.load(Relaxed)).unwrap_or(0).saturating_add(BEGINNING))
         });
         let (store, blobs, ca) = (self.store.clone(), self.catalog.blobs(), self.ca.clone());
-        let hub = Hub::open(Parts { store, blobs, ca, key: hub_key(), clock, settings }).await.expect("the hub opens");
+        let delta = Delta::open(self.dir.path(), &blobs, 1 << 30).expect("packs and patches");
+        let hub = Hub::open(Parts { store, blobs, delta, ca, key: hub_key(), clock, settings }).await.expect("the hub opens");
         let hub = Arc::new(hub);
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();

@@ -1,0 +1,248 @@
+//! The cache of patches that were made.
+//!
+//! ```text
+//! <state>/patches/1-<to>-<key>-<sha256>-<size>.patch
+//! ```
+//!
+//! The name says everything, so that a start reads no file. A patch has the same bytes whenever it is made, so one that was
+//! evicted comes back under the same digest. How long ago a patch was used survives a restart as the time of its file.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use shared::id::Digest;
+use shared::release::Blob;
+
+use super::error::DeltaError;
+use super::new_file::{NewFile, open_dir};
+use super::shelf::{Kept, Key, Shelf};
+use crate::access::lock;
+use crate::blobs::reader::OpenFiles;
+use crate::blobs::{BlobError, digest_of_name};
+
+/// Version of patches, and of the names of their files.
+const VERSION: u8 = 1;
+/// A use is written down at most so often.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// The key of the patch from these layers, in this order, to that one.
+pub(super) fn key(from: &[Digest], to: &Digest) -> Key {
+    let mut hasher = Sha256::new_with_prefix([VERSION]);
+    for layer in from.iter().chain([to]) {
+        hasher.update(layer.as_bytes());
+    }
+    Digest::from_bytes(hasher.finalize().into())
+}
+
+/// The directory of all patches.
+#[derive(Debug)]
+pub(super) struct Patches {
+    dir: PathBuf,
+    max: u64,
+    shelf: Mutex<Shelf>,
+    /// Held while a new patch is put in, so that two do not take the same room.
+    keeping: Mutex<()>,
+    open: OpenFiles,
+    started: Instant,
+}
+
+impl Patches {
+    /// Opens `<state>/patches` for at most `max` bytes. Blocks.
+    pub(super) fn open(state: &Path, max: u64) -> Result<Self, BlobError> {
+        let dir = state.join("patches");
+        let opening = |error| BlobError::io("opening the patches", error);
+        let mut found: Vec<(SystemTime, Kept)> = Vec::new();
+        for (name, meta) in open_dir(&dir).map_err(opening)? {
+            match parse(&name).filter(|kept| kept.blob.size == meta.len()) {
+                Some(kept) => found.push((meta.modified().map_err(opening)?, kept)),
+                None => fs::remove_file(dir.join(name)).map_err(opening)?,
+            }
+        }
+        found.sort_by_key(|(modified, kept)| (*modified, kept.key));
+        let mut shelf = Shelf::new(max);
+        found.into_iter().for_each(|(_, kept)| shelf.restore(kept));
+        let patches = Self {
+            dir,
+            max,
+            shelf: Mutex::new(shelf),
+            keeping: Mutex::default(),
+            open: OpenFiles::default(),
+            started: Instant::now(),
+        };
+        let going = lock(&patches.shelf).make_room(0, Duration::ZERO);
+        patches.delete(&going.unwrap_or_default());
+        Ok(patches)
+    }
+
+    /// Bytes of all patches.
+    pub(super) fn bytes(&self) -> u64 {
+        lock(&self.shelf).bytes()
+    }
+
+    /// The patch of this key, which counts as used.
+    pub(super) fn find(&self, key: &Key) -> Option<Blob> {
+        let now = self.started.elapsed();
+        let (kept, before) = lock(&self.shelf).find(key, now)?;
+        if before.is_none_or(|before| now.saturating_sub(before) >= NOTE_EVERY) {
+            // Only the order after a restart depends on it.
+            let _not_noted = File::open(self.path(&kept)).and_then(|file| file.set_modified(SystemTime::now()));
+        }
+        Some(kept.blob)
+    }
+
+    /// The layer that the patch of this digest makes, and the patch's size.
+    pub(super) fn of(&self, digest: &Digest) -> Option<(Digest, u64)> {
+        lock(&self.shelf).of(digest).map(|kept| (kept.to, kept.blob.size))
+    }
+
+    /// Bytes of a patch for a node that pulls it. Blocks.
+    pub(super) fn read(&self, digest: &Digest, offset: u64, length: u32) -> Result<Bytes, BlobError> {
+        let kept = lock(&self.shelf).pulled(digest, self.started.elapsed());
+        let kept = kept.ok_or(BlobError::Missing { digest: *digest })?;
+        let read = self.open.get(digest, &self.path(&kept)).and_then(|file| file.read(offset, length));
+        if matches!(read, Err(BlobError::Missing { .. })) {
+            // Somebody removed the file. Asked for again, the patch is made again.
+            lock(&self.shelf).remove(&kept.key);
+        }
+        read
+    }
+
+    /// Where a new patch is written. Blocks.
+    pub(super) fn begin(&self) -> Result<NewPatch, DeltaError> {
+        Ok(NewPatch { file: NewFile::create(&self.dir)?, hasher: Sha256::new() })
+    }
+
+    /// Keeps a patch that was written. Blocks.
+    pub(super) fn keep(&self, key: Key, to: Digest, patch: NewPatch) -> Result<Blob, DeltaError> {
+        let blob = Blob { digest: Digest::from_bytes(patch.hasher.finalize().into()), size: patch.file.size() };
+        let kept = Kept { key, to, blob };
+        let _one_at_a_time = lock(&self.keeping);
+        let going = lock(&self.shelf).make_room(blob.size, self.started.elapsed());
+        self.delete(&going.ok_or(DeltaError::CacheFull { size: blob.size, max: self.max })?);
+        patch.file.finish(&name(&kept))?;
+        lock(&self.shelf).add(kept, self.started.elapsed());
+        Ok(blob)
+    }
+
+    fn delete(&self, going: &[Kept]) {
+        for kept in going {
+            self.open.forget(&kept.blob.digest);
+            if let Err(error) = fs::remove_file(self.path(kept)) {
+                tracing::debug!(%error, "a patch was not removed; the next start finds it");
+            }
+        }
+    }
+
+    fn path(&self, kept: &Kept) -> PathBuf {
+        self.dir.join(name(kept))
+    }
+}
+
+/// A patch on its way.
+#[derive(Debug)]
+pub(super) struct NewPatch {
+    file: NewFile,
+    hasher: Sha256,
+}
+
+impl Write for NewPatch {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn name(kept: &Kept) -> String {
+    let Kept { key, to, blob } = kept;
+    format!("{VERSION}-{}-{}-{}-{}.patch", to.hex(), key.hex(), blob.digest.hex(), blob.size)
+}
+
+fn parse(name: &str) -> Option<Kept> {
+    let mut parts = name.strip_suffix(".patch")?.split('-');
+    let mut next = || parts.next();
+    if next()? != VERSION.to_string() {
+        return None;
+    }
+    let (to, key, digest) = (digest_of_name(next()?)?, digest_of_name(next()?)?, digest_of_name(next()?)?);
+    let size = next()?.parse().ok()?;
+    let kept = Kept { key, to, blob: Blob { digest, size } };
+    (next().is_none() && self::name(&kept) == name).then_some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(patches: &Patches, key: Key, bytes: &[u8]) -> Result<Blob, DeltaError> {
+        let mut patch = patches.begin().unwrap();
+        patch.write_all(bytes).unwrap();
+        patches.keep(key, Digest::of(b"to"), patch)
+    }
+
+    fn files(dir: &Path) -> usize {
+        fs::read_dir(dir.join("patches")).unwrap().count()
+    }
+
+    #[test]
+    fn keys_depend_on_order_and_place() {
+        let [a, b] = [Digest::of(b"a"), Digest::of(b"b")];
+        let keys = [key(&[], &a), key(&[], &b), key(&[a], &b), key(&[b], &a), key(&[a, b], &b), key(&[b, a], &b)];
+        let distinct: std::collections::BTreeSet<_> = keys.into_iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+
+    #[test]
+    fn patches_are_known_after_a_restart_in_the_order_of_their_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b, c] = [b"a", b"b", b"c"].map(|name| Digest::of(name));
+        let patches = Patches::open(dir.path(), 1000).unwrap();
+        let made = put(&patches, a, &[1; 400]).unwrap();
+        assert_eq!(made, Blob { digest: Digest::of(&[1; 400]), size: 400 });
+        put(&patches, b, &[2; 400]).unwrap();
+        assert!(matches!(put(&patches, c, &[3; 400]), Err(DeltaError::CacheFull { size: 400, max: 1000 })), "both are in use");
+        assert_eq!(files(dir.path()), 2);
+        let old = SystemTime::now() - Duration::from_secs(5000);
+        for entry in fs::read_dir(dir.path().join("patches")).unwrap() {
+            File::open(entry.unwrap().path()).unwrap().set_modified(old).unwrap();
+        }
+        fs::write(dir.path().join("patches/1-2.tmp"), b"left by a killed hub").unwrap();
+        fs::write(dir.path().join("patches/strange"), b"").unwrap();
+
+        let again = Patches::open(dir.path(), 1000).unwrap();
+        assert_eq!((files(dir.path()), again.bytes()), (2, 800));
+        assert_eq!(again.of(&made.digest), Some((Digest::of(b"to"), 400)));
+        assert_eq!(again.find(&a), Some(made), "and from now on it is the one used last");
+        let third = Patches::open(dir.path(), 1000).unwrap();
+        assert_eq!(put(&third, c, &[3; 400]).unwrap().size, 400);
+        assert_eq!((third.find(&b), third.find(&a)), (None, Some(made)));
+        assert_eq!(third.read(&made.digest, 390, 100).unwrap(), vec![1; 10]);
+        assert!(matches!(third.read(&Digest::of(&[2; 400]), 0, 1), Err(BlobError::Missing { .. })));
+
+        let small = Patches::open(dir.path(), 500).unwrap();
+        assert_eq!((files(dir.path()), small.bytes()), (1, 400), "a smaller bound holds at once");
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_or_cut_is_no_patch() {
+        let dir = tempfile::tempdir().unwrap();
+        let patches = Patches::open(dir.path(), 1000).unwrap();
+        let made = put(&patches, Digest::of(b"a"), &[1; 400]).unwrap();
+        let path = fs::read_dir(dir.path().join("patches")).unwrap().next().unwrap().unwrap().path();
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(patches.read(&made.digest, 0, 1), Err(BlobError::Missing { .. })));
+        assert_eq!(patches.find(&Digest::of(b"a")), None);
+        fs::write(&path, [1; 399]).unwrap();
+        assert_eq!(Patches::open(dir.path(), 1000).unwrap().bytes(), 0);
+        assert_eq!(files(dir.path()), 0);
+    }
+}

@@ -1,0 +1,183 @@
+//! Which patches are kept: a table without a clock or a disk.
+//!
+//! A patch is known by its key (what it is made of) and by its digest (what nodes pull). The bound is one of bytes; what was
+//! used longest ago goes first, and what was used a moment ago does not go at all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use shared::id::Digest;
+use shared::release::Blob;
+
+/// A patch nobody used for so long may go.
+pub(super) const REST: Duration = Duration::from_secs(180);
+
+/// What a patch is made of: digest over the format, the old layers and the new one.
+pub(super) type Key = Digest;
+
+/// A patch that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Which.
+    pub(super) key: Key,
+    /// diff_id of the layer it makes.
+    pub(super) to: Digest,
+    /// Its bytes.
+    pub(super) blob: Blob,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kept: Kept,
+    /// When it was used last; `None` when that was before the hub started.
+    used: Option<Duration>,
+    /// The order of uses.
+    turn: u64,
+}
+
+/// All patches that are there.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    by_key: BTreeMap<Key, Entry>,
+    by_digest: BTreeMap<Digest, Key>,
+    max: u64,
+    bytes: u64,
+    turns: u64,
+}
+
+impl Shelf {
+    /// An empty one for at most `max` bytes.
+    pub(super) const fn new(max: u64) -> Self {
+        Self { by_key: BTreeMap::new(), by_digest: BTreeMap::new(), max, bytes: 0, turns: 0 }
+    }
+
+    /// Bytes of all patches.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Adds a patch that was made before the hub started; the oldest first.
+    pub(super) fn restore(&mut self, kept: Kept) {
+        self.insert(kept, None);
+    }
+
+    /// Adds a patch that is used now.
+    pub(super) fn add(&mut self, kept: Kept, now: Duration) {
+        self.insert(kept, Some(now));
+    }
+
+    fn insert(&mut self, kept: Kept, used: Option<Duration>) {
+        self.remove(&kept.key);
+        self.turns += 1;
+        self.bytes += kept.blob.size;
+        self.by_digest.insert(kept.blob.digest, kept.key);
+        self.by_key.insert(kept.key, Entry { kept, used, turn: self.turns });
+    }
+
+    /// The patch of this key, which is used now, and when it was used before.
+    pub(super) fn find(&mut self, key: &Key, now: Duration) -> Option<(Kept, Option<Duration>)> {
+        self.turns += 1;
+        let entry = self.by_key.get_mut(key)?;
+        entry.turn = self.turns;
+        Some((entry.kept, entry.used.replace(now)))
+    }
+
+    /// The patch of this digest, which is used now.
+    pub(super) fn pulled(&mut self, digest: &Digest, now: Duration) -> Option<Kept> {
+        let key = *self.by_digest.get(digest)?;
+        self.find(&key, now).map(|(kept, _)| kept)
+    }
+
+    /// The patch of this digest.
+    pub(super) fn of(&self, digest: &Digest) -> Option<Kept> {
+        self.by_key.get(self.by_digest.get(digest)?).map(|entry| entry.kept)
+    }
+
+    /// Takes out what must go so that `size` bytes fit; `None`, and nothing goes, when what is in use leaves too little
+    /// room. A patch larger than the bound is kept when it is the only one: without it its layer would reach no node.
+    pub(super) fn make_room(&mut self, size: u64, now: Duration) -> Option<Vec<Kept>> {
+        let mut idle: Vec<&Entry> = self.by_key.values().filter(|entry| is_idle(entry, now)).collect();
+        idle.sort_by_key(|entry| entry.turn);
+        let (mut left, mut going) = (self.bytes, Vec::new());
+        for entry in idle {
+            if left.saturating_add(size) <= self.max {
+                break;
+            }
+            left -= entry.kept.blob.size;
+            going.push(entry.kept);
+        }
+        if left.saturating_add(size) > self.max && left > 0 {
+            return None;
+        }
+        going.iter().for_each(|kept| self.remove(&kept.key));
+        Some(going)
+    }
+
+    /// Takes out one patch.
+    pub(super) fn remove(&mut self, key: &Key) {
+        if let Some(entry) = self.by_key.remove(key) {
+            self.bytes -= entry.kept.blob.size;
+            self.by_digest.remove(&entry.kept.blob.digest);
+        }
+    }
+}
+
+fn is_idle(entry: &Entry, now: Duration) -> bool {
+    entry.used.is_none_or(|used| now.saturating_sub(used) >= REST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(n: u8, size: u64) -> Kept {
+        let digest = |salt| Digest::of(&[n, salt]);
+        Kept { key: digest(0), to: digest(1), blob: Blob { digest: digest(2), size } }
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_was_used_longest_ago_goes_first() {
+        let mut shelf = Shelf::new(100);
+        for n in 1..=4 {
+            shelf.restore(kept(n, 25));
+        }
+        assert_eq!(shelf.make_room(0, at(0)), Some(vec![]));
+        assert_eq!(shelf.find(&kept(1, 25).key, at(1)), Some((kept(1, 25), None)));
+        assert_eq!(shelf.find(&kept(1, 25).key, at(2)), Some((kept(1, 25), Some(at(1)))));
+        assert_eq!(shelf.make_room(40, at(200)), Some(vec![kept(2, 25), kept(3, 25)]));
+        shelf.add(kept(5, 40), at(200));
+        assert_eq!(
+            (shelf.bytes(), shelf.of(&kept(2, 25).blob.digest), shelf.of(&kept(4, 25).blob.digest)),
+            (90, None, Some(kept(4, 25)))
+        );
+        shelf.add(kept(5, 40), at(201));
+        assert_eq!(shelf.bytes(), 90, "the same again");
+    }
+
+    #[test]
+    fn what_is_pulled_stays() {
+        let mut shelf = Shelf::new(100);
+        shelf.add(kept(1, 60), at(0));
+        shelf.add(kept(2, 30), at(0));
+        assert_eq!(shelf.make_room(50, at(100)), None, "both are in use");
+        assert_eq!(shelf.pulled(&kept(1, 60).blob.digest, at(170)), Some(kept(1, 60)));
+        assert_eq!(shelf.make_room(50, at(180)), None, "the second one is not enough, so it stays");
+        assert_eq!(shelf.make_room(35, at(180)), Some(vec![kept(2, 30)]));
+        assert_eq!(shelf.make_room(50, at(350)), Some(vec![kept(1, 60)]));
+        assert_eq!((shelf.bytes(), shelf.pulled(&kept(1, 60).blob.digest, at(350))), (0, None));
+    }
+
+    #[test]
+    fn one_that_is_too_large_is_kept_alone() {
+        let mut shelf = Shelf::new(100);
+        shelf.restore(kept(1, 10));
+        assert_eq!(shelf.make_room(500, at(0)), Some(vec![kept(1, 10)]));
+        shelf.add(kept(2, 500), at(0));
+        assert_eq!(shelf.make_room(10, at(1)), None);
+        assert_eq!(shelf.make_room(10, at(180)), Some(vec![kept(2, 500)]));
+    }
+}
