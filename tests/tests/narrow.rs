@@ -26,7 +26,7 @@ use cloud_hub::serve::{Running, start};
 use edge_node::api::port::Trust;
 use edge_node::clock::{Clock, wall};
 use edge_node::held::Held;
-use edge_node::images::blobs::Blobs;
+use edge_node::images::content::Content;
 use edge_node::journal::Journal;
 use edge_node::link::mqtt::{self, MqttConfig};
 use edge_node::link::transport::transport;
@@ -96,7 +96,7 @@ impl Site {
             runtime: Arc::new(Memory::new(clock)),
             held: held.clone(),
             journal: Arc::new(Journal::new(store)),
-            blobs: Blobs::open(&node.join("blobs"), "boot").unwrap(),
+            content: Content::open(&node, "boot").unwrap(),
             logs: LogFiles::new(node.join("logs")),
             clock,
             machine: Machine { platform: platform(), boot: "boot".into(), cpus: 2, memory: 1 << 30, state: node },

@@ -1,6 +1,7 @@
 //! One edge machine: what survives a reboot, what survives a kill of the daemon, and the daemon itself, put together of
 //! the real parts as the binary does it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -175,14 +176,11 @@ impl Machine {
         Some(self.daemon.as_ref()?.view.command(command).await)
     }
 
-    /// Files of images on their way.
-    pub fn files(&self) -> usize {
-        std::fs::read_dir(self.dir.path().join("blobs/sha256")).map_or(0, Iterator::count)
-    }
-
-    /// Layers it keeps.
-    pub fn packs(&self) -> usize {
-        std::fs::read_dir(self.dir.path().join("packs")).map_or(0, Iterator::count)
+    /// Names of the files that it keeps of images: blobs, patches and what is known of them, packs.
+    pub fn files(&self) -> BTreeSet<String> {
+        let dirs = ["blobs/sha256", "packs"].map(|dir| std::fs::read_dir(self.dir.path().join(dir)));
+        let entries = dirs.into_iter().flatten().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
 
     /// Whether a part of the daemon ended by itself.

@@ -15,6 +15,7 @@ use edge_node::runtime::{Observed, Runtime};
 use shared::assign::{Assigned, Rule, assign};
 use shared::fault::{hub, node};
 use shared::id::{Digest, Name};
+use shared::release::Image;
 use shared::release::InstanceSpec;
 use shared::report::{Phase, Report};
 use shared::state::{Assignment, Override, Stamp, Task};
@@ -166,16 +167,21 @@ impl Check<'_> {
         if let Some(id) = releases.difference(&keep).next() {
             wrong.push(format!("release {} is kept for nobody", id.short()));
         }
-        let images: BTreeSet<Digest> = keep
-            .iter()
-            .filter_map(|id| self.holding.releases.get(id))
-            .flat_map(|release| release.images.values().flatten().map(shared::release::Image::id))
-            .collect();
-        if let Some(id) = self.seen.images.difference(&images).next() {
+        let kept = keep.iter().filter_map(|id| self.holding.releases.get(id));
+        let images: Vec<&Image> = kept.flat_map(|release| release.images.values().flatten()).collect();
+        let ids: BTreeSet<Digest> = images.iter().map(|image| image.id()).collect();
+        if let Some(id) = self.seen.images.difference(&ids).next() {
             wrong.push(format!("image {} is kept for nobody", id.short()));
         }
-        if self.machine.files() > 0 {
-            wrong.push(format!("{} files of images are left", self.machine.files()));
+        // What an image is made of stays with it: its documents and its layers' packs, and no patch.
+        let made_of = |image: &&Image| {
+            let documents = [image.manifest.digest.hex(), image.config.digest.hex()];
+            let packs = image.layers.iter().map(|layer| format!("{}.pack", layer.tar.digest.hex()));
+            documents.into_iter().chain(packs).collect::<Vec<_>>()
+        };
+        let files = images.iter().flat_map(made_of).collect();
+        if let Some(file) = self.machine.files().difference(&files).next() {
+            wrong.push(format!("{file} is kept for nobody"));
         }
         wrong
     }
