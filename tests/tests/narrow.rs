@@ -6,14 +6,7 @@
 //!
 //! Only the containers are simulated. What is measured takes real time; the bounds are seconds where a noisy machine costs
 //! tens of milliseconds.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout, missing_docs, reason = "tests")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
