@@ -280,8 +280,9 @@ async fn one<S: ChunkSource>(
     let (mut asked, mut arrived) = (FuturesOrdered::new(), Vec::new());
     let (mut idle, mut writing) = (Some(partial), OptionFuture::default());
     while written < blob.size {
-        while next - written < AHEAD
-            && let Some(flying) = line.try_ask(blob.size.min(written + AHEAD) - next)
+        let until = blob.size.min(written.saturating_add(AHEAD));
+        while next < until
+            && let Some(flying) = line.try_ask(until - next)
         {
             let offset = next;
             next += u64::from(flying.length());

@@ -103,10 +103,10 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Asks for up to `left` bytes more, unless the window is full; the last frame may stand out of it. `now` is a time on any clock that only goes forward.
+    /// Asks for up to `left` bytes more, if there are any, unless the window is full; the last frame may stand out of it. `now` is a time on any clock that only goes forward.
     pub(super) fn ask(&mut self, now: Duration, left: u64) -> Option<Asked> {
         self.link.probe_if_due(now);
-        if self.count > 0 && (self.count >= COUNT_MAX || self.under_way >= self.limit()) {
+        if left == 0 || self.count > 0 && (self.count >= COUNT_MAX || self.under_way >= self.limit()) {
             return None;
         }
         let length = u64::from(self.frame()).min(left);

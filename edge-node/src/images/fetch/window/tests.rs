@@ -204,4 +204,5 @@ fn many_short_frames_have_a_bound_too() {
     let window = &mut Window { size: WINDOW_MAX, ..Window::default() };
     let asked = std::iter::from_fn(|| window.ask(SECOND, 1)).count();
     assert_eq!(asked, COUNT_MAX as usize);
+    assert!(Window::default().ask(SECOND, 0).is_none(), "nothing is no frame: whoever asks for it would never rest");
 }
