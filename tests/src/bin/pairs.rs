@@ -63,9 +63,15 @@ fn make_all(dir: &Path, keep_going: bool, pairs: &[Pair]) -> Result<(), Failure>
             Err(failure) => failures.push(format!("{:<14} could not be made: {failure}", pair.id)),
         }
     }
-    let enough = failures.is_empty() || (keep_going && failures.len() < pairs.len());
     let text = failures.join("\n");
-    if enough { if text.is_empty() { Ok(()) } else { Ok(say(&text)) } } else { Err(text) }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    if keep_going && failures.len() < pairs.len() {
+        say(&text);
+        return Ok(());
+    }
+    Err(text)
 }
 
 fn measure_all(dir: &Path, json_file: Option<&Path>, pairs: &[Pair]) -> Result<(), Failure> {

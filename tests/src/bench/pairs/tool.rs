@@ -58,18 +58,18 @@ impl Cost {
     }
 }
 
-/// Runs `argv` and says what it cost; what it prints goes to `output` where that is given.
-pub(super) fn measured(work: &Path, argv: &[&OsStr], output: Option<&Path>) -> Result<Cost, Failure> {
+/// Runs `command` and says what it cost; what it prints goes to `output` where that is given.
+pub(super) fn measured(work: &Path, command: &Command, output: Option<&Path>) -> Result<Cost, Failure> {
     let report = work.join("cost");
-    let mut command = tool("/usr/bin/time");
-    command.args(["--format=%U %S %M", "--output"]).arg(&report).args(argv);
+    let mut timed = tool("/usr/bin/time");
+    timed.args(["--format=%U %S %M", "--output"]).arg(&report).arg(command.get_program()).args(command.get_args());
     if let Some(path) = output {
         // Through the child's own descriptor: what passes through us would cost us, not it.
-        command.stdout(Stdio::from(at(path, File::create(path))?));
+        timed.stdout(Stdio::from(at(path, File::create(path))?));
     }
-    run(&mut command)?;
+    run(&mut timed)?;
     let text = at(&report, std::fs::read_to_string(&report))?;
-    cost(&text).ok_or_else(|| format!("{}: time said {text:?}", words(&command)))
+    cost(&text).ok_or_else(|| format!("{}: time said {text:?}", words(&timed)))
 }
 
 /// The kernel's `rusage` in the words of `time`: seconds, seconds, KiB.

@@ -1,12 +1,12 @@
 //! Content-defined chunks of 64 KiB on average: what casync, and desync after it, would send.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::super::tool::at;
 use super::job::Job;
 use super::report::Measured;
+use crate::bench::pairs::tool::{Cost, at, tool};
 use crate::bench::process::Used;
 use crate::demo::Failure;
 
@@ -32,7 +32,7 @@ pub(super) fn casync_zstd(job: &Job<'_>) -> Result<Measured, Failure> {
         }
         bytes += packed.len() as u64;
     }
-    let encode = super::super::tool::Cost { cpu_s: mine()? - before, peak_rss_mb: 0.0 };
+    let encode = Cost { cpu_s: mine()? - before, peak_rss_mb: 0.0 };
     let index = measured.parts.get("index").copied().unwrap_or(0);
     Ok(Measured::new(&[("chunks", bytes), ("index", index)], measured.encode.then(encode), measured.decode))
 }
@@ -41,7 +41,7 @@ pub(super) fn casync_zstd(job: &Job<'_>) -> Result<Measured, Failure> {
 fn exchange(job: &Job<'_>) -> Result<(Measured, Vec<PathBuf>), Failure> {
     let [old, new] = ["old.castr", "new.castr"].map(|name| job.file(name));
     chop(job, &old, "old.caibx", job.old())?;
-    let encode = chop(job, &new, "new.caibx", job.new())?;
+    let encode = chop(job, &new, "new.caibx", job.goal())?;
     let (held, all) = (chunks(&old)?, chunks(&new)?);
     let mut missing = Vec::new();
     let mut bytes = 0;
@@ -53,22 +53,19 @@ fn exchange(job: &Job<'_>) -> Result<(Measured, Vec<PathBuf>), Failure> {
             missing.push(path);
         }
     }
-    let (index, out) = (job.file("new.caibx"), job.file("out"));
-    let [old, new] = [("extra-store", &old), ("store", &new)].map(|(name, path)| format!("--{name}={}", path.display()));
-    let extract = ["casync".as_ref(), "extract".as_ref(), new.as_ref(), old.as_ref(), index.as_os_str(), out.as_os_str()];
-    let decode = job.run(&extract)?;
+    let stores = [format!("--store={}", new.display()), format!("--extra-store={}", old.display())];
+    let decode = job.run(tool("casync").arg("extract").args(stores).args([job.file("new.caibx"), job.file("out")]))?;
     job.verify("out")?;
     Ok((Measured::new(&[("chunks", bytes), ("index", job.size("new.caibx")?)], encode, decode), missing))
 }
 
-fn chop(job: &Job<'_>, store: &Path, index: &str, tar: &OsStr) -> Result<super::super::tool::Cost, Failure> {
-    let (store, index) = (format!("--store={}", store.display()), job.file(index));
-    let size = "--chunk-size=65536";
-    job.run(&["casync".as_ref(), "make".as_ref(), store.as_ref(), size.as_ref(), index.as_os_str(), tar])
+fn chop(job: &Job<'_>, store: &Path, index: &str, tar: &Path) -> Result<Cost, Failure> {
+    let store = format!("--store={}", store.display());
+    job.run(tool("casync").args(["make", &store, "--chunk-size=65536"]).args([&job.file(index), tar]))
 }
 
 /// The chunks of a store by name: `<store>/<four digits>/<digest>.cacnk`.
-fn chunks(store: &Path) -> Result<BTreeMap<std::ffi::OsString, PathBuf>, Failure> {
+fn chunks(store: &Path) -> Result<BTreeMap<OsString, PathBuf>, Failure> {
     let mut found = BTreeMap::new();
     for group in at(store, std::fs::read_dir(store))? {
         let group = at(store, group)?.path();

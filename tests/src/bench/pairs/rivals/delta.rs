@@ -2,18 +2,17 @@
 
 use super::job::Job;
 use super::report::Measured;
+use crate::bench::pairs::tool::{at, tool};
 use crate::demo::Failure;
 
 /// The way of balenaEngine: the node sends a signature of what it has, and gets a delta.
 pub(super) fn librsync(job: &Job<'_>) -> Result<Measured, Failure> {
-    let [signature, delta, out] = ["signature", "delta", "out"].map(|name| job.file(name));
-    let [signature, delta, out] = [&signature, &delta, &out].map(|path| path.as_os_str());
-    let sign = job.run(&["rdiff".as_ref(), "--block-size=2048".as_ref(), "signature".as_ref(), job.old(), signature])?;
-    let encode = job.run(&["rdiff".as_ref(), "delta".as_ref(), signature, job.new(), delta])?;
-    let pack = job.print(&["gzip".as_ref(), "-6".as_ref(), "--no-name".as_ref(), "--stdout".as_ref(), delta], "delta.gz")?;
-    let packed = job.file("delta.gz");
-    let unpack = job.print(&["gzip".as_ref(), "--decompress".as_ref(), "--stdout".as_ref(), packed.as_os_str()], "delta")?;
-    let decode = job.run(&["rdiff".as_ref(), "patch".as_ref(), job.old(), delta, out])?;
+    let [signature, delta, packed, out] = ["signature", "delta", "delta.gz", "out"].map(|name| job.file(name));
+    let sign = job.run(tool("rdiff").args(["--block-size=2048", "signature"]).args([job.old(), &signature]))?;
+    let encode = job.run(tool("rdiff").arg("delta").args([&signature, job.goal(), &delta]))?;
+    let pack = job.print(tool("gzip").args(["-6", "--no-name", "--stdout"]).arg(&delta), "delta.gz")?;
+    let unpack = job.print(tool("gzip").args(["--decompress", "--stdout"]).arg(&packed), "delta")?;
+    let decode = job.run(tool("rdiff").arg("patch").args([job.old(), &delta, &out]))?;
     job.verify("out")?;
     let parts = [("delta", job.size("delta.gz")?), ("signature", job.size("signature")?)];
     Ok(Measured::new(&parts, encode.then(pack), sign.then(unpack).then(decode)))
@@ -22,11 +21,9 @@ pub(super) fn librsync(job: &Job<'_>) -> Result<Measured, Failure> {
 /// The way of Mender and snapd.
 pub(super) fn xdelta3(job: &Job<'_>) -> Result<Measured, Failure> {
     let (delta, out) = (job.file("delta"), job.file("out"));
-    let window = ["-B".as_ref(), "536870912".as_ref(), "-f".as_ref(), "-s".as_ref(), job.old()];
-    let encode = [&["xdelta3".as_ref(), "-e".as_ref(), "-9".as_ref()], &window[..], &[job.new(), delta.as_os_str()]].concat();
-    let encode = job.run(&encode)?;
-    let decode = [&["xdelta3".as_ref(), "-d".as_ref()], &window[..], &[delta.as_os_str(), out.as_os_str()]].concat();
-    let decode = job.run(&decode)?;
+    let window = ["-B", "536870912", "-f", "-s"];
+    let encode = job.run(tool("xdelta3").args(["-e", "-9"]).args(window).args([job.old(), job.goal(), &delta]))?;
+    let decode = job.run(tool("xdelta3").arg("-d").args(window).args([job.old(), &delta, &out]))?;
     job.verify("out")?;
     Ok(Measured::new(&[("delta", job.size("delta")?)], encode, decode))
 }
@@ -34,17 +31,14 @@ pub(super) fn xdelta3(job: &Job<'_>) -> Result<Measured, Failure> {
 /// zstd with the old layer as its dictionary; both sides keep old and new in memory.
 pub(super) fn patch_from(job: &Job<'_>) -> Result<Measured, Failure> {
     let (delta, out) = (job.file("delta"), job.file("out"));
-    let long = format!("--long={}", window(job.change.tar.bytes + size(job)?));
-    let from = format!("--patch-from={}", job.change.old.display());
-    let common = ["zstd".as_ref(), "--quiet".as_ref(), "--force".as_ref(), long.as_ref(), from.as_ref()];
-    let encode = job.run(&[&common[..], &["-10".as_ref(), job.new(), "-o".as_ref(), delta.as_os_str()]].concat())?;
-    let decode = job.run(&[&common[..], &["-d".as_ref(), delta.as_os_str(), "-o".as_ref(), out.as_os_str()]].concat())?;
+    let old = at(job.old(), job.old().metadata())?.len();
+    let long = format!("--long={}", window(old + job.change.tar.bytes));
+    let from = format!("--patch-from={}", job.old().display());
+    let common = ["--quiet", "--force", &long, &from];
+    let encode = job.run(tool("zstd").args(common).arg("-10").arg(job.goal()).arg("-o").arg(&delta))?;
+    let decode = job.run(tool("zstd").args(common).arg("--decompress").arg(&delta).arg("-o").arg(&out))?;
     job.verify("out")?;
     Ok(Measured::new(&[("delta", job.size("delta")?)], encode, decode))
-}
-
-fn size(job: &Job<'_>) -> Result<u64, Failure> {
-    super::super::tool::at(&job.change.old, job.change.old.metadata()).map(|metadata| metadata.len())
 }
 
 /// The least window, as a power of two, that reaches over `bytes`; between what `--long` means and what zstd can.

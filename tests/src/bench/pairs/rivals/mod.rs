@@ -14,11 +14,12 @@ use std::path::Path;
 
 pub use report::{Measured, Report, Row, Verdict, json, table};
 
+use job::Job;
+
 use super::about::{About, Change};
 use super::make::{load, store};
 use super::tool::at;
 use crate::demo::{Failure, say};
-use job::Job;
 
 /// One of the others.
 struct Rival {

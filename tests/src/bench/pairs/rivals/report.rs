@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::tool::Cost;
+use crate::bench::pairs::tool::Cost;
 
 /// One rival on all changed layers of a pair, one after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
