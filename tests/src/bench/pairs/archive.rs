@@ -27,6 +27,9 @@ const BLOCK: usize = 512;
 /// The file it describes is followed by zeros up to a whole block.
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
 
+/// The kind of an entry that holds records of the next one. Go leaves its device numbers empty.
+const RECORDS: u8 = b'x';
+
 /// Writes what lies below `root`, which itself is no entry.
 pub(super) fn write(root: &Path, times: Times, out: &mut impl Write) -> io::Result<()> {
     let mut archive = Archive { out, times, links: BTreeMap::new() };
@@ -149,7 +152,7 @@ impl<W: Write> Archive<'_, W> {
         if !records.is_empty() {
             let size = records.len() as u64;
             let name = extended(&entry.name);
-            self.out.write_all(&block(&Entry { name, mode: 0, size, time: 0, kind: b'x', link: b"" })?)?;
+            self.out.write_all(&block(&Entry { name, mode: 0, size, time: 0, kind: RECORDS, link: b"" })?)?;
             self.out.write_all(&records)?;
             self.padding(size)?;
         }
@@ -204,8 +207,10 @@ fn block(entry: &Entry<'_>) -> io::Result<Vec<u8>> {
     text(ascii(entry.link, 100), 100);
     text(b"ustar\x0000".to_vec(), 8);
     text(Vec::new(), 64);
-    text(octal(0, 8)?, 8);
-    text(octal(0, 8)?, 8);
+    if entry.kind != RECORDS {
+        text(octal(0, 8)?, 8);
+        text(octal(0, 8)?, 8);
+    }
     text(Vec::new(), BLOCK);
     block.truncate(BLOCK);
     let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();

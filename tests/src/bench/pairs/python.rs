@@ -43,11 +43,28 @@ const WHEELS: [&str; 31] = [
 
 /// A program that is all Python.
 const SOURCES: &str = "celery==5.4.0";
-/// What changes in it: a file, and text that is replaced once.
+/// What changes in it: a file, what stands there, and what stands there then.
 const CHANGES: [(&str, &str, &str); 2] = [
-    ("celery/utils/time.py", "return ", "return  "),
-    ("celery/app/task.py", "import sys\n", "import sys\n\n\ndef tagged(name, site):\n    return f'{site}/{name}'\n\n\n"),
+    (
+        "celery/utils/time.py",
+        "STDOFFSET = timedelta(seconds=-_time.timezone)",
+        "STDOFFSET = timedelta(seconds=round(-_time.timezone))",
+    ),
+    ("celery/app/task.py", "import sys\n", TAGGED),
 ];
+const TAGGED: &str = "import sys
+
+
+def tagged(name, site, attempt=0):
+    \"\"\"Name of a task as its site reports it, with the attempt where there were several.\"\"\"
+    parts = [part.strip().lower() for part in (site, name) if part]
+    if not parts:
+        raise ValueError('neither a name nor a site')
+    text = '/'.join(parts)
+    return f'{text}#{attempt}' if attempt else text
+
+
+";
 
 /// `pip install` into `site-packages`, compiled; every install has new times.
 pub(super) fn wheels(onnxruntime: &str, tree: &Path) -> Result<String, Failure> {
