@@ -30,12 +30,21 @@ pub(super) fn xdelta3(job: &Job<'_>) -> Result<Measured, Failure> {
 
 /// zstd with the old layer as its dictionary; both sides keep old and new in memory.
 pub(super) fn patch_from(job: &Job<'_>) -> Result<Measured, Failure> {
+    against_old(job, &["-10"])
+}
+
+/// The same with search tables that reach over a whole layer: those of its levels are made for less.
+pub(super) fn patch_from_wide(job: &Job<'_>) -> Result<Measured, Failure> {
+    against_old(job, &["-10", "--zstd=hlog=26,clog=26"])
+}
+
+fn against_old(job: &Job<'_>, level: &[&str]) -> Result<Measured, Failure> {
     let (delta, out) = (job.file("delta"), job.file("out"));
     let old = at(job.old(), job.old().metadata())?.len();
     let long = format!("--long={}", window(old + job.change.tar.bytes));
     let from = format!("--patch-from={}", job.old().display());
     let common = ["--quiet", "--force", &long, &from];
-    let encode = job.run(tool("zstd").args(common).arg("-10").arg(job.goal()).arg("-o").arg(&delta))?;
+    let encode = job.run(tool("zstd").args(common).args(level).arg(job.goal()).arg("-o").arg(&delta))?;
     let decode = job.run(tool("zstd").args(common).arg("--decompress").arg(&delta).arg("-o").arg(&out))?;
     job.verify("out")?;
     Ok(Measured::new(&[("delta", job.size("delta")?)], encode, decode))

@@ -33,12 +33,18 @@ struct Rival {
 /// xdelta3 needs several times the layer's size of memory.
 const XDELTA3_MOST: u64 = 400_000_000;
 
-const RIVALS: [Rival; 7] = [
+const RIVALS: [Rival; 8] = [
     Rival { name: "gzip", command: "gzip -6", most: u64::MAX, measure: whole::gzip },
     Rival { name: "zstd", command: "zstd -10", most: u64::MAX, measure: whole::zstd },
     Rival { name: "librsync", command: "rdiff, 2 KiB blocks, delta as gzip -6", most: u64::MAX, measure: delta::librsync },
     Rival { name: "xdelta3", command: "xdelta3 -9 -B 512M", most: XDELTA3_MOST, measure: delta::xdelta3 },
     Rival { name: "patch-from", command: "zstd -10 --long --patch-from", most: u64::MAX, measure: delta::patch_from },
+    Rival {
+        name: "patch-from-wide",
+        command: "zstd -10 --long --zstd=hlog=26,clog=26 --patch-from",
+        most: u64::MAX,
+        measure: delta::patch_from_wide,
+    },
     Rival { name: "casync", command: "casync, 64 KiB chunks", most: u64::MAX, measure: chunks::casync },
     Rival { name: "casync-10", command: "casync, 64 KiB chunks as zstd -10", most: u64::MAX, measure: chunks::casync_zstd },
 ];
@@ -51,15 +57,19 @@ pub fn measure(home: &Path, about: &About) -> Result<Report, Failure> {
     let path = home.join("rivals.json");
     let changes = about.changes(home);
     let mut report = empty(about, &changes);
-    let known = if path.exists() { load::<Report>(&path).ok() } else { None };
-    let known = known.filter(|known| known.layers == report.layers).map_or_else(Vec::new, |known| known.rows);
+    let stored = if path.exists() { load::<Report>(&path).ok() } else { None };
+    let mut known = stored.filter(|stored| stored.layers == report.layers).unwrap_or_else(|| report.clone());
     for rival in &RIVALS {
-        let row = match known.iter().find(|row| row.rival == rival.name && row.command == rival.command) {
-            Some(row) => row.clone(),
-            None => rival.row(home, &changes).map_err(|failure| format!("{}, {}: {failure}", about.id, rival.name))?,
-        };
+        let same = |row: &&Row| row.rival == rival.name && row.command == rival.command;
+        if let Some(row) = known.rows.iter().find(same) {
+            report.rows.push(row.clone());
+            continue;
+        }
+        let row = rival.row(home, &changes).map_err(|failure| format!("{}, {}: {failure}", about.id, rival.name))?;
+        known.rows.retain(|old| old.rival != row.rival);
+        known.rows.push(row.clone());
+        store(&path, &known)?;
         report.rows.push(row);
-        store(&path, &report)?;
     }
     Ok(report)
 }
