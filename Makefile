@@ -6,7 +6,7 @@ need    = ./cross/install-packages
 
 .PHONY: help
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-11s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-13s%s\n", $$1, $$2 }'
 
 # test and demo share one profile and one set of features: their dependencies are built once.
 .PHONY: demo
@@ -48,6 +48,15 @@ bench-hub:  ## figures of the hub's gate with 5,000 nodes: target/bench/hub.json
 	$(CARGO) build --release -p scenarios --bin swarm
 	mkdir -p $(TARGET)/bench
 	$(TARGET)/release/swarm bench --json $(TARGET)/bench/hub.json
+
+# The pairs are made once and stay; so do the figures of what others would send for them.
+.PHONY: bench-images
+bench-images: build  ## what bringing a new image costs others, on real pairs: target/bench/rivals.json
+	$(need) build pairs
+	$(CARGO) build --release -p scenarios --bin pairs
+	mkdir -p $(TARGET)/bench
+	$(TARGET)/release/pairs make --dir $(TARGET)/pairs --keep-going
+	$(TARGET)/release/pairs rivals --dir $(TARGET)/pairs --json $(TARGET)/bench/rivals.json
 
 # Only what ships: with the tests in the same build, features that only they need would become part of it.
 .PHONY: build

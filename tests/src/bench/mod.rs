@@ -15,6 +15,7 @@ mod desk;
 mod figure;
 mod idle;
 mod offline;
+pub mod pairs;
 mod process;
 mod ready;
 
