@@ -51,12 +51,13 @@ bench-hub:  ## figures of the hub's gate with 5,000 nodes: target/bench/hub.json
 
 # The pairs are made once and stay; so do the figures of what others would send for them.
 .PHONY: bench-images
-bench-images: build  ## what bringing a new image costs others, on real pairs: target/bench/rivals.json
+bench-images: build  ## what bringing a new image costs, us and others, on real pairs: target/bench/images.json
 	$(need) build pairs
 	$(CARGO) build --release -p scenarios --bin pairs
 	mkdir -p $(TARGET)/bench
 	$(TARGET)/release/pairs make --dir $(TARGET)/pairs --keep-going
-	$(TARGET)/release/pairs rivals --dir $(TARGET)/pairs --json $(TARGET)/bench/rivals.json
+	$(TARGET)/release/pairs rivals --dir $(TARGET)/pairs --json $(TARGET)/bench/rivals.json \
+	    --figures $(TARGET)/bench/images.json
 
 # Only what ships: with the tests in the same build, features that only they need would become part of it.
 .PHONY: build

@@ -39,6 +39,12 @@ struct Inner {
 #[derive(Debug)]
 pub struct PackFile(File);
 
+impl From<File> for PackFile {
+    fn from(file: File) -> Self {
+        Self(file)
+    }
+}
+
 impl ReadAt for PackFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         self.0.read_exact_at(into, offset)

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
     /// Its name, as issues and README use it.
-    pub id: &'static str,
+    pub id: String,
     /// The number.
     pub value: f64,
     /// Of what.
@@ -26,6 +26,8 @@ pub struct Figure {
 pub enum Goal {
     /// The number is at most this.
     Value(f64),
+    /// The number is at least this.
+    Least(f64),
     /// The number is at most this many times its floor.
     Ratio(f64),
 }
@@ -34,7 +36,7 @@ impl Figure {
     /// A time against its floor: the medians of both.
     pub fn against(id: &'static str, times: &mut [Duration], floor: &mut [Duration], goal: f64, command: String) -> Self {
         let (value, floor) = (median(times) * 1e3, Some(median(floor) * 1e3));
-        Self { id, value, unit: "ms", floor, goal: Some(Goal::Ratio(goal)), command }
+        Self { id: id.into(), value, unit: "ms", floor, goal: Some(Goal::Ratio(goal)), command }
     }
 
     /// The number in floors.
@@ -46,6 +48,7 @@ impl Figure {
     pub fn kept(&self) -> Option<bool> {
         match self.goal? {
             Goal::Value(most) => Some(self.value <= most),
+            Goal::Least(least) => Some(self.value >= least),
             Goal::Ratio(most) => self.ratio().map(|ratio| ratio <= most),
         }
     }
@@ -55,6 +58,7 @@ impl Figure {
         let ratio = self.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         let goal = match self.goal {
             Some(Goal::Value(most)) => format!("≤ {most}"),
+            Some(Goal::Least(least)) => format!("≥ {least}"),
             Some(Goal::Ratio(most)) => format!("≤ {most} ×"),
             None => String::new(),
         };
@@ -93,7 +97,8 @@ mod tests {
 
     fn figures() -> Vec<Figure> {
         let ms = Duration::from_millis;
-        let figure = |id, value, goal| Figure { id, value, unit: "MB", floor: None, goal, command: "bench".into() };
+        let figure =
+            |id: &str, value, goal| Figure { id: id.into(), value, unit: "MB", floor: None, goal, command: "bench".into() };
         vec![
             Figure::against("deploy", &mut [ms(90), ms(60), ms(70)], &mut [ms(50)], 1.3, "bench: deploy".into()),
             figure("idle", 9.5, Some(Goal::Value(12.0))),

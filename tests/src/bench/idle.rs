@@ -32,8 +32,8 @@ pub(super) async fn measure(plan: &Plan, sample: &Image, site: &mut Site) -> Res
     let how = |what: &str| {
         format!("bench: {what}; edge-node run, joined to cloud-hub serve, {} containers, {seconds} s", plan.services)
     };
-    let figure = |id, value, unit, goal: Option<f64>, what: &str| Figure {
-        id,
+    let figure = |id: &str, value, unit, goal: Option<f64>, what: &str| Figure {
+        id: id.into(),
         value,
         unit,
         floor: None,

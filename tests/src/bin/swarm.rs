@@ -194,9 +194,9 @@ async fn bench(nodes: usize, out: Option<PathBuf>) -> Outcome<()> {
     let back = killed.elapsed().as_secs_f64();
     drop(gate);
 
-    let figure = |id, value, unit, most: Option<f64>| {
+    let figure = |id: &str, value, unit, most: Option<f64>| {
         let command = format!("swarm bench --nodes {nodes}");
-        Figure { id, value, unit, floor: None, goal: most.map(Goal::Value), command }
+        Figure { id: id.into(), value, unit, floor: None, goal: most.map(Goal::Value), command }
     };
     let figures = [
         figure("gate_connect_s", connected, "s", None),

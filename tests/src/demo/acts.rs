@@ -130,6 +130,16 @@ impl Site {
             .await
     }
 
+    /// What the newest image cost on its way, as the node's journal says it.
+    pub fn travelled(&self) -> Result<String, Failure> {
+        let text = self.edge_node(&["events", "-o", "json"])?;
+        let events: Vec<Value> = serde_json::from_str(&text).map_err(|error| format!("edge-node events -o json: {error}"))?;
+        let fetched = |event: &&Value| event.pointer("/what/code").and_then(Value::as_str) == Some("node-image-fetched");
+        let event = events.iter().rev().find(fetched).ok_or("no image was fetched")?;
+        let of = |name: &str| event.pointer(&format!("/what/params/{name}")).and_then(Value::as_str).unwrap_or("?").to_owned();
+        Ok(format!("{} of the image's {} travelled ({} %)", of("sent"), of("whole"), of("percent")))
+    }
+
     /// What `edge-node status` says.
     pub fn status(&self) -> Result<Value, Failure> {
         let text = self.edge_node(&["status", "-o", "json"])?;

@@ -61,7 +61,8 @@ async fn switch(site: &Site, counted: u64) -> Result<((), String), Failure> {
     if count < counted {
         return Err(format!("the counter fell from {counted} to {count}"));
     }
-    Ok(((), format!("the old version ran until the new one was on disk; the counter still says {count}")))
+    let travelled = site.travelled()?;
+    Ok(((), format!("{travelled}; the old version ran until the new one was on disk; the counter still says {count}")))
 }
 
 async fn lights_out(site: &mut Site) -> Result<((), String), Failure> {

@@ -1,12 +1,13 @@
-//! What others would send for the layers that changed.
+//! What others would send for the layers that changed, and what our hub sends.
 //!
 //! Every rival gets one layer after the other, against the layer in the same place of the old image. What it sends is
-//! decoded again, and counts only when the new layer comes out byte for byte. Results are kept beside the pair, so that
-//! a second run measures only what is new.
+//! decoded again, and counts only when the new layer comes out byte for byte. Results of others are kept beside the pair,
+//! so that a second run measures only what is new; ours are measured each time.
 
 mod chunks;
 mod delta;
 mod job;
+mod ours;
 mod report;
 mod whole;
 
@@ -21,7 +22,12 @@ use super::make::{load, store};
 use super::tool::at;
 use crate::demo::{Failure, say};
 
-/// One of the others.
+pub(super) use ours::step;
+
+/// The name of our own way.
+pub const OURS: &str = "causeway";
+
+/// One way to send a layer.
 struct Rival {
     name: &'static str,
     command: &'static str,
@@ -33,7 +39,7 @@ struct Rival {
 /// xdelta3 needs several times the layer's size of memory.
 const XDELTA3_MOST: u64 = 400_000_000;
 
-const RIVALS: [Rival; 8] = [
+const RIVALS: [Rival; 9] = [
     Rival { name: "gzip", command: "gzip -6", most: u64::MAX, measure: whole::gzip },
     Rival { name: "zstd", command: "zstd -10", most: u64::MAX, measure: whole::zstd },
     Rival { name: "librsync", command: "rdiff, 2 KiB blocks, delta as gzip -6", most: u64::MAX, measure: delta::librsync },
@@ -47,6 +53,7 @@ const RIVALS: [Rival; 8] = [
     },
     Rival { name: "casync", command: "casync, 64 KiB chunks", most: u64::MAX, measure: chunks::casync },
     Rival { name: "casync-10", command: "casync, 64 KiB chunks as zstd -10", most: u64::MAX, measure: chunks::casync_zstd },
+    Rival { name: OURS, command: "chunks, and runs against the old file", most: u64::MAX, measure: ours::patch },
 ];
 
 /// Measures all rivals on the pair `about`, which lies at `home`.
@@ -60,7 +67,7 @@ pub fn measure(home: &Path, about: &About) -> Result<Report, Failure> {
     let stored = if path.exists() { load::<Report>(&path).ok() } else { None };
     let mut known = stored.filter(|stored| stored.layers == report.layers).unwrap_or_else(|| report.clone());
     for rival in &RIVALS {
-        let same = |row: &&Row| row.rival == rival.name && row.command == rival.command;
+        let same = |row: &&Row| row.rival == rival.name && row.command == rival.command && rival.name != OURS;
         if let Some(row) = known.rows.iter().find(same) {
             report.rows.push(row.clone());
             continue;

@@ -22,7 +22,7 @@ pub struct Measured {
 
 impl Measured {
     /// The parts are all that travels.
-    pub(super) fn new(parts: &[(&str, u64)], encode: Cost, decode: Cost) -> Self {
+    pub(in crate::bench::pairs) fn new(parts: &[(&str, u64)], encode: Cost, decode: Cost) -> Self {
         let wire = parts.iter().map(|(_, bytes)| bytes).sum();
         Self { wire, parts: parts.iter().map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect(), encode, decode }
     }
@@ -72,13 +72,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// Bytes of one rival.
-    pub fn wire(&self, rival: &str) -> Option<u64> {
+    /// What one rival did.
+    pub fn measured(&self, rival: &str) -> Option<&Measured> {
         let row = self.rows.iter().find(|row| row.rival == rival)?;
         match &row.verdict {
-            Verdict::Measured(measured) => Some(measured.wire),
+            Verdict::Measured(measured) => Some(measured),
             Verdict::Skipped(_) => None,
         }
+    }
+
+    /// Bytes of one rival.
+    pub fn wire(&self, rival: &str) -> Option<u64> {
+        self.measured(rival).map(|measured| measured.wire)
     }
 
     /// As a part of the registry's way.
