@@ -21,6 +21,15 @@ pub enum Codec {
     Bsdiff,
 }
 
+/// What a run holds, as far as it decides which codec is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A part of a program or library: in a rebuilt one addresses have moved everywhere.
+    Program,
+    /// Anything else.
+    Other,
+}
+
 /// Why a body could not be turned into its run.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
@@ -40,16 +49,19 @@ pub enum CodecError {
     },
 }
 
-/// The smallest body that turns `references` into `run`, and its codec.
-pub fn encode(references: &[u8], run: &[u8]) -> (Codec, Vec<u8>) {
-    let zstd = zstd(references, run);
-    let bsdiff = if references.is_empty() { None } else { Some(bsdiff::encode(references, run)) };
-    let best = match (zstd, bsdiff) {
-        // Differences are only worth their time where they win clearly.
-        (Some(zstd), Some(bsdiff)) if bsdiff.len() * 10 > zstd.len() * 9 => (Codec::Zstd, zstd),
-        (_, Some(bsdiff)) => (Codec::Bsdiff, bsdiff),
-        (Some(zstd), None) => (Codec::Zstd, zstd),
-        (None, None) => return (Codec::Raw, run.to_vec()),
+/// A small body that turns `references` into `run`, and its codec. For a program differences are tried first, and nothing
+/// else when they are a sixteenth of it; for anything else only zstd. Trying everything made the patch of a Debian base
+/// image 0.8 % smaller in twice the time.
+pub fn encode(references: &[u8], run: &[u8], kind: Kind) -> (Codec, Vec<u8>) {
+    let bsdiff = (kind == Kind::Program && !references.is_empty()).then(|| bsdiff::encode(references, run));
+    let best = match bsdiff {
+        Some(bsdiff) if bsdiff.len() * 16 <= run.len() => return (Codec::Bsdiff, bsdiff),
+        Some(bsdiff) => match zstd(references, run) {
+            // Decoding differences takes longer: only where they win clearly.
+            Some(zstd) if zstd.len() * 9 < bsdiff.len() * 10 => (Codec::Zstd, zstd),
+            Some(_) | None => (Codec::Bsdiff, bsdiff),
+        },
+        None => (Codec::Zstd, zstd(references, run).unwrap_or_else(|| run.to_vec())),
     };
     if best.1.len() < run.len() { best } else { (Codec::Raw, run.to_vec()) }
 }

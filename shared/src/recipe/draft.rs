@@ -69,6 +69,8 @@ pub enum Draft {
     Run {
         /// Which chunks of the new layer.
         chunks: Range<usize>,
+        /// Which files of the new layer have bytes in them.
+        files: Range<usize>,
         /// The old bytes they resemble.
         references: Vec<Piece>,
     },
@@ -82,7 +84,7 @@ pub fn draft(to: Layer<'_>, from: &[Layer<'_>]) -> Vec<Draft> {
         let next = match found.find(chunk.id, index) {
             Some(Place::Old { layer, index }) => Draft::Copy { layer, first: index, count: 1 },
             Some(Place::New { index }) => Draft::Repeat { first: index, count: 1 },
-            None => Draft::Run { chunks: index..index + 1, references: Vec::new() },
+            None => Draft::Run { chunks: index..index + 1, files: 0..0, references: Vec::new() },
         };
         let joined = drafts.last_mut().is_some_and(|last| join(last, &next, to.recipe));
         if !joined {
@@ -91,9 +93,10 @@ pub fn draft(to: Layer<'_>, from: &[Layer<'_>]) -> Vec<Draft> {
     }
     let names = Names::new(from);
     for draft in &mut drafts {
-        if let Draft::Run { chunks, references } = draft {
+        if let Draft::Run { chunks, files, references } = draft {
             let bytes = to.recipe.start(chunks.start)..to.recipe.start(chunks.end);
-            *references = refer(bytes, to.files, &names);
+            *files = within(&bytes, to.files);
+            *references = refer(bytes, to.files.get(files.clone()).unwrap_or_default(), &names);
         }
     }
     drafts
@@ -206,14 +209,18 @@ pub(super) fn without_versions(path: &[u8]) -> Vec<u8> {
     name
 }
 
-/// The old bytes for a run that holds these bytes of the new tar.
+/// The files that have bytes in these bytes of the tar.
+fn within(bytes: &Range<u64>, files: &[File]) -> Range<usize> {
+    let first = files.partition_point(|file| file.end() <= bytes.start);
+    first..files.partition_point(|file| file.offset < bytes.end).max(first)
+}
+
+/// The old bytes for a run that holds these bytes of the new tar, which are of these files.
 fn refer(run: Range<u64>, files: &[File], names: &Names<'_>) -> Vec<Piece> {
-    let first = files.partition_point(|file| file.end() <= run.start);
-    let within = || files.iter().skip(first).take_while(|file| file.offset < run.end);
-    let alone = within().nth(1).is_none();
+    let alone = files.len() == 1;
     let mut pieces: Vec<Piece> = Vec::new();
     let mut left = u64::from(super::REFERENCES_MAX);
-    for file in within() {
+    for file in files {
         let Some((layer, old)) = names.find(file) else { continue };
         let part = run.start.max(file.offset)..run.end.min(file.end());
         let share = if alone { WINDOW } else { ((part.end - part.start) * 2).max(SHARE_MIN) };

@@ -1,12 +1,16 @@
 //! From the packs of a new layer and of old ones to the patch.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
-use super::codec::encode;
+use super::codec::{Kind, encode};
 use super::draft::{Draft, File, Layer, draft};
 use super::pack::{Pack, PackError};
 use super::patch::{Head, Operation, PatchWriter, Run};
 use super::{ReadAt, Recipe};
+
+/// How programs and libraries begin.
+const ELF: &[u8] = b"\x7fELF";
 
 /// A layer that is at hand: its pack and its files.
 pub struct Source<R> {
@@ -63,7 +67,7 @@ pub fn make<R: ReadAt, W: Write>(
         match draft {
             Draft::Copy { layer, first, count } => patch.put(Operation::Copy { layer, first, count }, &[])?,
             Draft::Repeat { first, count } => patch.put(Operation::Repeat { first, count }, &[])?,
-            Draft::Run { chunks, references: pieces } => {
+            Draft::Run { chunks, files, references: pieces } => {
                 if stopped() {
                     return Err(MakeError::Stopped);
                 }
@@ -78,7 +82,8 @@ pub fn make<R: ReadAt, W: Write>(
                 bytes.clear();
                 let (start, length) = span(to.pack.recipe(), &chunks);
                 to.pack.read(start, length, &mut bytes).map_err(MakeError::New)?;
-                let (codec, body) = encode(&references, &bytes);
+                let kind = if is_program(to, files)? { Kind::Program } else { Kind::Other };
+                let (codec, body) = encode(&references, &bytes, kind);
                 let chunks = to.pack.recipe().chunks().get(chunks).unwrap_or_default().to_vec();
                 let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
                 patch.put(Operation::Run(Run { codec, body: size, references: pieces, chunks }), &body)?;
@@ -88,8 +93,21 @@ pub fn make<R: ReadAt, W: Write>(
     Ok(patch.finish()?)
 }
 
+/// Whether one of these files is a program or a library.
+fn is_program<R: ReadAt>(to: &mut Source<R>, files: Range<usize>) -> Result<bool, MakeError> {
+    let mut begin = Vec::with_capacity(ELF.len());
+    for file in to.files.get(files).unwrap_or_default() {
+        begin.clear();
+        to.pack.read(file.offset, 4, &mut begin).map_err(MakeError::New)?;
+        if begin == ELF {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// First byte and number of bytes of these chunks.
-fn span(recipe: &Recipe, chunks: &std::ops::Range<usize>) -> (u64, u32) {
+fn span(recipe: &Recipe, chunks: &Range<usize>) -> (u64, u32) {
     let start = recipe.start(chunks.start);
     (start, u32::try_from(recipe.start(chunks.end) - start).unwrap_or(u32::MAX))
 }

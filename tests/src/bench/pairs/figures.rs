@@ -74,10 +74,25 @@ fn store(home: &Path) -> Result<Vec<Figure>, Failure> {
     let work = at(home, tempfile::Builder::new().prefix("store-").tempdir_in(home))?;
     let (tar, pack) = (home.join("new").join(&largest.file), work.path().join("pack"));
     let mb = largest.bytes as f64 / 1e6;
-    let speed = |name, files: &[&Path]| Ok::<_, Failure>(mb / measured(work.path(), &step(name, files)?, None)?.cpu_s.max(1e-3));
+    let seconds = |name, files: &[&Path]| Ok::<_, Failure>(measured(work.path(), &step(name, files)?, None)?.cpu_s);
+    seconds("read", &[&tar])?; // into the page cache
+    let reading = seconds("read", &[&tar])?;
+    let speed = |name, files: &[&Path]| Ok::<_, Failure>(mb / (seconds(name, files)? - reading).max(1e-3));
     Ok(vec![
-        figure("hub_chunk", speed("chunk", &[&tar])?, "MB/s", Some(Goal::Least(1000.0)), "cut and name the chunks of base"),
-        figure("hub_store", speed("pack", &[&tar, &pack])?, "MB/s", Some(Goal::Least(200.0)), "the pack of base, with sha256"),
+        figure(
+            "hub_chunk",
+            speed("chunk", &[&tar])?,
+            "MB/s",
+            Some(Goal::Least(1000.0)),
+            "cut and name the chunks of base, without reading it",
+        ),
+        figure(
+            "hub_store",
+            speed("pack", &[&tar, &pack])?,
+            "MB/s",
+            Some(Goal::Least(200.0)),
+            "the pack of base, with sha256, without reading it",
+        ),
     ])
 }
 

@@ -29,6 +29,11 @@ const STEP: usize = 1 << 20;
 /// A step.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Step {
+    /// Nothing but reading a tar: what the steps below cost without doing anything.
+    Read {
+        /// The tar.
+        tar: PathBuf,
+    },
     /// Hub: where a tar is cut, and the names of its chunks.
     Chunk {
         /// The tar.
@@ -73,6 +78,7 @@ impl Step {
     /// The file it was about, and why.
     pub fn run(&self) -> Result<(), Failure> {
         match self {
+            Self::Read { tar } => each(tar, |_| Ok(())),
             Self::Chunk { tar } => chunk(tar),
             Self::Pack { tar, pack } => write_pack(tar, pack),
             Self::Patch { new, patch, old } => write_patch(new, patch, old),
