@@ -69,24 +69,42 @@ impl Plan {
     };
 }
 
-/// Measures everything. Whatever it needs lies below `dir`, which must be on a disk: what is written is counted.
+/// A part of the figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// One container after the other.
+    Deploy,
+    /// A whole node: idle, and after a reboot.
+    Node,
+    /// A large image.
+    Image,
+}
+
+/// Measures everything, or only one part. Whatever it needs lies below `dir`, which must be on a disk: what is written is
+/// counted.
 ///
 /// # Errors
 /// The part that failed, and why.
-pub async fn run(plan: &Plan, dir: &Path) -> Result<Vec<Figure>, Failure> {
+pub async fn run(plan: &Plan, only: Option<Part>, dir: &Path) -> Result<Vec<Figure>, Failure> {
+    let wanted = |part| only.is_none_or(|only| only == part);
     let failed = |error: std::io::Error| error.to_string();
     let program = std::fs::read(build_sample_program().map_err(failed)?).map_err(failed)?;
     let sample = sample_image("sample-app:1.0.0", &program).map_err(failed)?;
     let mut figures = Vec::new();
-    say("… deploy");
-    figures.push(deploy::measure(plan, &sample, &dir.join("deploy")).await?);
-    say("… idle");
-    let mut site = site(&dir.join("site")).await?;
-    let measured = node(plan, &sample, dir, &mut site).await;
-    figures.extend(measured.map_err(|failure| format!("{failure}\n{}", site.logs()))?);
-    drop(site);
-    say("… image");
-    figures.push(ready::measure(plan, &dir.join("ready")).await?);
+    if wanted(Part::Deploy) {
+        say("… deploy");
+        figures.push(deploy::measure(plan, &sample, &dir.join("deploy")).await?);
+    }
+    if wanted(Part::Node) {
+        say("… idle");
+        let mut site = site(&dir.join("site")).await?;
+        let measured = node(plan, &sample, dir, &mut site).await;
+        figures.extend(measured.map_err(|failure| format!("{failure}\n{}", site.logs()))?);
+    }
+    if wanted(Part::Image) {
+        say("… image");
+        figures.push(ready::measure(plan, &dir.join("ready")).await?);
+    }
     Ok(figures)
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use scenarios::bench::{Figure, Plan, json, run, table};
+use scenarios::bench::{Figure, Part, Plan, json, run, table};
 use scenarios::demo::{Failure, say};
 use scenarios::firewall::SharedChains;
 
@@ -15,6 +15,9 @@ struct Arguments {
     /// Also write the figures as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// One part only.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Everything once and small, to see that it runs; the figures mean nothing.
     #[arg(long)]
     quick: bool,
@@ -43,7 +46,7 @@ async fn measure(arguments: &Arguments) -> Result<(), Failure> {
     let dir = dir.map_err(|error| format!("{}: {error}", arguments.dir.display()))?;
     let _chains = SharedChains::remember();
     let before = load();
-    let figures = Box::pin(run(&plan, dir.path())).await?;
+    let figures = Box::pin(run(&plan, arguments.only, dir.path())).await?;
     say(&format!("\n{}\nload of the machine: {before} before, {} after", table(&figures), load()));
     arguments.json.as_ref().map_or(Ok(()), |path| write(path, &figures))
 }
