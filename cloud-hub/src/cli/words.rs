@@ -24,7 +24,7 @@ static WORDS: &[(&str, &str, &str)] = &[
     // Layers.
     ("unchanged", "unchanged", "不变"),
     ("patch", "patch", "补丁"),
-    ("cold", "cold", "完整"),
+    ("cold", "whole", "完整"),
     // Roles.
     ("viewer", "viewer", "查看"),
     ("operator", "operator", "操作"),

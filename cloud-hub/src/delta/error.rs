@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use shared::fault::{Fault, Faulty, hub};
 use shared::id::Digest;
+use shared::people::bytes;
 use shared::recipe::pack::PackError;
 
 use crate::blobs::BlobError;
@@ -70,7 +71,9 @@ impl Faulty for DeltaError {
             Self::Layer { layer, cause } => Fault::new(&hub::LAYER_DAMAGED).with("layer", layer).with("cause", cause),
             Self::Disk(error) => error.fault(),
             Self::Pack { layer, cause } => Fault::new(&hub::LAYER_DAMAGED).with("layer", layer).with("cause", cause),
-            Self::CacheFull { size, max } => Fault::new(&hub::PATCH_CACHE_FULL).with("size", size).with("max", max),
+            Self::CacheFull { size, max } => {
+                Fault::new(&hub::PATCH_CACHE_FULL).with("size", bytes(*size)).with("max", bytes(*max))
+            }
             Self::Stopped => Fault::new(&hub::STORE_CLOSED),
             Self::Broken => Fault::new(&hub::RUNTIME_FAILED).with("doing", "patch").with("cause", self),
             Self::Store(error) => error.fault(),

@@ -85,6 +85,9 @@ struct Inner {
     stopping: AtomicBool,
 }
 
+/// The right to have one patch made.
+type Turn = OwnedSemaphorePermit;
+
 /// For whom a patch is made: a node, or people (`None`).
 pub type Asker = Option<Name>;
 
@@ -142,21 +145,25 @@ impl Delta {
         }
     }
 
-    /// The patch with which whoever has the layers `have` makes the layer `to`. Of `have` those are looked at that have
-    /// packs here or are in `known`.
+    /// The patch with which whoever has the layers `have` makes the layer `to`. Of `have` only those count that are in
+    /// `known`: a patch says what it has in common with the layers it refers to, and that is not for everybody.
+    ///
+    /// Work is only begun by who has its turn, and never waits for one: whoever joins work of another asker waits for
+    /// nobody else, and an asker that goes away before its turn leaves nothing behind.
     pub(crate) async fn patch(&self, asker: &Asker, to: Layer, have: &[Digest], known: &Known) -> Shared<Made> {
         let diff_id = to.tar.digest;
-        let known = Arc::new(known.clone());
+        let turn = self.turn(asker).acquire_owned().await.map_err(|_| Arc::new(DeltaError::Stopped))?;
+        let (turn, known) = (Arc::new(turn), Arc::new(known.clone()));
         let candidates = self.candidates(diff_id, have, &known).await?;
-        let from = self.choice(to, candidates, &known).await?;
+        let from = self.choice(to, candidates, &known, &turn).await?;
         if let Some(blob) = self.find(&from, &diff_id).await? {
             self.0.stats.hit();
             return Ok(Made { blob, from: from.to_vec() });
         }
-        let (this, turn) = (self.clone(), self.turn(asker));
+        let this = self.clone();
         let key = patches::key(&from, &diff_id);
         let making = || async move {
-            let _turn = turn.acquire_owned().await.map_err(|_| Arc::new(DeltaError::Stopped))?;
+            let _turn = turn;
             this.make(to, from.to_vec(), &known).await
         };
         self.0.making.join(key, making).await
@@ -191,7 +198,11 @@ impl Delta {
         let (this, layer) = (self.clone(), *layer);
         let packing = || async move {
             let inner = Arc::clone(&this.0);
-            let packed = this.work(move || inner.packs.make(&layer, &inner.stopping)).await;
+            let make = move || {
+                inner.patches.give_way();
+                inner.packs.make(&layer, &inner.stopping)
+            };
+            let packed = this.work(make).await;
             packed.inspect(|()| this.0.stats.packed())
         };
         self.0.packing.join(layer.tar.digest, packing).await
@@ -202,15 +213,14 @@ impl Delta {
         let have: BTreeSet<Digest> = have.iter().copied().filter(|layer| *layer != to).collect();
         let (this, known) = (self.clone(), Arc::clone(known));
         let can_have = move || {
-            let packs = &this.0.packs;
-            let can = |layer: &Digest| packs.has(layer) || known.get(layer).is_some_and(|layer| packs.can_have(layer));
+            let can = |layer: &Digest| known.get(layer).is_some_and(|layer| this.0.packs.can_have(layer));
             have.into_iter().filter(can).collect()
         };
         spawn_blocking(can_have).await.map_err(|_| Arc::new(DeltaError::Broken))
     }
 
     /// Which of the candidates the patch refers to.
-    async fn choice(&self, to: Layer, candidates: Vec<Digest>, known: &Arc<Known>) -> Shared<Arc<Vec<Digest>>> {
+    async fn choice(&self, to: Layer, candidates: Vec<Digest>, known: &Arc<Known>, turn: &Arc<Turn>) -> Shared<Arc<Vec<Digest>>> {
         if candidates.is_empty() {
             return Ok(Arc::default());
         }
@@ -218,8 +228,9 @@ impl Delta {
         if let Some(choice) = lock(&self.0.choices).get(&name) {
             return Ok(choice);
         }
-        let (this, known) = (self.clone(), Arc::clone(known));
+        let (this, known, turn) = (self.clone(), Arc::clone(known), Arc::clone(turn));
         let choosing = || async move {
+            let _turn = turn;
             let mut choice = this.choose(to, &candidates, &known).await?;
             if !matches!(choice, Some((_, true))) {
                 // Packs that were damaged are made again.

@@ -23,10 +23,12 @@ use super::new_file::{NewFile, open_dir};
 use super::shelf::{Kept, Key, Shelf};
 use crate::access::lock;
 use crate::blobs::reader::OpenFiles;
-use crate::blobs::{BlobError, digest_of_name};
+use crate::blobs::{BlobError, check_space, digest_of_name};
 
 /// Version of patches, and of the names of their files.
 const VERSION: u8 = 1;
+/// Bytes that are made free before something is made.
+const ROOM: u64 = 256 << 20;
 /// A use is written down at most so often.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 
@@ -84,10 +86,17 @@ impl Patches {
         lock(&self.shelf).bytes()
     }
 
-    /// The patch of this key, which counts as used.
+    /// The patch of this key, which counts as used. One from before the start is read and compared with its digest first:
+    /// a damaged one would be sent to every node, and wanted by none. Blocks.
     pub(super) fn find(&self, key: &Key) -> Option<Blob> {
         let now = self.started.elapsed();
         let (kept, before) = lock(&self.shelf).find(key, now)?;
+        let unseen = lock(&self.shelf).is_first_look(key);
+        if unseen && !self.is_sound(&kept) {
+            tracing::warn!(patch = %kept.blob.digest, "a patch was damaged on this disk; it is made again");
+            self.drop_one(&kept);
+            return None;
+        }
         if before.is_none_or(|before| now.saturating_sub(before) >= NOTE_EVERY) {
             // Only the order after a restart depends on it.
             let _not_noted = File::open(self.path(&kept)).and_then(|file| file.set_modified(SystemTime::now()));
@@ -105,15 +114,37 @@ impl Patches {
         let kept = lock(&self.shelf).pulled(digest, self.started.elapsed());
         let kept = kept.ok_or(BlobError::Missing { digest: *digest })?;
         let read = self.open.get(digest, &self.path(&kept)).and_then(|file| file.read(offset, length));
-        if matches!(read, Err(BlobError::Missing { .. })) {
-            // Somebody removed the file. Asked for again, the patch is made again.
-            lock(&self.shelf).remove(&kept.key);
+        if !matches!(read, Ok(_) | Err(BlobError::Offset { .. })) {
+            // Somebody removed the file, or the disk does not give it. Asked for again, the patch is made again.
+            self.drop_one(&kept);
         }
         read
     }
 
+    fn is_sound(&self, kept: &Kept) -> bool {
+        let mut hasher = Sha256::new();
+        let mut copy = || io::copy(&mut File::open(self.path(kept))?, &mut HashWriter(&mut hasher));
+        copy().is_ok_and(|size| size == kept.blob.size) && Digest::from_bytes(hasher.finalize().into()) == kept.blob.digest
+    }
+
+    fn drop_one(&self, kept: &Kept) {
+        lock(&self.shelf).remove(&kept.key);
+        self.delete(&[*kept]);
+    }
+
+    /// Removes patches that nobody uses, the oldest first, until the disk has room for what is made next: nothing else on
+    /// it can be made again. Blocks.
+    pub(super) fn give_way(&self) {
+        let _one_at_a_time = lock(&self.keeping);
+        while check_space(&self.dir, ROOM).is_err() {
+            let Some(kept) = lock(&self.shelf).take_idle(self.started.elapsed()) else { return };
+            self.delete(&[kept]);
+        }
+    }
+
     /// Where a new patch is written. Blocks.
     pub(super) fn begin(&self) -> Result<NewPatch, DeltaError> {
+        self.give_way();
         Ok(NewPatch { file: NewFile::create(&self.dir)?, hasher: Sha256::new() })
     }
 
@@ -140,6 +171,20 @@ impl Patches {
 
     fn path(&self, kept: &Kept) -> PathBuf {
         self.dir.join(name(kept))
+    }
+}
+
+/// Hashes what is written.
+struct HashWriter<'h>(&'h mut Sha256);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -230,6 +275,18 @@ mod tests {
 
         let small = Patches::open(dir.path(), 500).unwrap();
         assert_eq!((files(dir.path()), small.bytes()), (1, 400), "a smaller bound holds at once");
+    }
+
+    #[test]
+    fn a_patch_that_the_disk_damaged_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = put(&Patches::open(dir.path(), 1000).unwrap(), Digest::of(b"a"), &[1; 400]).unwrap();
+        let path = fs::read_dir(dir.path().join("patches")).unwrap().next().unwrap().unwrap().path();
+        let patches = Patches::open(dir.path(), 1000).unwrap();
+        assert_eq!(patches.find(&Digest::of(b"a")), Some(made));
+        fs::write(&path, [2; 400]).unwrap();
+        let patches = Patches::open(dir.path(), 1000).unwrap();
+        assert_eq!((patches.find(&Digest::of(b"a")), files(dir.path()), patches.bytes()), (None, 0, 0));
     }
 
     #[test]

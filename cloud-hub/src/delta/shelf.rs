@@ -33,6 +33,8 @@ struct Entry {
     used: Option<Duration>,
     /// The order of uses.
     turn: u64,
+    /// Its file was compared with its digest, or written, since the hub started.
+    looked: bool,
 }
 
 /// All patches that are there.
@@ -71,7 +73,7 @@ impl Shelf {
         self.turns += 1;
         self.bytes += kept.blob.size;
         self.by_digest.insert(kept.blob.digest, kept.key);
-        self.by_key.insert(kept.key, Entry { kept, used, turn: self.turns });
+        self.by_key.insert(kept.key, Entry { kept, used, turn: self.turns, looked: used.is_some() });
     }
 
     /// The patch of this key, which is used now, and when it was used before.
@@ -80,6 +82,11 @@ impl Shelf {
         let entry = self.by_key.get_mut(key)?;
         entry.turn = self.turns;
         Some((entry.kept, entry.used.replace(now)))
+    }
+
+    /// Whether the file of this patch is to be looked at now; once since the hub started.
+    pub(super) fn is_first_look(&mut self, key: &Key) -> bool {
+        self.by_key.get_mut(key).is_some_and(|entry| !std::mem::replace(&mut entry.looked, true))
     }
 
     /// The patch of this digest, which is used now.
@@ -111,6 +118,13 @@ impl Shelf {
         }
         going.iter().for_each(|kept| self.remove(&kept.key));
         Some(going)
+    }
+
+    /// Takes out the patch that was used longest ago, if it is not in use.
+    pub(super) fn take_idle(&mut self, now: Duration) -> Option<Kept> {
+        let kept = self.by_key.values().filter(|entry| is_idle(entry, now)).min_by_key(|entry| entry.turn)?.kept;
+        self.remove(&kept.key);
+        Some(kept)
     }
 
     /// Takes out one patch.
@@ -169,6 +183,17 @@ mod tests {
         assert_eq!(shelf.make_room(35, at(180)), Some(vec![kept(2, 30)]));
         assert_eq!(shelf.make_room(50, at(350)), Some(vec![kept(1, 60)]));
         assert_eq!((shelf.bytes(), shelf.pulled(&kept(1, 60).blob.digest, at(350))), (0, None));
+    }
+
+    #[test]
+    fn for_a_full_disk_the_oldest_goes_and_none_in_use() {
+        let mut shelf = Shelf::new(100);
+        shelf.restore(kept(1, 10));
+        shelf.restore(kept(2, 10));
+        shelf.add(kept(3, 10), at(0));
+        let taken: Vec<_> = (0..3).map(|_| shelf.take_idle(at(100))).collect();
+        assert_eq!(taken, [Some(kept(1, 10)), Some(kept(2, 10)), None]);
+        assert_eq!((shelf.bytes(), shelf.take_idle(at(180))), (10, Some(kept(3, 10))));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod patches;
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -151,6 +151,13 @@ impl Blobs {
     /// Whether all bytes of `blob` are on disk.
     pub fn has(&self, blob: &Blob) -> bool {
         fs::symlink_metadata(self.path(blob.digest)).is_ok_and(|meta| meta.is_file() && meta.len() == blob.size)
+    }
+
+    /// Bytes of the disk that a blob takes, complete or not.
+    pub fn allocated(&self, digest: Digest) -> u64 {
+        let path = self.path(digest);
+        let of = |path: &Path| fs::symlink_metadata(path).map_or(0, |meta| meta.blocks().saturating_mul(512));
+        of(&path).saturating_add(of(&path.with_extension("part")))
     }
 
     /// Begins or continues to write `blob`, once nobody else in this process does.

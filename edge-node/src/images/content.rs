@@ -9,27 +9,43 @@ use super::blobs::{BlobError, Blobs};
 use super::packs::Packs;
 use super::room::RESERVE;
 
-/// The two directories. Cheap to clone; clones share.
+/// The directories. Cheap to clone; clones share.
 #[derive(Debug, Clone)]
 pub struct Content {
-    /// Manifests and configs, and patches until they are used.
+    /// Manifests and configs.
     pub blobs: Blobs,
+    /// Patches until they are used. A place of their own: whatever a patch is called, it never stands for a document.
+    pub patches: Blobs,
     /// Layers.
     pub packs: Packs,
     /// Bytes of the disk that images leave free.
     pub reserve: u64,
 }
 
+/// What stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// Manifests and configs.
+    pub documents: BTreeSet<Digest>,
+    /// Layers whose patches are on their way, by diff_id.
+    pub awaited: BTreeSet<Digest>,
+    /// Layers whose packs stay, by diff_id.
+    pub layers: BTreeSet<Digest>,
+}
+
 impl Content {
-    /// Opens both below the state directory, as [`Blobs::open`] does; one process at a time.
+    /// Opens all below the state directory, as [`Blobs::open`] does; one process at a time.
     pub fn open(state: &Path, boot: &str) -> Result<Self, BlobError> {
-        let (blobs, packs) = (Blobs::open(&state.join("blobs"), boot)?, Packs::open(&state.join("packs"))?);
-        Ok(Self { blobs, packs, reserve: RESERVE })
+        Ok(Self {
+            blobs: Blobs::open(&state.join("blobs"), boot)?,
+            patches: Blobs::open(&state.join("patches"), boot)?,
+            packs: Packs::open(&state.join("packs"))?,
+            reserve: RESERVE,
+        })
     }
 
-    /// Removes what nobody waits for: blobs that are not in `awaited` (patches are awaited by their layer), and packs of
-    /// layers that are not in `layers`. The number of bytes freed. Call it when nothing is being fetched.
-    pub fn sweep(&self, awaited: &BTreeSet<Digest>, layers: &BTreeSet<Digest>) -> Result<u64, BlobError> {
-        Ok(self.blobs.sweep(awaited)? + self.packs.sweep(layers)?)
+    /// Removes what nobody needs. The number of bytes freed. Call it when nothing is being fetched.
+    pub fn sweep(&self, keep: &Keep) -> Result<u64, BlobError> {
+        Ok(self.blobs.sweep(&keep.documents)? + self.patches.sweep(&keep.awaited)? + self.packs.sweep(&keep.layers)?)
     }
 }

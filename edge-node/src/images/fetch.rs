@@ -187,7 +187,7 @@ pub async fn fetch<S: ChunkSource>(
         done += document.size;
     }
     for (layer, patch) in patches {
-        let tell = |here: u64| progress.send_replace(Progress { done: done + here, total });
+        let tell = |here: u64| progress.send_replace(Progress { done: done + here.min(patch.size), total });
         layer::layer(line, content, layer, patch, &tell).await?;
         done += patch.size;
     }
@@ -206,8 +206,12 @@ fn make_room(
     root: Option<&Path>,
 ) -> Result<(), FetchError> {
     let compressed = |tar: &Blob| image.layers.iter().find(|layer| layer.tar == *tar).map_or(tar.size, |layer| layer.blob.size);
+    if patches.is_empty() {
+        return Ok(()); // Nothing is asked for, and what an earlier attempt unpacked of it may take the room already.
+    }
+    let missing = |patch: &Blob| patch.size.saturating_sub(content.patches.allocated(patch.digest));
     let need = Need {
-        patch: patches.iter().map(|(_, patch)| patch.size).max().unwrap_or(0),
+        patch: patches.iter().map(|(_, patch)| missing(patch)).max().unwrap_or(0),
         packs: patches.iter().map(|(layer, _)| compressed(layer).min(layer.size)).sum(),
         files,
     };

@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use shared::id::Digest;
 use shared::recipe::pack::{Pack, PackError};
 use shared::recipe::{ReadAt, WriteAt};
@@ -163,6 +164,11 @@ impl Packs {
         }
         Ok(freed)
     }
+}
+
+/// Whether the disk cannot give the bytes any more, however often it is asked.
+pub fn is_rot(cause: &io::Error) -> bool {
+    Errno::from_io_error(cause) == Some(Errno::IO)
 }
 
 /// Layer and kind of a file's name.

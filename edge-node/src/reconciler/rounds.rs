@@ -1,6 +1,6 @@
 //! One round: take in what ended, observe, plan, start what is possible, say how things are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shared::fault::{Fault, Faulty, node};
@@ -20,6 +20,7 @@ use super::work::{Done, Work};
 use super::{Parts, RETRY, Status};
 use crate::held::{Held, Holding};
 use crate::images::ChunkSource;
+use crate::images::content::Keep;
 use crate::images::fetch::{Fetched, Unpacked};
 use crate::runtime::{Observed, Runtime, Seen};
 
@@ -32,6 +33,8 @@ pub(super) struct Rounds<R, S> {
     checkups: Checkups,
     /// Images that are fetched or failed; the rest is observed.
     images: BTreeMap<Digest, ImageState>,
+    /// How often in a row bringing an image failed, whether fetching or unpacking, until it was ready.
+    failures: BTreeMap<Digest, u32>,
     /// Steps about a service that failed.
     troubles: BTreeMap<(Name, Name), Trouble>,
     /// Other subjects that failed: how often in a row, and not again before.
@@ -55,6 +58,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             ended: Vec::new(),
             checkups: Checkups::default(),
             images: BTreeMap::new(),
+            failures: BTreeMap::new(),
             troubles: BTreeMap::new(),
             pauses: BTreeMap::new(),
             restarts: BTreeMap::new(),
@@ -117,6 +121,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     /// What is observed, with what the loop remembers.
     fn actual(&mut self, holding: &Holding, observed: Observed) -> Actual {
         self.images.retain(|image, _| !observed.images.contains(image));
+        self.failures.retain(|image, _| self.images.contains_key(image));
         let mut images = self.images.clone();
         images.extend(self.work.fetching().map(|(image, _)| (image, ImageState::Fetching)));
         images.extend(observed.images.iter().map(|image| (*image, ImageState::Ready)));
@@ -222,8 +227,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
         let used = actual.instances.values().map(|instance| instance.release).collect();
         let pruned = self.parts.held.prune(&used);
-        let (awaited, layers) = self.needed(&self.parts.held.holding(), actual);
-        let swept = self.parts.content.sweep(&awaited, &layers);
+        let swept = self.parts.content.sweep(&self.needed(&self.parts.held.holding(), actual));
         if let Err(error) = &pruned {
             tracing::warn!(%error, "releases that nothing needs stay for now");
         }
@@ -236,19 +240,19 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
 
     /// What must stay on disk of the images this node needs, now or when a release is undone: their documents, patches of
     /// layers that are not ready yet, as far as they arrived; and their layers.
-    fn needed(&self, holding: &Holding, actual: &Actual) -> (BTreeSet<Digest>, BTreeSet<Digest>) {
+    fn needed(&self, holding: &Holding, actual: &Actual) -> Keep {
         let needed = holding.needed();
         let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
         let images = releases.flat_map(|(_, release)| release.images.values().flatten());
-        let (mut awaited, mut layers) = (BTreeSet::new(), BTreeSet::new());
+        let mut keep = Keep::default();
         for image in images.filter(|image| image.platform.runs_on(&self.parts.platform)) {
-            layers.extend(image.diff_ids());
-            awaited.extend([image.manifest.digest, image.config.digest]);
+            keep.layers.extend(image.diff_ids());
+            keep.documents.extend([image.manifest.digest, image.config.digest]);
             if actual.images.get(&image.id()) != Some(&ImageState::Ready) {
-                awaited.extend(image.diff_ids());
+                keep.awaited.extend(image.diff_ids());
             }
         }
-        (awaited, layers)
+        keep
     }
 
     /// Asks every running service whose check is due; answers when the next will be.
@@ -281,6 +285,9 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
 
     fn fetched(&mut self, image: Digest, fetched: Fetched) {
         self.images.insert(image, ImageState::Fetched);
+        if self.failures.contains_key(&image) {
+            return; // It was said once.
+        }
         let share = fetched.per_mille();
         let event = Fault::new(&node::EVENT_IMAGE_FETCHED)
             .with("image", image.short())
@@ -330,14 +337,12 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     }
 
     fn image_failed(&mut self, image: Digest, fault: Fault, at: Uptime) {
-        let failures = match self.images.get(&image) {
-            Some(ImageState::Failed(trouble)) => trouble.failures,
-            Some(ImageState::Fetching | ImageState::Fetched | ImageState::Ready) | None => 0,
-        };
-        if failures == 0 {
+        let failures = self.failures.get(&image).copied().unwrap_or(0).saturating_add(1);
+        if failures == 1 {
             self.record(None, fault.clone());
         }
-        self.images.insert(image, ImageState::Failed(Trouble { failures: failures.saturating_add(1), at, fault }));
+        self.failures.insert(image, failures);
+        self.images.insert(image, ImageState::Failed(Trouble { failures, at, fault }));
     }
 
     /// Ends the processes that `over` names; the planner starts them again.

@@ -245,14 +245,14 @@ super::texts! {
         "Byte {offset} of blob {blob} was asked for, which has {size} bytes",
         "请求了数据块 {blob} 的第 {offset} 字节，但它只有 {size} 字节";
     LAYER_GONE = "hub-layer-gone",
-        "The hub has no longer what layer {layer} is made of. Publish its release again, with its images",
+        "The hub no longer has the data of layer {layer}. Publish its release again, with its images",
         "中心已没有层 {layer} 的数据。请连同镜像重新发布其发布包";
     LAYER_DAMAGED = "hub-layer-damaged",
         "Layer {layer} cannot be made ready for nodes: {cause}. Check the disk of the hub's state directory, then publish its release again, with its images",
         "无法为节点准备层 {layer}：{cause}。请检查中心状态目录所在的磁盘，然后连同镜像重新发布其发布包";
     PATCH_CACHE_FULL = "hub-patch-cache-full",
-        "A patch of {size} bytes does not fit beside those that nodes are pulling; {max} are kept in all. It is tried again by itself; if it stays so, raise images.patch_cache in the hub's configuration",
-        "一个 {size} 字节的补丁放不下：节点正在拉取的补丁已占满 {max} 字节的缓存。系统会自动重试；如果持续如此，请在中心配置中调大 images.patch_cache";
+        "A patch of {size} does not fit beside those that were used a moment ago; {max} are kept in all. It is tried again by itself; if it stays so, raise images.patch_cache in the hub's configuration",
+        "一个 {size} 的补丁放不下：刚刚用过的补丁已占满 {max} 的缓存。系统会自动重试；如果持续如此，请在中心配置中调大 images.patch_cache";
     TOO_MANY_LOGS = "hub-too-many-logs",
         "{max} logs ({per_node} per node) are read at the same time at most. Close one and try again",
         "最多同时读取 {max} 个日志（每个节点 {per_node} 个）。请关闭一个后重试";

@@ -5,10 +5,13 @@
 
 use std::io::Read;
 
+use sha2::{Digest as _, Sha256};
+
 use super::codec::{self, CodecError};
 use super::pack::{Pack, PackError, PackWriter};
 use super::patch::{Operation, PatchError, PatchReader, Run};
-use super::{ReadAt, WriteAt};
+use super::{CHUNK_MIN, ReadAt, WriteAt};
+use crate::id::Digest;
 
 /// Why a patch was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -40,22 +43,20 @@ pub enum ApplyError {
 }
 
 /// Writes the pack of the layer that `patch` makes; `from` are the packs of its head, in that order. `stopped` is asked
-/// once per operation.
+/// once per chunk or run.
 ///
-/// Every new chunk is compared with its id. The sha256 of the whole is not: whoever unpacks the layer compares that.
-pub fn apply<P: Read, R: ReadAt, W: WriteAt>(
+/// Every chunk is compared with its id, and the whole with the sha256 of the head.
+pub fn apply<P: Read, R: ReadAt, W: WriteAt + ReadAt>(
     patch: &mut PatchReader<P>,
     from: &mut [Pack<R>],
     out: W,
     stopped: &dyn Fn() -> bool,
 ) -> Result<W, ApplyError> {
     let to = patch.head().to;
-    let mut new = New { pack: PackWriter::new(out).map_err(ApplyError::New)?, left: to.size };
+    let pack = PackWriter::new(out).map_err(ApplyError::New)?;
+    let mut new = New { pack, left: to.size, hash: Sha256::new(), stopped };
     let mut references = Vec::new();
     while let Some((operation, body)) = patch.read()? {
-        if stopped() {
-            return Err(ApplyError::Stopped);
-        }
         match operation {
             Operation::Copy { layer, first, count } => new.copy(old(from, layer)?, layer, first, count)?,
             Operation::Repeat { first, count } => new.repeat(first, count)?,
@@ -67,6 +68,9 @@ pub fn apply<P: Read, R: ReadAt, W: WriteAt>(
     }
     if new.left > 0 {
         return Err(ApplyError::Unfit("fewer bytes than the layer has"));
+    }
+    if Digest::from_bytes(new.hash.finalize().into()) != to.digest {
+        return Err(ApplyError::Unfit("another layer than it says"));
     }
     new.pack.finish(to).map_err(ApplyError::New)
 }
@@ -86,27 +90,31 @@ fn collect<R: ReadAt>(from: &mut [Pack<R>], run: &Run, references: &mut Vec<u8>)
 }
 
 /// The layer that is being made.
-struct New<W> {
+struct New<'s, W> {
     pack: PackWriter<W>,
     /// Bytes that are still missing.
     left: u64,
+    hash: Sha256,
+    stopped: &'s dyn Fn() -> bool,
 }
 
-impl<W: WriteAt> New<W> {
+impl<W: WriteAt + ReadAt> New<'_, W> {
     fn copy<R: ReadAt>(&mut self, from: &mut Pack<R>, layer: u8, first: u32, count: u32) -> Result<(), ApplyError> {
         for index in first..first.saturating_add(count) {
             let stored = from.stored(index as usize).map_err(|cause| ApplyError::Old { layer, cause })?;
-            let (chunk, stored) = stored.ok_or(ApplyError::Unfit("a chunk that the old layer does not have"))?;
-            self.grow(chunk.length)?;
-            self.pack.put_stored(chunk, stored).map_err(ApplyError::New)?;
+            let stored = stored.ok_or(ApplyError::Unfit("a chunk that the old layer does not have"))?;
+            self.grow(stored.chunk.length)?;
+            self.hash.update(stored.bytes);
+            self.pack.put_stored(stored.chunk, stored.frame).map_err(ApplyError::New)?;
         }
         Ok(())
     }
 
     fn repeat(&mut self, first: u32, count: u32) -> Result<(), ApplyError> {
         for index in first..first.saturating_add(count) {
-            let length = self.pack.repeat(index as usize).map_err(ApplyError::New)?;
-            self.grow(length.ok_or(ApplyError::Unfit("a chunk that did not come before"))?)?;
+            let chunk = self.pack.get(index as usize).ok_or(ApplyError::Unfit("a chunk that did not come before"))?;
+            self.grow(chunk.length)?;
+            self.hash.update(self.pack.repeat(chunk).map_err(ApplyError::New)?);
         }
         Ok(())
     }
@@ -121,15 +129,20 @@ impl<W: WriteAt> New<W> {
                 return Err(ApplyError::Unfit("a chunk that is not what its id says"));
             }
             self.grow(chunk.length)?;
+            self.hash.update(bytes);
             self.pack.put(bytes).map_err(ApplyError::New)?;
             rest = left;
         }
         Ok(())
     }
 
+    /// One chunk more. Only the last may be short, so that their number is bounded by the layer's size.
     fn grow(&mut self, bytes: u32) -> Result<(), ApplyError> {
+        if (self.stopped)() {
+            return Err(ApplyError::Stopped);
+        }
         let left = self.left.checked_sub(u64::from(bytes));
         self.left = left.ok_or(ApplyError::Unfit("more bytes than the layer has"))?;
-        Ok(())
+        if bytes < CHUNK_MIN && self.left > 0 { Err(ApplyError::Unfit("a short chunk before its end")) } else { Ok(()) }
     }
 }

@@ -11,7 +11,7 @@
 //! The index is read into memory: about 45 bytes per chunk, 0.7 MB per GB of tar. A file that was cut off or damaged has no
 //! valid end, or chunks that are not what their id says; both are told apart from a file that cannot be read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,10 @@ use crate::release::Blob;
 const MAGIC: [u8; 8] = *b"CWPACK\0\x01";
 /// Bytes behind the index.
 const END: u64 = 48;
-/// Largest index, in bytes: half a million chunks, a tar of about 32 GB.
+/// Largest index, in bytes.
 const INDEX_MAX: u64 = 32 << 20;
+/// Most chunks: a tar of about 32 GB.
+const CHUNKS_MAX: usize = 1 << 19;
 /// Level of what lies on disk. Level 3 made packs 4 % smaller in half as much time again, which a small node pays for every
 /// new chunk.
 const LEVEL: i32 = 1;
@@ -65,7 +67,8 @@ pub struct PackWriter<W> {
     out: W,
     at: u64,
     chunks: Vec<Stored>,
-    seen: BTreeSet<ChunkId>,
+    /// Where each chunk's bytes are, and how many.
+    places: BTreeMap<ChunkId, (u64, u32)>,
     compressor: Compressor<'static>,
 }
 
@@ -74,7 +77,7 @@ impl<W: WriteAt> PackWriter<W> {
     pub fn new(mut out: W) -> Result<Self, PackError> {
         out.write_at(0, &MAGIC)?;
         let compressor = Compressor::new(LEVEL)?;
-        Ok(Self { out, at: MAGIC.len() as u64, chunks: Vec::new(), seen: BTreeSet::new(), compressor })
+        Ok(Self { out, at: MAGIC.len() as u64, chunks: Vec::new(), places: BTreeMap::new(), compressor })
     }
 
     /// Chunks so far.
@@ -85,7 +88,7 @@ impl<W: WriteAt> PackWriter<W> {
     /// Adds a chunk.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), PackError> {
         let chunk = Chunk::of(bytes);
-        if !self.seen.insert(chunk.id) {
+        if self.places.contains_key(&chunk.id) {
             return self.add(chunk, &[]);
         }
         let frame = self.compressor.compress(bytes)?;
@@ -94,20 +97,26 @@ impl<W: WriteAt> PackWriter<W> {
 
     /// Adds a chunk as another pack has it stored.
     pub fn put_stored(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
-        let stored = if self.seen.insert(chunk.id) { stored } else { &[] };
+        let stored = if self.places.contains_key(&chunk.id) { &[] } else { stored };
         self.add(chunk, stored)
     }
 
-    /// Adds the same chunk as number `index` again; its bytes, or `None` when there is none of this number.
-    pub fn repeat(&mut self, index: usize) -> Result<Option<u32>, PackError> {
-        let Some(chunk) = self.chunks.get(index).map(|stored| stored.chunk) else { return Ok(None) };
-        self.add(chunk, &[]).map(|()| Some(chunk.length))
+    /// The chunk of this number, of those added so far.
+    pub fn get(&self, index: usize) -> Option<Chunk> {
+        self.chunks.get(index).map(|stored| stored.chunk)
     }
 
     fn add(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
+        if self.chunks.len() >= CHUNKS_MAX {
+            return Err(PackError::TooLarge);
+        }
+        let bytes = u32::try_from(stored.len()).unwrap_or(u32::MAX);
         self.out.write_at(self.at, stored)?;
+        if bytes > 0 {
+            self.places.insert(chunk.id, (self.at, bytes));
+        }
         self.at += stored.len() as u64;
-        self.chunks.push(Stored { chunk, bytes: u32::try_from(stored.len()).unwrap_or(u32::MAX) });
+        self.chunks.push(Stored { chunk, bytes });
         Ok(())
     }
 
@@ -126,6 +135,28 @@ impl<W: WriteAt> PackWriter<W> {
         self.out.write_at(self.at, &bytes)?;
         Ok(self.out)
     }
+}
+
+impl<W: WriteAt + ReadAt> PackWriter<W> {
+    /// Adds a chunk again that came before, and gives its bytes.
+    pub fn repeat(&mut self, chunk: Chunk) -> Result<Vec<u8>, PackError> {
+        let place = self.places.get(&chunk.id).ok_or(PackError::Damaged("a chunk that is nowhere"))?;
+        let (mut frame, mut bytes) = (Vec::new(), Vec::new());
+        load(&self.out, &mut Decompressor::new()?, *place, chunk, &mut frame, &mut bytes)?;
+        self.add(chunk, &[])?;
+        Ok(bytes)
+    }
+}
+
+/// A chunk of a pack.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredChunk<'p> {
+    /// Its name and length.
+    pub chunk: Chunk,
+    /// As it is stored.
+    pub frame: &'p [u8],
+    /// Its bytes.
+    pub bytes: &'p [u8],
 }
 
 /// A pack that can be read.
@@ -175,21 +206,20 @@ impl<R: ReadAt> Pack<R> {
         let Some(chunk) = self.recipe.chunks().get(index).copied() else { return Ok(None) };
         if self.last != Some(index) {
             self.last = None;
-            self.load(index, chunk.length as usize)?;
-            if !chunk.is(&self.bytes) {
-                return Err(PackError::Damaged("a chunk that is not what its id says"));
-            }
+            let place = self.places.get(index).copied().unwrap_or_default();
+            load(&self.file, &mut self.decompressor, place, chunk, &mut self.frame, &mut self.bytes)?;
             self.last = Some(index);
         }
         Ok(Some(&self.bytes))
     }
 
-    /// A chunk as it is stored, after its bytes were compared with its id.
-    pub fn stored(&mut self, index: usize) -> Result<Option<(Chunk, &[u8])>, PackError> {
+    /// A chunk as it is stored, and its bytes, which were compared with its id.
+    pub fn stored(&mut self, index: usize) -> Result<Option<StoredChunk<'_>>, PackError> {
         if self.chunk(index)?.is_none() {
             return Ok(None);
         }
-        Ok(self.recipe.chunks().get(index).map(|chunk| (*chunk, self.frame.as_slice())))
+        let stored = |chunk: &Chunk| StoredChunk { chunk: *chunk, frame: &self.frame, bytes: &self.bytes };
+        Ok(self.recipe.chunks().get(index).map(stored))
     }
 
     /// Adds `length` bytes of the tar from byte `offset` on to `into`; fewer where the tar ends.
@@ -209,21 +239,28 @@ impl<R: ReadAt> Pack<R> {
         }
         Ok(())
     }
+}
 
-    /// Reads a chunk of `length` bytes.
-    fn load(&mut self, index: usize, length: usize) -> Result<(), PackError> {
-        let (at, stored) = self.places.get(index).copied().unwrap_or_default();
-        self.frame.resize(stored as usize, 0);
-        self.file.read_at(at, &mut self.frame)?;
-        self.bytes.resize(length, 0);
-        if self.frame.len() == length {
-            self.bytes.copy_from_slice(&self.frame);
-            return Ok(());
-        }
-        let size = self.decompressor.decompress_to_buffer(&self.frame, self.bytes.as_mut_slice());
-        self.bytes.truncate(size.map_err(|_| PackError::Damaged("a chunk that is no zstd frame"))?);
-        Ok(())
+/// Reads a chunk from its place into `bytes`, as it is stored into `frame`, and compares it with its id.
+fn load<R: ReadAt>(
+    file: &R,
+    decompressor: &mut Decompressor<'static>,
+    (at, stored): (u64, u32),
+    chunk: Chunk,
+    frame: &mut Vec<u8>,
+    bytes: &mut Vec<u8>,
+) -> Result<(), PackError> {
+    let length = chunk.length as usize;
+    frame.resize(stored as usize, 0);
+    file.read_at(at, frame)?;
+    bytes.resize(length, 0);
+    if frame.len() == length {
+        bytes.copy_from_slice(frame);
+    } else {
+        let size = decompressor.decompress_to_buffer(frame, bytes.as_mut_slice());
+        bytes.truncate(size.map_err(|_| PackError::Damaged("a chunk that is no zstd frame"))?);
     }
+    if chunk.is(bytes) { Ok(()) } else { Err(PackError::Damaged("a chunk that is not what its id says")) }
 }
 
 fn read_index<R: ReadAt>(file: &R, length: u64) -> Result<Index, PackError> {

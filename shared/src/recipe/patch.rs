@@ -90,7 +90,8 @@ impl Run {
 
     fn is_bounded(&self) -> bool {
         let references: u64 = self.references.iter().map(|piece| u64::from(piece.length)).sum();
-        self.chunks.iter().all(|chunk| (1..=CHUNK_MAX).contains(&chunk.length))
+        !self.chunks.is_empty()
+            && self.chunks.iter().all(|chunk| (1..=CHUNK_MAX).contains(&chunk.length))
             && self.size() <= u64::from(RUN_MAX)
             && references <= u64::from(REFERENCES_MAX)
             && self.references.len() <= PIECES_MAX
@@ -246,6 +247,9 @@ impl<R: Read> PatchReader<R> {
         let size = match &operation {
             Operation::Run(run) if !run.is_bounded() => return Err(PatchError::Malformed("a run beyond its bounds")),
             Operation::Run(run) => run.body as usize,
+            Operation::Copy { count: 0, .. } | Operation::Repeat { count: 0, .. } => {
+                return Err(PatchError::Malformed("an operation that makes nothing"));
+            }
             Operation::Copy { .. } | Operation::Repeat { .. } => 0,
         };
         self.body.resize(size, 0);
@@ -264,10 +268,16 @@ impl<R: Read> PatchReader<R> {
         }
         let plan =
             zstd::bulk::decompress(&frame, PLAN_MAX).map_err(|_| PatchError::Malformed("a segment that is no zstd frame"))?;
-        let operations: Vec<Operation> =
-            postcard::from_bytes(&plan).map_err(|_| PatchError::Malformed("a segment without operations"))?;
-        if operations.len() > OPERATIONS_MAX {
+        let none = |_| PatchError::Malformed("a segment without operations");
+        let (count, mut rest) = postcard::take_from_bytes::<usize>(&plan).map_err(none)?;
+        if count > OPERATIONS_MAX {
             return Err(PatchError::Malformed("a segment of too many operations"));
+        }
+        let mut operations = Vec::with_capacity(count);
+        for _ in 0..count {
+            let operation;
+            (operation, rest) = postcard::take_from_bytes::<Operation>(rest).map_err(none)?;
+            operations.push(operation);
         }
         self.operations = operations.into_iter();
         Ok(())

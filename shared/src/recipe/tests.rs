@@ -27,6 +27,71 @@ fn there_and_back(from: &[&[u8]], to: &[u8]) -> Vec<u8> {
     patch
 }
 
+/// What a patch of these operations makes of `from`, for a layer of `size` bytes.
+fn applied(from: &[&[u8]], size: u64, operations: Vec<(patch::Operation, Vec<u8>)>) -> Result<Vec<u8>, String> {
+    let to = crate::release::Blob { digest: Digest::of(b"?"), size };
+    let head = patch::Head { from: from.iter().map(|tar| Digest::of(tar)).collect(), to };
+    let mut writer = patch::PatchWriter::new(Vec::new(), &head).unwrap();
+    for (operation, body) in operations {
+        writer.put(operation, &body).unwrap();
+    }
+    let bytes = writer.finish().unwrap();
+    let mut packs: Vec<_> = from.iter().map(|tar| open(pack(tar))).collect();
+    let mut reader = patch::PatchReader::new(bytes.as_slice()).unwrap();
+    apply::apply(&mut reader, &mut packs, Vec::new(), &|| false).map_err(|error| error.to_string())
+}
+
+fn run(bytes: &[u8]) -> (patch::Operation, Vec<u8>) {
+    let chunks = if bytes.is_empty() { Vec::new() } else { vec![Chunk::of(bytes)] };
+    let body = u32::try_from(bytes.len()).unwrap();
+    let references = vec![patch::Piece { layer: 0, offset: 0, length: 1000 }];
+    (patch::Operation::Run(patch::Run { codec: codec::Codec::Raw, body, references, chunks }), bytes.to_vec())
+}
+
+/// Few bytes never make much work: not by short chunks, nor by operations of nothing.
+#[test]
+fn a_hostile_patch_is_refused_early() {
+    use patch::Operation::{Copy, Repeat};
+    let old = noise(5, 100_000);
+    let whole = noise(6, CHUNK_MIN as usize);
+    for (operations, why) in [
+        (vec![run(b"x"), (Repeat { first: 0, count: u32::MAX }, Vec::new())], "a short chunk"),
+        (vec![run(&whole), (Repeat { first: 0, count: u32::MAX }, Vec::new())], "more bytes"),
+        (vec![(Repeat { first: 0, count: 1 }, Vec::new())], "did not come before"),
+        (vec![(Copy { layer: 0, first: 0, count: u32::MAX }, Vec::new())], "the old layer does not have"),
+        (vec![(Copy { layer: 0, first: u32::MAX, count: 9 }, Vec::new())], "fewer bytes"),
+        (vec![(Copy { layer: 1, first: 0, count: 1 }, Vec::new())], "does not name"),
+        (vec![(Copy { layer: 0, first: 0, count: 0 }, Vec::new())], "makes nothing"),
+        (vec![run(b"")], "beyond its bounds"),
+        (vec![run(&whole)], "fewer bytes"),
+        (vec![], "fewer bytes"),
+    ] {
+        let error = applied(&[&old], 1 << 30, operations).unwrap_err();
+        assert!(error.contains(why), "{error:?} does not say {why:?}");
+    }
+    let error = applied(&[], u64::from(CHUNK_MIN), vec![(run(&whole).0, whole.clone())]).unwrap_err();
+    assert!(error.contains("does not name"), "{error}");
+    let error = applied(&[&old], u64::from(CHUNK_MIN), vec![run(&whole)]).unwrap_err();
+    assert!(error.contains("another layer"), "{error}");
+}
+
+/// Whatever happens to the bytes of a patch: an error or the layer, and no panic.
+#[test]
+fn a_spoilt_patch_makes_the_layer_or_nothing() {
+    let old = noise(1, 300_000);
+    let new = [&old[..100_000], &noise(2, 50_000), &old[100_000..]].concat();
+    let patch = make::make(&mut source(&new), &mut [source(&old)], Vec::new(), &|| false).unwrap();
+    for at in (0..patch.len()).step_by(patch.len() / 150 + 1) {
+        let mut spoilt = patch.clone();
+        spoilt[at] ^= 1 << (at % 8);
+        let made = patch::PatchReader::new(spoilt.as_slice())
+            .map(|mut reader| apply::apply(&mut reader, &mut [open(pack(&old))], Vec::new(), &|| false));
+        if let Ok(Ok(made)) = made {
+            assert!(tar_of(open(made)) == new, "byte {at}");
+        }
+    }
+}
+
 #[test]
 fn a_patch_makes_the_layer_from_any_others() {
     let old = noise(1, 1_500_000);

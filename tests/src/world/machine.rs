@@ -178,7 +178,7 @@ impl Machine {
 
     /// Names of the files that it keeps of images: blobs, patches and what is known of them, packs.
     pub fn files(&self) -> BTreeSet<String> {
-        let dirs = ["blobs/sha256", "packs"].map(|dir| std::fs::read_dir(self.dir.path().join(dir)));
+        let dirs = ["blobs/sha256", "patches/sha256", "packs"].map(|dir| std::fs::read_dir(self.dir.path().join(dir)));
         let entries = dirs.into_iter().flatten().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }

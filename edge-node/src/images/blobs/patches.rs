@@ -1,10 +1,10 @@
-//! Which patch a layer comes by: `<diff_id>.patch` beside the blobs, one line with digest and size.
+//! Which patch a layer comes by: `<diff_id>.patch` beside the patches, one line with digest and size.
 //!
 //! It is written when the hub has named the patch, so that a transfer goes on after a kill or a reboot without asking, and
 //! a patch that is complete is applied while the hub is away. It stands as long as the patch is worth having.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use shared::id::Digest;
@@ -28,7 +28,9 @@ impl Blobs {
     /// Remembers the patch that `layer` comes by.
     pub fn remember_patch(&self, layer: Digest, patch: Blob) -> Result<(), BlobError> {
         let path = self.patch_path(layer);
-        fs::write(&path, format!("{} {}\n", patch.digest, patch.size)).map_err(failed("writing", &path, 0))?;
+        let line = format!("{} {}\n", patch.digest, patch.size);
+        let written = File::create(&path).and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));
+        written.map_err(failed("writing", &path, 0))?;
         sync_dir(&self.0.dir)
     }
 

@@ -7,6 +7,7 @@ use shared::id::Digest;
 use shared::release::Blob;
 
 use super::{Stop, Why};
+use crate::images::packs::is_rot;
 
 /// Bytes read at once when nobody looks at them.
 const BUFFER: usize = 128 << 10;
@@ -37,7 +38,7 @@ impl Signed {
         }
         let n = match self.reader.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return self.read(buffer),
-            Err(cause) if cause.raw_os_error().is_some() => {
+            Err(cause) if cause.raw_os_error().is_some() && !is_rot(&cause) => {
                 return Err(Why::Io { doing: "reading", entry: "the pack".into(), cause });
             }
             read => read.map_err(Why::Broken)?,

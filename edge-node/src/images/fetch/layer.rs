@@ -17,7 +17,7 @@ use super::pace::FAILURES_MAX;
 use super::{ChunkSource, FetchError, Progress, SourceError, blob};
 use crate::images::blobs::{BlobError, blocking, failed};
 use crate::images::content::Content;
-use crate::images::packs::PackFile;
+use crate::images::packs::{PackFile, is_rot};
 use crate::images::stop::{Stop, StopOnDrop};
 
 /// Patches that are tried for one layer.
@@ -25,9 +25,9 @@ const ATTEMPTS: u32 = 3;
 
 /// The patch that `layer` comes by: the one that was named before, or else the source is asked.
 pub(super) async fn patch<S: ChunkSource>(source: &S, content: &Content, layer: Blob) -> Result<Blob, FetchError> {
-    match content.blobs.patch_of(layer.digest)? {
+    match content.patches.patch_of(layer.digest)? {
         Some(patch) => Ok(patch),
-        None => ask(source, content, layer, content.packs.list()?).await,
+        None => ask(source, content, layer, have(content).await?).await,
     }
 }
 
@@ -41,7 +41,8 @@ async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: V
                 return Err(FetchError::Unfit { layer: layer.digest, why });
             }
             Ok(patch) => {
-                content.blobs.remember_patch(layer.digest, patch)?;
+                let patches = content.patches.clone();
+                blocking("remembering", content.packs.dir(), move || patches.remember_patch(layer.digest, patch)).await??;
                 return Ok(patch);
             }
             Err(SourceError::NotThere(fault)) => return Err(FetchError::NotThere(fault)),
@@ -65,24 +66,36 @@ pub(super) async fn layer<S: ChunkSource>(
 ) -> Result<(), FetchError> {
     let digest = layer.digest;
     for attempt in 1.. {
-        let why = match blob(line, &content.blobs, patch, tell).await {
+        let why = match blob(line, &content.patches, patch, tell).await {
             Ok(()) => match unite(content, layer, patch).await? {
-                Ok(()) => return Ok(content.blobs.forget_patch(digest)?),
+                Ok(()) => return forget(content, digest).await,
                 Err(why) => why,
             },
-            // The hub made it in another way meanwhile, or lost it.
-            Err(FetchError::NotThere(fault)) => fault.to_string(),
+            // The hub made it in another way meanwhile, lost it, or its disk damaged it.
+            Err(error @ (FetchError::NotThere(_) | FetchError::Differs(_))) => error.to_string(),
             Err(error) => return Err(error),
         };
-        content.blobs.forget_patch(digest)?;
+        forget(content, digest).await?;
         if attempt == ATTEMPTS {
             return Err(FetchError::Unfit { layer: digest, why });
         }
         tracing::warn!(layer = %digest.short(), why, "a patch is of no use, asking for another one");
-        let have = if attempt + 1 == ATTEMPTS { Vec::new() } else { content.packs.list()? };
+        let have = if attempt + 1 == ATTEMPTS { Vec::new() } else { have(content).await? };
         patch = ask(line.source(), content, layer, have).await?;
     }
     Ok(())
+}
+
+/// The layers there are packs of.
+async fn have(content: &Content) -> Result<Vec<Digest>, FetchError> {
+    let packs = content.packs.clone();
+    Ok(blocking("listing", content.packs.dir(), move || packs.list()).await??)
+}
+
+/// Removes the patch of a layer.
+async fn forget(content: &Content, layer: Digest) -> Result<(), FetchError> {
+    let patches = content.patches.clone();
+    Ok(blocking("removing", content.packs.dir(), move || patches.forget_patch(layer)).await??)
 }
 
 /// Makes the pack of `layer` from its patch and the packs that it names. The inner error says why the patch is of no use.
@@ -123,7 +136,7 @@ impl From<BlobError> for Problem {
 }
 
 fn make(content: &Content, layer: Blob, patch: Blob, stop: &Stop) -> Result<(), Problem> {
-    let path = content.blobs.path(patch.digest);
+    let path = content.patches.path(patch.digest);
     let file = File::open(&path).map_err(failed("opening", &path, 0))?;
     let mut patch = PatchReader::new(BufReader::new(file)).map_err(|error| Problem::Patch(error.to_string()))?;
     let head = patch.head().clone();
@@ -137,6 +150,9 @@ fn make(content: &Content, layer: Blob, patch: Blob, stop: &Stop) -> Result<(), 
     let pack = content.packs.begin(layer.digest)?;
     let made = apply(&mut patch, &mut from, pack, &|| stop.is_asked());
     let pack = made.map_err(|error| problem(content, layer.digest, &head.from, error))?;
+    if stop.is_asked() {
+        return Err(Problem::Patch("stopped".into())); // A pack that appears now may be one that nobody needs any more.
+    }
     Ok(content.packs.finish(layer.digest, &pack)?)
 }
 
@@ -144,6 +160,7 @@ fn make(content: &Content, layer: Blob, patch: Blob, stop: &Stop) -> Result<(), 
 fn open(content: &Content, old: Digest) -> Result<Pack<PackFile>, Problem> {
     content.packs.read(old).map_err(|error| match error {
         BlobError::Absent(_) | BlobError::Differs(_) => Problem::Patch(error.to_string()),
+        BlobError::Io { ref cause, .. } if is_rot(cause) => Problem::Patch(error.to_string()),
         disk @ (BlobError::Full { .. } | BlobError::InUse(_) | BlobError::Io { .. }) => Problem::Disk(disk),
     })
 }
@@ -155,9 +172,9 @@ fn problem(content: &Content, layer: Digest, from: &[Digest], error: ApplyError)
         ApplyError::Old { layer: number, cause } => {
             let old = from.get(usize::from(number)).copied().unwrap_or(layer);
             match cause {
-                PackError::Io(cause) => failed_at(old, cause),
-                // Its bytes have changed on this disk: it is of no use to anybody.
-                damaged @ (PackError::Damaged(_) | PackError::TooLarge) => match content.packs.remove(old) {
+                PackError::Io(cause) if !is_rot(&cause) => failed_at(old, cause),
+                // Its bytes have changed on this disk, or cannot be read: it is of no use to anybody.
+                damaged @ (PackError::Io(_) | PackError::Damaged(_) | PackError::TooLarge) => match content.packs.remove(old) {
                     Ok(()) => Problem::Patch(format!("old layer {}: {damaged}", old.short())),
                     Err(error) => Problem::Disk(error),
                 },

@@ -154,7 +154,7 @@ async fn an_image_arrives_and_each_byte_is_asked_for_once() {
     let bytes = (3 * FRAME + 17 + FRAME + 1 + 14) as u64;
     assert!(done == total && (bytes..bytes + 5000).contains(&total), "{done} of {total}");
     assert_eq!(source.bytes_given(), total, "each byte once");
-    assert_eq!(desk.content.blobs.sweep(&[image.manifest.digest, image.config.digest].into()).unwrap(), 0, "no patch is left");
+    assert_eq!(desk.content.patches.sweep(&BTreeSet::new()).unwrap(), 0, "no patch is left");
     desk.fetch(&source, &image).await.unwrap();
     assert_eq!(source.bytes_given(), total, "what is there is not asked for again");
 }
@@ -356,9 +356,11 @@ async fn a_complete_patch_is_applied_while_the_hub_is_away() {
     let image = image(&mut memory, &[FRAME]);
     let (desk, layer) = (desk(), image.layers[0].tar);
     let patch = memory.patch(layer.digest, &[]).await.unwrap();
-    desk.content.blobs.remember_patch(layer.digest, patch).unwrap();
-    for blob in [image.manifest, image.config, patch] {
-        let Begun::Missing(mut partial) = desk.content.blobs.begin(blob).await.unwrap() else { panic!("it is there") };
+    desk.content.patches.remember_patch(layer.digest, patch).unwrap();
+    for (blobs, blob) in
+        [(&desk.content.blobs, image.manifest), (&desk.content.blobs, image.config), (&desk.content.patches, patch)]
+    {
+        let Begun::Missing(mut partial) = blobs.begin(blob).await.unwrap() else { panic!("it is there") };
         partial.append(&memory.read(blob.digest, 0, u32::try_from(blob.size).unwrap()).await.unwrap()).unwrap();
         partial.finish().unwrap();
     }

@@ -19,8 +19,9 @@ use super::client::{Client, failed};
 use super::content::{self, Source};
 use super::image::blocking;
 use super::snapshot::{Snapshots, target};
+use crate::images::blobs::BlobError;
 use crate::images::extract::{ExtractError, Why, check, extract};
-use crate::images::packs::{PackTar, Packs};
+use crate::images::packs::{PackTar, Packs, is_rot};
 use crate::images::stop::{Stop, StopOnDrop};
 use crate::runtime::RuntimeError;
 
@@ -109,7 +110,11 @@ fn refused(error: &ExtractError, packs: &Packs, layer: Blob) -> RuntimeError {
 
 /// Whether the pack holds the tar that was signed; `None` when the disk does not say.
 fn is_signed(packs: &Packs, layer: Blob) -> Option<bool> {
-    let pack = packs.read(layer.digest).ok()?;
+    let pack = match packs.read(layer.digest) {
+        Ok(pack) => pack,
+        Err(BlobError::Io { cause, .. }) if !is_rot(&cause) => return None,
+        Err(_) => return Some(false),
+    };
     match check(layer, PackTar::new(pack), &Stop::default()) {
         Ok(()) => Some(true),
         Err(error) => (!error.why.is_local()).then_some(false),
