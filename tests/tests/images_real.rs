@@ -23,6 +23,7 @@ use scenarios::containerd::Private;
 use shared::fault::Faulty;
 use shared::id::Digest;
 use shared::oci::{Platform, chain_ids};
+use shared::recipe::pack::PackWriter;
 use shared::release::{Blob, Compression, Image, Layer};
 use shared::time::UnixMillis;
 
@@ -429,6 +430,14 @@ async fn layers_other_than_signed_are_refused_and_leave_nothing() {
     let desk = desk(OVERLAYFS).await;
     let layers = [(lower(), Compression::Gzip), (middle(), Compression::Zstd)];
     let other = make(&layers, |layers| layers[1].tar.digest = Digest::of(b"something else"));
+    // A source that says so is refused while it is fetched; a pack that says so, however it came, while it is unpacked.
+    let (none, progress) = (Unpacked::default(), tokio::sync::watch::Sender::default());
+    let error = fetch(&other.memory, &desk.content, &other.image, &none, &progress).await.unwrap_err();
+    assert_eq!(error.fault().code, "image-patch-unfit");
+    let signed = other.image.layers[1].tar;
+    let mut lie = PackWriter::new(Vec::new()).unwrap();
+    lie.put(&middle()).unwrap();
+    std::fs::write(desk.content.packs.path(signed.digest), lie.finish(signed).unwrap()).unwrap();
     let error = desk.bring(&other).await.unwrap_err();
     assert_eq!(error.fault().code, "image-layer-differs");
     desk.collect().await;
