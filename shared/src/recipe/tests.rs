@@ -12,6 +12,48 @@ fn a_recipe_knows_where_its_chunks_are() {
     assert_eq!((Recipe::default().size(), Recipe::default().at(0)), (0, 0));
 }
 
+/// A golden file. `UPDATE=1` writes one that is missing and never replaces one: a change of bytes is a new version.
+fn golden(name: &str, made: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/recipe").join(name);
+    if !path.exists() && std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, made()).unwrap();
+    }
+    std::fs::read(&path).unwrap()
+}
+
+/// Of four letters, so that golden files stay small.
+fn letters(seed: u64, length: usize) -> Vec<u8> {
+    noise(seed, length).into_iter().map(|byte| b'a' + byte % 4).collect()
+}
+
+#[test]
+fn packs_and_patches_of_version_1_are_read_for_ever() {
+    let old = [&b"\x7fELF"[..], &letters(1, 90_000)].concat();
+    let mut changed = old[30_000..60_000].to_vec();
+    changed[7] ^= 1;
+    let fresh = [letters(2, 50_000), noise(3, 20_000)].concat();
+    let new = [&old[..30_000], &changed, &old[60_000..], &fresh, &old, &fresh].concat();
+    let from = golden("old.pack", || pack(&old));
+    assert!(tar_of(open(from.clone())) == old);
+    let bytes = golden("new.patch", || make::make(&mut source(&new), &mut [source(&old)], Vec::new(), &|| false).unwrap());
+    let (mut copies, mut repeats, mut codecs) = (0, 0, std::collections::BTreeSet::new());
+    let mut reader = patch::PatchReader::new(bytes.as_slice()).unwrap();
+    while let Some((operation, _)) = reader.read().unwrap() {
+        match operation {
+            patch::Operation::Copy { .. } => copies += 1,
+            patch::Operation::Repeat { .. } => repeats += 1,
+            patch::Operation::Run(run) => {
+                codecs.insert(run.codec as u8);
+            }
+        }
+    }
+    assert!(copies > 0 && repeats > 0 && !codecs.is_empty(), "{copies} {repeats} {codecs:?}");
+    let mut reader = patch::PatchReader::new(bytes.as_slice()).unwrap();
+    let made = apply::apply(&mut reader, &mut [open(from)], Vec::new(), &|| false).unwrap();
+    assert!(tar_of(open(made)) == new);
+}
+
 /// What `from` and a patch make of it is `to`; the bytes of the patch.
 fn there_and_back(from: &[&[u8]], to: &[u8]) -> Vec<u8> {
     let mut sources: Vec<_> = from.iter().map(|tar| source(tar)).collect();
