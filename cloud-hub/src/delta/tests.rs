@@ -26,21 +26,9 @@ fn world() -> World {
     World { dir, blobs, delta }
 }
 
-/// Bytes that do not compress, other ones for another seed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(&mut next).flatten().take(length).collect()
-}
-
 /// A tar of 2 MB, a tenth of it other bytes for another version.
 fn tar(version: u64) -> Vec<u8> {
-    let (same, other) = (noise(1, 1_800_000), noise(100 + version, 200_000));
+    let (same, other) = (samples::noise(1, 1_800_000), samples::noise(100 + version, 200_000));
     samples::tar(&[("usr/lib/same", &same), ("usr/bin/app", &other), ("etc/empty", b"")])
 }
 

@@ -13,21 +13,9 @@ use crate::node::{FakeNode, enroll};
 use crate::samples::{self, Sample};
 use crate::world::{World, name, release, signed};
 
-/// Bytes that do not compress, other ones for another seed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(&mut next).flatten().take(length).collect()
-}
-
 /// The tar of a version: 1.5 MB of which a tenth is new.
 fn tar(version: u64) -> Vec<u8> {
-    samples::tar(&[("usr/lib/same", &noise(1, 1_350_000)), ("usr/bin/app", &noise(100 + version, 150_000))])
+    samples::tar(&[("usr/lib/same", &samples::noise(1, 1_350_000)), ("usr/bin/app", &samples::noise(100 + version, 150_000))])
 }
 
 fn sample(version: u64) -> Sample {

@@ -23,6 +23,18 @@ pub struct Sample {
     pub layers: Vec<(Compression, Vec<u8>, Vec<u8>)>,
 }
 
+/// Bytes that do not compress, other ones for another seed.
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(&mut next).flatten().take(length).collect()
+}
+
 /// `os/architecture[/variant]`.
 pub fn platform(text: &str) -> Platform {
     let mut parts = text.split('/').map(str::to_owned);
