@@ -25,8 +25,11 @@ impl Blobs {
         }
     }
 
-    /// Remembers the patch that `layer` comes by.
+    /// Remembers the patch that `layer` comes by. What arrived of another one is removed.
     pub fn remember_patch(&self, layer: Digest, patch: Blob) -> Result<(), BlobError> {
+        if self.patch_of(layer)?.is_some_and(|before| before != patch) {
+            self.forget_patch(layer)?;
+        }
         let path = self.patch_path(layer);
         let line = format!("{} {}\n", patch.digest, patch.size);
         let written = File::create(&path).and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()));

@@ -66,21 +66,24 @@ pub(super) async fn layer<S: ChunkSource>(
 ) -> Result<(), FetchError> {
     let digest = layer.digest;
     for attempt in 1.. {
-        let why = match blob(line, &content.patches, patch, tell).await {
+        let (useless, why) = match blob(line, &content.patches, patch, tell).await {
             Ok(()) => match unite(content, layer, patch).await? {
                 Ok(()) => return forget(content, digest).await,
-                Err(why) => why,
+                Err(why) => (true, why),
             },
-            // The hub made it in another way meanwhile, lost it, or its disk damaged it.
-            Err(error @ (FetchError::NotThere(_) | FetchError::Differs(_))) => error.to_string(),
+            Err(error @ FetchError::Differs(_)) => (true, error.to_string()),
+            // The hub does not have it any more. Made again it has the same bytes, and what arrived of it counts.
+            Err(error @ FetchError::NotThere(_)) => (false, error.to_string()),
             Err(error) => return Err(error),
         };
-        forget(content, digest).await?;
+        if useless {
+            forget(content, digest).await?;
+        }
         if attempt == ATTEMPTS {
             return Err(FetchError::Unfit { layer: digest, why });
         }
-        tracing::warn!(layer = %digest.short(), why, "a patch is of no use, asking for another one");
-        let have = if attempt + 1 == ATTEMPTS { Vec::new() } else { have(content).await? };
+        tracing::warn!(layer = %digest.short(), why, "a patch is not to be had or of no use, asking again");
+        let have = if useless && attempt + 1 == ATTEMPTS { Vec::new() } else { have(content).await? };
         patch = ask(line.source(), content, layer, have).await?;
     }
     Ok(())

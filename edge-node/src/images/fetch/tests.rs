@@ -23,8 +23,12 @@ struct Weather {
     jitter: u64,
     /// The first so many whole answers carry a flipped bit.
     lies: AtomicU32,
+    /// After so many bytes the hub gives its patch up; it makes the same again when it is asked.
+    given_up_after: Option<u64>,
     /// Named for every layer, in place of the right one.
     wrong_patch: Option<Blob>,
+    /// Times that a patch was named.
+    patches: AtomicU32,
     /// Frames handed out: blob, offset and length.
     given: Mutex<Vec<(Digest, u64, u64)>>,
 }
@@ -32,13 +36,28 @@ struct Weather {
 impl Weather {
     fn fair(memory: Memory) -> Self {
         let given = Mutex::default();
-        Self { memory, seed: AtomicU64::new(1), away: 0, lost: 0, jitter: 0, lies: AtomicU32::new(0), wrong_patch: None, given }
+        Self {
+            memory,
+            seed: AtomicU64::new(1),
+            away: 0,
+            lost: 0,
+            jitter: 0,
+            lies: AtomicU32::new(0),
+            given_up_after: None,
+            wrong_patch: None,
+            patches: AtomicU32::new(0),
+            given,
+        }
     }
 
     fn random(&self, below: u64) -> u64 {
         let step = |seed: u64| seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let seed = self.seed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seed| Some(step(seed))).unwrap();
         (step(seed) >> 33) % below.max(1)
+    }
+
+    fn asked_again(&self) -> bool {
+        self.patches.load(Ordering::Relaxed) > 1
     }
 
     fn bytes_given(&self) -> u64 {
@@ -61,6 +80,9 @@ impl ChunkSource for Weather {
         if fate < self.away + self.lost {
             std::future::pending::<()>().await;
         }
+        if self.given_up_after.is_some_and(|after| self.bytes_given() >= after) && !self.asked_again() {
+            return Err(SourceError::NotThere(Fault::new(&image::BLOB_UNKNOWN).with("blob", blob.short())));
+        }
         let bytes = self.memory.read(blob, offset, length).await?;
         self.given.lock().unwrap().push((blob, offset, length.into()));
         if self.lies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |lies| lies.checked_sub(1)).is_ok() {
@@ -79,6 +101,7 @@ impl ChunkSource for Weather {
         if fate < self.away + self.lost {
             return Err(SourceError::Timeout);
         }
+        self.patches.fetch_add(1, Ordering::Relaxed);
         match self.wrong_patch {
             Some(patch) => Ok(patch),
             None => self.memory.patch(layer, have).await,
@@ -347,6 +370,19 @@ async fn a_patch_that_makes_nothing_is_a_fault() {
         desk.fetch(&source, &image).await.unwrap();
         assert_eq!(Digest::of(&desk.tar(&image.layers[0])), image.layers[0].tar.digest);
     }
+}
+
+/// A hub whose cache was full makes the patch again, with the same bytes: what arrived of it counts.
+#[tokio::test]
+async fn a_patch_that_the_hub_gave_up_goes_on_where_it_was() {
+    let mut memory = Memory::default();
+    let image = image(&mut memory, &[8 * FRAME]);
+    let (desk, source) = (desk(), Weather { given_up_after: Some(1 << 20), ..Weather::fair(memory) });
+    let fetched = desk.fetch(&source, &image).await.unwrap();
+    assert!(source.asked_again());
+    let again = source.bytes_given() - fetched.sent;
+    // What was under way behind the refused frame may come twice: no more than the window.
+    assert!(again <= 256 << 10, "{again} of {} bytes came again", fetched.sent);
 }
 
 /// A patch that is on disk needs nobody to be applied.
