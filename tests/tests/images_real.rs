@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use containerd_client::types::Mount;
 use edge_node::images::content::Content;
-use edge_node::images::fetch::{Unpacked, fetch};
+use edge_node::images::fetch::{Present, fetch};
 use edge_node::images::memory::Memory;
 use edge_node::runtime::RuntimeError;
 use edge_node::runtime::containerd::client::Client;
@@ -249,7 +249,7 @@ fn now() -> UnixMillis {
 impl Desk {
     async fn fetch(&self, made: &Made) {
         let layers = self.images.unpacked().await.unwrap().layers;
-        let unpacked = Unpacked { layers, root: self.images.root().await };
+        let unpacked = Present { layers, root: self.images.root().await };
         let progress = tokio::sync::watch::Sender::default();
         fetch(&made.memory, &self.content, &made.image, &unpacked, &progress).await.unwrap();
     }
@@ -431,7 +431,7 @@ async fn layers_other_than_signed_are_refused_and_leave_nothing() {
     let layers = [(lower(), Compression::Gzip), (middle(), Compression::Zstd)];
     let other = make(&layers, |layers| layers[1].tar.digest = Digest::of(b"something else"));
     // A source that says so is refused while it is fetched; a pack that says so, however it came, while it is unpacked.
-    let (none, progress) = (Unpacked::default(), tokio::sync::watch::Sender::default());
+    let (none, progress) = (Present::default(), tokio::sync::watch::Sender::default());
     let error = fetch(&other.memory, &desk.content, &other.image, &none, &progress).await.unwrap_err();
     assert_eq!(error.fault().code, "image-patch-unfit");
     let signed = other.image.layers[1].tar;

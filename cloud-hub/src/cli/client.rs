@@ -10,6 +10,7 @@ use shared::id::Digest;
 use shared::people::Exit;
 
 use super::contexts::Context;
+use super::lines::Lines;
 use super::tls::{self, CONTACT, Distrust, Verdict};
 use crate::api::types::Problem;
 
@@ -377,7 +378,12 @@ pub(super) struct Stream<'a> {
     idle: Option<Duration>,
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
+    /// The answer as objects, one JSON text in a line.
+    pub(super) fn objects(self) -> Objects<'a> {
+        Objects { stream: self, lines: Lines::default() }
+    }
+
     /// The next piece; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<bytes::Bytes>, ClientError> {
         let next = self.response.chunk();
@@ -388,6 +394,27 @@ impl Stream<'_> {
             None => next.await,
         };
         piece.map_err(|error| self.client.failed(&error))
+    }
+}
+
+/// An answer that comes as objects.
+pub(super) struct Objects<'a> {
+    stream: Stream<'a>,
+    lines: Lines,
+}
+
+impl Objects<'_> {
+    /// The next object; `None` at the end.
+    pub(super) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
+        loop {
+            if let Some(line) = self.lines.next() {
+                return serde_json::from_str(&line).map(Some).map_err(|error| self.stream.client.bad_answer(error));
+            }
+            match self.stream.next().await? {
+                Some(piece) => self.lines.add(&piece),
+                None => return Ok(None),
+            }
+        }
     }
 }
 

@@ -137,7 +137,7 @@ impl Faulty for FetchError {
 
 /// What the runtime has.
 #[derive(Debug, Clone, Default)]
-pub struct Unpacked {
+pub struct Present {
     /// Chain ids of the layers that are unpacked.
     pub layers: BTreeSet<Digest>,
     /// Where it unpacks them, if it is known.
@@ -153,15 +153,7 @@ pub struct Fetched {
     pub whole: u64,
 }
 
-impl Fetched {
-    /// What was sent of the whole, in tenths of a per cent.
-    pub fn per_mille(self) -> u64 {
-        let share = u128::from(self.sent) * 1000 / u128::from(self.whole.max(1));
-        u64::try_from(share).unwrap_or(u64::MAX)
-    }
-}
-
-/// Brings all bytes of `image` to disk: manifest and config as blobs, layers as packs, except those that are `unpacked`.
+/// Brings all bytes of `image` to disk: manifest and config as blobs, layers as packs, except those that `present` names.
 ///
 /// How each layer comes, and that there is room for all of it, is known before the first byte of one is asked for. Waits as
 /// long as the source is away; drop the future to stop.
@@ -169,15 +161,15 @@ pub async fn fetch<S: ChunkSource>(
     source: &S,
     content: &Content,
     image: &Image,
-    unpacked: &Unpacked,
+    present: &Present,
     progress: &watch::Sender<Progress>,
 ) -> Result<Fetched, FetchError> {
-    let Wanted { documents, layers } = wanted(image, &unpacked.layers)?;
+    let Wanted { documents, layers } = wanted(image, &present.layers)?;
     let files = layers.iter().map(|layer| layer.size).sum();
     let missing = layers.into_iter().filter(|layer| !content.packs.has(layer.digest));
     let patch_of = |layer| async move { Ok::<_, FetchError>((layer, layer::patch(source, content, layer).await?)) };
     let patches: Vec<(Blob, Blob)> = stream::iter(missing).map(patch_of).buffered(PATCHES).try_collect().await?;
-    make_room(content, image, &patches, files, unpacked.root.as_deref())?;
+    make_room(content, image, &patches, files, present.root.as_deref())?;
     let line = &Line::new(source);
     let total = documents.iter().chain(patches.iter().map(|(_, patch)| patch)).map(|blob| blob.size).sum();
     let mut done = 0;

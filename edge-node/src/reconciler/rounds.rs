@@ -7,7 +7,7 @@ use shared::fault::{Fault, Faulty, node};
 use shared::health::Health;
 use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
-use shared::people::bytes;
+use shared::people::{bytes, percent};
 use shared::plan::{Action, Note, Plan, Step, Subject, plan};
 use shared::report::{self, Transfer};
 use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Task, Trouble};
@@ -21,7 +21,7 @@ use super::{Parts, RETRY, Status};
 use crate::held::{Held, Holding};
 use crate::images::ChunkSource;
 use crate::images::content::Keep;
-use crate::images::fetch::{Fetched, Unpacked};
+use crate::images::fetch::{Fetched, Present};
 use crate::runtime::{Observed, Runtime, Seen};
 
 /// What the loop remembers from round to round. Nothing here matters after a restart of the daemon.
@@ -98,12 +98,12 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
         let version = observed.version.clone();
-        let unpacked = Unpacked { layers: observed.layers.clone(), root: observed.root.clone() };
+        let present = Present { layers: observed.layers.clone(), root: observed.root.clone() };
         let actual = self.actual(&holding, observed);
         self.notice_ends(&actual, now);
         let plan = plan(&holding.desired, &actual, now);
         let mut wake = plan.wake_at;
-        let mut failed = self.start_all(&plan, &unpacked, now);
+        let mut failed = self.start_all(&plan, &present, now);
         failed |= self.tidy(&plan, &holding, &actual);
         for due in
             [self.check_all(&actual), failed.then(|| now.uptime + RETRY), self.next_pause(now.uptime)].into_iter().flatten()
@@ -175,7 +175,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     }
 
     /// Starts every action whose subject is free. True when something could not be remembered.
-    fn start_all(&mut self, plan: &Plan, unpacked: &Unpacked, now: Now) -> bool {
+    fn start_all(&mut self, plan: &Plan, present: &Present, now: Now) -> bool {
         let mut failed = false;
         for action in &plan.actions {
             let subject = action.subject();
@@ -185,7 +185,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             match action {
                 Action::Fetch(image) => {
                     let Parts { source, content, .. } = &self.parts;
-                    self.work.fetch(subject, source.clone(), content.clone(), image.clone(), unpacked.clone());
+                    self.work.fetch(subject, source.clone(), content.clone(), image.clone(), present.clone());
                 }
                 // What is being made needs its image, and is no instance yet.
                 Action::Do(Step::DropImage(_)) if self.work.is_creating() => {}
@@ -288,12 +288,11 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         if self.failures.contains_key(&image) {
             return; // It was said once.
         }
-        let share = fetched.per_mille();
         let event = Fault::new(&node::EVENT_IMAGE_FETCHED)
             .with("image", image.short())
             .with("sent", bytes(fetched.sent))
             .with("whole", bytes(fetched.whole))
-            .with("percent", format!("{}.{}", share / 10, share % 10));
+            .with("percent", percent(fetched.sent, fetched.whole));
         self.record(None, event);
     }
 

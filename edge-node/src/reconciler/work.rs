@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::images::content::Content;
-use crate::images::fetch::{Fetched, Unpacked, fetch};
+use crate::images::fetch::{Fetched, Present, fetch};
 use crate::images::{ChunkSource, Progress};
 use crate::runtime::{Runtime, RuntimeError};
 
@@ -101,14 +101,14 @@ impl Work {
         source: Arc<S>,
         content: Content,
         image: Image,
-        unpacked: Unpacked,
+        present: Present,
     ) {
         let (tell, progress) = watch::channel(Progress::default());
         self.progress.insert(image.id(), progress);
         let permit = self.fetches.clone().acquire_owned();
         self.spawn(subject, async move {
             let _permit = permit.await;
-            let done = fetch(&*source, &content, &image, &unpacked, &tell).await;
+            let done = fetch(&*source, &content, &image, &present, &tell).await;
             Done::Fetch(image.id(), done.map_err(|error| error.fault()))
         });
     }

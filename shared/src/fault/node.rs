@@ -71,8 +71,8 @@ super::texts! {
         "Service {service} was killed for want of memory (code {code}). Raise deploy.resources.limits.memory",
         "服务 {service} 因内存不足被终止（代码 {code}）。请提高 deploy.resources.limits.memory";
     EVENT_IMAGE_FETCHED = "node-image-fetched",
-        "Image {image} came with {sent}: {percent} % of the {whole} that pulling all of it takes",
-        "镜像 {image} 传输了 {sent}，为完整拉取 {whole} 的 {percent}%";
+        "Image {image} came with {sent}: {percent} of the {whole} that pulling all of it takes",
+        "镜像 {image} 传输了 {sent}，为完整拉取 {whole} 的 {percent}";
     EVENT_IMAGE_READY = "node-image-ready",
         "Image {image} is unpacked, verified and synced",
         "镜像 {image} 已解包、校验并落盘";

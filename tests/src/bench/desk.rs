@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use edge_node::images::content::Content;
-use edge_node::images::fetch::{Unpacked, fetch};
+use edge_node::images::fetch::{Present, fetch};
 use edge_node::images::memory::Memory;
 use edge_node::runtime::containerd::{Config, Containerd};
 use edge_node::runtime::{Runtime, RuntimeError};
@@ -52,7 +52,7 @@ impl Desk {
     /// Brings the image from `source` to the point where containers can be made of it.
     pub(super) async fn receive(&self, source: &Memory) -> Result<(), Failure> {
         let progress = tokio::sync::watch::Sender::default();
-        let fetched = fetch(source, &self.content, &self.image, &Unpacked::default(), &progress).await;
+        let fetched = fetch(source, &self.content, &self.image, &Present::default(), &progress).await;
         fetched.map_err(|error| error.to_string())?;
         self.apply(Step::Unpack(self.image.clone())).await
     }

@@ -137,7 +137,7 @@ impl Site {
         let fetched = |event: &&Value| event.pointer("/what/code").and_then(Value::as_str) == Some("node-image-fetched");
         let event = events.iter().rev().find(fetched).ok_or("no image was fetched")?;
         let of = |name: &str| event.pointer(&format!("/what/params/{name}")).and_then(Value::as_str).unwrap_or("?").to_owned();
-        Ok(format!("{} of the image's {} travelled ({} %)", of("sent"), of("whole"), of("percent")))
+        Ok(format!("{} of the image's {} travelled ({})", of("sent"), of("whole"), of("percent")))
     }
 
     /// What `edge-node status` says.

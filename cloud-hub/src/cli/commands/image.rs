@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 use shared::fault::{Fault, cli};
-use shared::people::bytes;
+use shared::people::{bytes, percent};
 
 use super::super::args::{Format, ImageCommand, Output};
 use super::super::client::{ClientError, Target};
 use super::super::error::CliError;
 use super::super::kinds::release;
-use super::super::lines::Lines;
 use super::super::rows::names;
 use super::super::session::Session;
 use super::super::show::document;
@@ -64,25 +63,21 @@ async fn diff(session: &mut Session, old: &str, new: &str, output: Output) -> Re
 async fn compared(session: &mut Session, old: &str, new: &str) -> Result<ReleaseDiff, CliError> {
     let client = session.client()?;
     let target = Target::new(&["releases", new, "diff"]).with("from", old);
-    let mut stream = client.stream(Method::GET, target, None, Some(LAYER_IDLE)).await?;
+    let mut objects = client.stream(Method::GET, target, None, Some(LAYER_IDLE)).await?.objects();
     let mut progress = Progress::new(session);
-    let mut lines = Lines::default();
-    while let Some(piece) = stream.next().await? {
-        lines.add(&piece);
-        while let Some(line) = lines.next() {
-            match serde_json::from_str(&line).map_err(|error| client.bad_answer(error))? {
-                DiffLine::Progress { done, total } => {
-                    let text = Fault::new(&cli::COMPARING).with("done", done).with("total", total);
-                    progress.state(session, &text.text(session.lang()));
-                }
-                DiffLine::Done { diff } => {
-                    progress.finish();
-                    return Ok(diff);
-                }
-                DiffLine::Failed { problem } => {
-                    progress.finish();
-                    return Err(ClientError::Refused { status: 422, problem }.into());
-                }
+    while let Some(line) = objects.next().await? {
+        match line {
+            DiffLine::Progress { done, total } => {
+                let text = Fault::new(&cli::COMPARING).with("done", done).with("total", total);
+                progress.state(session, &text.text(session.lang()));
+            }
+            DiffLine::Done { diff } => {
+                progress.finish();
+                return Ok(diff);
+            }
+            DiffLine::Failed { problem } => {
+                progress.finish();
+                return Err(ClientError::Refused { status: 422, problem }.into());
             }
         }
     }
@@ -122,21 +117,4 @@ fn total(platform: &PlatformDiff) -> Fault {
         .with("registry", bytes(registry))
         .with("of_image", percent(transfer, image))
         .with("image", bytes(image))
-}
-
-/// With one digit behind the point; no floating point is needed.
-fn percent(part: u64, of: u64) -> String {
-    let tenths = u128::from(part) * 1000 / u128::from(of.max(1));
-    format!("{}.{} %", tenths / 10, tenths % 10)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percents_have_one_digit() {
-        let shown = [(0, 0), (0, 7), (23, 1000), (1, 3), (5, 5), (7, 5)].map(|(part, of)| percent(part, of));
-        assert_eq!(shown, ["0.0 %", "0.0 %", "2.3 %", "33.3 %", "100.0 %", "140.0 %"]);
-    }
 }

@@ -4,7 +4,7 @@
 //! <dir>/layers/<key>.tar, <key>.json    each layer once; the JSON is written last and says that the tar is whole
 //! <dir>/<id>/{old,new}/<nn>-<name>.tar  the same files by other names
 //! <dir>/<id>/about.json                 what they are
-//! <dir>/work/                           lock files, packages, built programs
+//! <dir>/work                            lock files, packages, built programs
 //! ```
 
 use std::fs::File;

@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use super::super::super::client::{Client, ClientError, Target};
 use super::super::super::error::CliError;
 use super::super::super::held;
-use super::super::super::lines::Lines;
 use super::super::super::session::Session;
 use super::super::super::sources::Source;
 use super::super::super::upload;
@@ -126,25 +125,22 @@ async fn ingested(
     reference: &str,
     body: serde_json::Value,
 ) -> Result<Vec<Image>, CliError> {
-    let mut stream = client.stream(Method::POST, Target::new(&["images:ingest"]), Some(body), Some(INGEST_IDLE)).await?;
+    let target = Target::new(&["images:ingest"]);
+    let mut objects = client.stream(Method::POST, target, Some(body), Some(INGEST_IDLE)).await?.objects();
     let mut progress = Progress::new(session);
-    let mut lines = Lines::default();
-    while let Some(piece) = stream.next().await? {
-        lines.add(&piece);
-        while let Some(line) = lines.next() {
-            match serde_json::from_str(&line).map_err(|error| client.bad_answer(error))? {
-                IngestLine::Progress { step, blob, done, total } => {
-                    let text = if step == "check" { &cli::CHECKING } else { &cli::FETCHING };
-                    show(session, &mut progress, text, &blob, done, total);
-                }
-                IngestLine::Done { images, .. } => {
-                    progress.finish();
-                    return Ok(images);
-                }
-                IngestLine::Failed { problem } => {
-                    progress.finish();
-                    return Err(ClientError::Refused { status: 422, problem }.into());
-                }
+    while let Some(line) = objects.next().await? {
+        match line {
+            IngestLine::Progress { step, blob, done, total } => {
+                let text = if step == "check" { &cli::CHECKING } else { &cli::FETCHING };
+                show(session, &mut progress, text, &blob, done, total);
+            }
+            IngestLine::Done { images, .. } => {
+                progress.finish();
+                return Ok(images);
+            }
+            IngestLine::Failed { problem } => {
+                progress.finish();
+                return Err(ClientError::Refused { status: 422, problem }.into());
             }
         }
     }
