@@ -27,12 +27,12 @@ lint:  ## formatting, and clippy without a warning
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 .PHONY: promises
-promises:  ## the long lanes: 10,000 simulated worlds, 1,000 kills and 200 cuts at a real site: target/promises.json
+promises:  ## the long lanes: 10,000 simulated worlds, 1,000 kills, 200 cuts of the link and 200 of the power at a real site: target/promises.json
 	$(need)
 	mkdir -p $(TARGET)
 	rm -f $(TARGET)/promises.json
 	PROMISES_JSON=$(abspath $(TARGET))/promises.json \
-	    WORLD_SEEDS=$${WORLD_SEEDS:-10000} SITE_KILLS=$${SITE_KILLS:-1000} SITE_CUTS=$${SITE_CUTS:-200} \
+	    WORLD_SEEDS=$${WORLD_SEEDS:-10000} SITE_KILLS=$${SITE_KILLS:-1000} SITE_CUTS=$${SITE_CUTS:-200} POWER_CUTS=$${POWER_CUTS:-200} \
 	    RUST_TEST_THREADS=1 $(CARGO) test --workspace --no-fail-fast
 
 .PHONY: bench

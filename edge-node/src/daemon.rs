@@ -8,7 +8,7 @@
 //! One daemon per run directory. Ending it ends no container.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use shared::fault::{Fault, Faulty, node};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, Listener, port};
+use crate::boot::Boot;
 use crate::clock::Clock;
 use crate::config::{Config, RuntimeKind};
 use crate::held::Held;
@@ -41,6 +42,8 @@ use crate::tls::Unusable;
 
 /// Messages that may wait between the link and its transport, each way.
 const LINK_QUEUE: usize = 16;
+/// Bytes of the lock file that are read.
+const LOCK_MAX: u64 = 4096;
 /// The transport says goodbye within this time.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -105,19 +108,22 @@ impl Faulty for DaemonError {
 
 /// Runs the daemon until shutdown.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> {
-    let _lock = Lock::take(&config)?;
+    let machine = Machine::this(config.state_dir.clone());
+    let lock = Lock::take(&config, &machine.boot)?;
     let identity = Identity::load(&config.identity_dir())?;
     let clock = Clock::system();
-    let machine = Machine::this(config.state_dir.clone());
     let mut content = Content::open(&config.state_dir, &machine.boot)?;
     content.reserve = config.disk.reserve.0;
+    let boot = Boot::begin(&config.state_dir, lock.first).map_err(failed("marking the beginning in", &config.state_dir))?;
+    let boot = Arc::new(boot);
     match config.runtime.kind {
         RuntimeKind::Containerd => {
-            let runtime = Containerd::new(config.containerd(own_path()?), content.clone())?;
-            serve(&config, &identity, runtime, content, clock, machine, shutdown).await
+            let runtime = Containerd::new(config.containerd(own_path()?), content.clone(), boot.clone())?;
+            serve(&config, &identity, runtime, content, clock, machine, shutdown).await?;
         }
-        RuntimeKind::Memory => serve(&config, &identity, Memory::new(clock), content, clock, machine, shutdown).await,
+        RuntimeKind::Memory => serve(&config, &identity, Memory::new(clock), content, clock, machine, shutdown).await?,
     }
+    boot.end().map_err(failed("marking the end in", &config.state_dir))
 }
 
 /// Runs the node around `runtime`.
@@ -216,25 +222,42 @@ async fn heartbeat() {
     }
 }
 
-/// The sign that this run directory is taken. The kernel removes it with the process, however that ends.
+/// The sign that this run directory is taken. The kernel removes it with the process, however that ends. The file holds our
+/// process id, for people, and the boot.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
+pub struct Lock {
+    #[expect(dead_code, reason = "held for its lock")]
+    file: File,
+    /// No daemon before this one had the run directory since the machine was started.
+    pub first: bool,
+}
 
 impl Lock {
-    /// Makes the directories and takes the lock, with our process id in it for people.
-    pub fn take(config: &Config) -> Result<Self, DaemonError> {
+    /// Makes the directories and takes the lock; `boot` differs after every boot.
+    pub fn take(config: &Config, boot: &str) -> Result<Self, DaemonError> {
         make_dir(&config.run_dir, 0o755)?;
         make_dir(&config.state_dir, 0o711)?;
         let path = config.run_dir.join("node.lock");
         let failed = failed("locking", &path);
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(&failed)?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path).map_err(&failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(DaemonError::AlreadyRuns(config.run_dir.clone())),
             Err(error) => return Err(failed(error.into())),
         }
-        file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id())).map_err(failed)?;
-        Ok(Self(file))
+        let first = Self::sign(&file, boot).map_err(failed)?;
+        Ok(Self { file, first })
+    }
+
+    /// Writes who has it; whether it is the first in this boot.
+    fn sign(mut file: &File, boot: &str) -> io::Result<bool> {
+        let mut before = String::new();
+        file.take(LOCK_MAX).read_to_string(&mut before)?;
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}\n{boot}", std::process::id())?;
+        Ok(before.lines().nth(1) != Some(boot))
     }
 }
 
@@ -277,6 +300,8 @@ mod tests {
         assert!(matches!(second, DaemonError::AlreadyRuns(_)), "{second}");
         trigger.pull();
         first.await.expect("no panic").expect("ended in order");
-        assert!(Lock::take(&config).is_ok());
+        assert!(!Lock::take(&config, &Machine::this(config.state_dir.clone()).boot).expect("free").first);
+        assert!(Lock::take(&config, "another boot").expect("free").first);
+        assert!(!Lock::take(&config, "another boot").expect("free").first);
     }
 }

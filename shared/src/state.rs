@@ -105,8 +105,22 @@ pub enum ImageState {
     Fetched,
     /// Unpacked, verified and synced: it can start.
     Ready,
+    /// Unpacked before the power went: it can start once it is verified.
+    Doubtful,
+    /// Unpacked, and found damaged: nothing starts from it until it is unpacked again.
+    Damaged,
     /// The last attempt failed.
     Failed(Trouble),
+}
+
+impl ImageState {
+    /// Whether all of it is unpacked, in whatever condition.
+    pub const fn is_unpacked(&self) -> bool {
+        match self {
+            Self::Ready | Self::Doubtful | Self::Damaged => true,
+            Self::Fetching | Self::Fetched | Self::Failed(_) => false,
+        }
+    }
 }
 
 /// The name of a container: `<app>-<service>-<suffix>`, each name cut to 28 characters so that the whole

@@ -146,11 +146,12 @@ fn after_a_power_cut_everything_comes_back_without_the_hub() {
         let accepted = world.machines[0].daemon().expect("daemon").held.accepted();
         world.center.kill();
         world.machines[0].plug(false);
-        world.machines[0].reboot(seconds(30), UnixMillis(0)).await;
+        world.machines[0].reboot(seconds(30), UnixMillis(0), || true).await;
         assert!(running(world, 0).await.is_empty());
         world.machines[0].start().await;
         world.pass(seconds(30)).await;
         assert_eq!(running(world, 0).await.into_keys().collect::<Vec<_>>(), before, "a finished one-shot does not run again");
+        assert_eq!(world.machines[0].memory.damaged_starts(), 0, "all images were damaged, and are made again from packs");
         assert_eq!(world.machines[0].daemon().expect("daemon").held.accepted(), accepted);
         world.must_settle().await;
     });
@@ -461,7 +462,7 @@ fn a_stop_on_site_outlives_reboots_and_new_releases() {
         world.must_settle().await;
         assert!(running(world, 0).await.is_empty());
         world.deploy("meter", "meter", "2", everywhere()).await;
-        world.machines[0].reboot(seconds(5), UnixMillis(0)).await;
+        world.machines[0].reboot(seconds(5), UnixMillis(0), || false).await;
         world.must_settle().await;
         assert!(running(world, 0).await.is_empty());
         world.machines[0].command(Command::Start(meter)).await.expect("daemon").expect("started");

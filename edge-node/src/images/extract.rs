@@ -23,7 +23,7 @@ mod tarball;
 mod tree;
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use shared::release::Blob;
 
@@ -66,6 +66,11 @@ fn unpack(tar: Signed, target: &Target) -> Result<(), Why> {
     }
     tree.finish()?;
     tarball.finish()
+}
+
+/// Removes what is in the directory of `layer`, and makes the directory if it is gone.
+pub fn clear(layer: Blob, dir: &Path) -> Result<(), ExtractError> {
+    tree::clear(dir).map_err(|why| ExtractError { layer: layer.digest, why })
 }
 
 /// Reads the whole of `tar` and checks size and sha256 without writing anything.

@@ -17,6 +17,7 @@ pub mod claims;
 pub mod content;
 pub mod extract;
 pub mod fetch;
+pub mod fingerprint;
 pub mod memory;
 pub mod packs;
 pub mod room;

@@ -1,6 +1,6 @@
 //! One round: take in what ended, observe, plan, start what is possible, say how things are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shared::fault::{Fault, Faulty, node};
@@ -33,6 +33,8 @@ pub(super) struct Rounds<R, S> {
     checkups: Checkups,
     /// Images that are fetched or failed; the rest is observed.
     images: BTreeMap<Digest, ImageState>,
+    /// Images that were damaged when we last looked.
+    damaged: BTreeSet<Digest>,
     /// How often in a row bringing an image failed, whether fetching or unpacking, until it was ready.
     failures: BTreeMap<Digest, u32>,
     /// Steps about a service that failed.
@@ -58,6 +60,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             ended: Vec::new(),
             checkups: Checkups::default(),
             images: BTreeMap::new(),
+            damaged: BTreeSet::new(),
             failures: BTreeMap::new(),
             troubles: BTreeMap::new(),
             pauses: BTreeMap::new(),
@@ -125,6 +128,11 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let mut images = self.images.clone();
         images.extend(self.work.fetching().map(|(image, _)| (image, ImageState::Fetching)));
         images.extend(observed.images.iter().map(|image| (*image, ImageState::Ready)));
+        images.extend(observed.doubtful.iter().map(|image| (*image, ImageState::Doubtful)));
+        self.notice_damage(&observed.damaged);
+        for image in observed.damaged {
+            images.entry(image).or_insert(ImageState::Damaged); // unless it is on its way once more
+        }
         let mut instances = BTreeMap::new();
         for (id, seen) in observed.instances {
             // Still being made: until then it is the business of the step that makes it.
@@ -157,6 +165,14 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             health = self.checkups.health(id, *since);
         }
         Instance { app, service, release, hash, task, health, restarts, address }
+    }
+
+    /// Records images that turned out damaged since the last look.
+    fn notice_damage(&mut self, damaged: &BTreeSet<Digest>) {
+        for image in damaged.difference(&self.damaged) {
+            self.record(None, Fault::new(&node::IMAGE_DAMAGED).with("image", image.short()));
+        }
+        self.damaged.clone_from(damaged);
     }
 
     /// Records processes that ended by themselves since the last look.
@@ -304,6 +320,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
                 let event = Fault::new(&node::EVENT_IMAGE_READY).with("image", image.id().short());
                 self.parts.journal.record(self.now().wall, None, event);
             }
+            Step::Verify(_) => {} // What was found is observed.
             Step::DropImage(image) => drop(self.images.remove(image)),
             Step::Create(spec) => drop(self.troubles.remove(&(spec.app.clone(), spec.service.clone()))),
             Step::Start(id, spec) => {
@@ -327,7 +344,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
                 }
                 self.troubles.insert(key, Trouble { failures: failures.saturating_add(1), at, fault });
             }
-            Step::Stop(_) | Step::Remove(_) | Step::DropImage(_) => {
+            Step::Verify(_) | Step::Stop(_) | Step::Remove(_) | Step::DropImage(_) => {
                 let (count, until) = self.pauses.entry(Action::Do(step.clone()).subject()).or_default();
                 *count = count.saturating_add(1);
                 *until = at + backoff(*count);

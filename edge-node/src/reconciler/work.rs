@@ -81,7 +81,7 @@ impl Work {
     pub fn step<R: Runtime>(&mut self, subject: Subject, runtime: Arc<R>, step: Step) {
         let limit = match step {
             Step::Stop(_) => None,
-            Step::Unpack(_) => Some(self.unpacks.clone()),
+            Step::Unpack(_) | Step::Verify(_) => Some(self.unpacks.clone()),
             Step::Create(_) | Step::Start(..) | Step::Remove(_) | Step::DropImage(_) => Some(self.steps.clone()),
         };
         self.spawn(subject, async move {

@@ -1,7 +1,7 @@
 //! Containers in memory: the runtime of the simulation and of `--runtime memory`.
 //!
-//! It keeps every promise of the port (a container survives the daemon, a reboot ends its process, an image
-//! must be ready before it starts) and runs nothing. What a service's process does is read from its environment:
+//! It keeps every promise of the port (a container survives the daemon, a reboot ends its process and leaves images in
+//! doubt, an image must be ready before it starts) and runs nothing. What a service's process does is read from its environment:
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -39,11 +39,28 @@ pub struct Memory {
 #[derive(Default)]
 struct Machine {
     containers: BTreeMap<InstanceId, Container>,
-    images: BTreeSet<Digest>,
+    images: BTreeMap<Digest, Unpacked>,
     layers: BTreeSet<Digest>,
     made: u64,
     starts: u64,
+    damaged_starts: u64,
     down: bool,
+}
+
+/// An unpacked image.
+struct Unpacked {
+    layers: Vec<Digest>,
+    /// Its files are what was unpacked.
+    whole: bool,
+    known: Known,
+}
+
+/// What the node knows of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Ready,
+    Doubtful,
+    Damaged,
 }
 
 struct Container {
@@ -58,11 +75,18 @@ impl Memory {
         Self { machine: Arc::default(), changed: Arc::default(), clock }
     }
 
-    /// The same machine after a power cut: containers and images are there, processes are not. `clock` starts anew.
-    pub fn reboot(&self, clock: Clock) -> Self {
-        for container in self.lock().containers.values_mut() {
+    /// The same machine after a power cut: containers and images are there, processes are not. `clock` starts anew. What lies
+    /// on its disk is damaged when `spoils` says so of an image.
+    pub fn reboot(&self, clock: Clock, mut spoils: impl FnMut() -> bool) -> Self {
+        let mut machine = self.lock();
+        for container in machine.containers.values_mut() {
             container.task = Task::Absent;
         }
+        for image in machine.images.values_mut() {
+            image.known = Known::Doubtful;
+            image.whole &= !spoils();
+        }
+        drop(machine);
         Self { machine: self.machine.clone(), changed: Arc::default(), clock }
     }
 
@@ -79,6 +103,11 @@ impl Memory {
             container.task = Task::Exited(Exit { code, oom: false, at });
         }
         self.changed.notify_one();
+    }
+
+    /// Processes that were started from a damaged image so far: there must be none.
+    pub fn damaged_starts(&self) -> u64 {
+        self.lock().damaged_starts
     }
 
     /// Process starts so far: whoever compares two moments knows whether anything was restarted.
@@ -102,7 +131,7 @@ impl Memory {
         let failed = |cause: &str| Err(RuntimeError::Failed { doing: "creating a container", cause: cause.into() });
         let id = {
             let mut machine = self.later().await?;
-            if !machine.images.contains(&spec.image.id()) {
+            if machine.images.get(&spec.image.id()).is_none_or(|image| image.known != Known::Ready) {
                 return failed("its image is not there");
             }
             machine.made += 1;
@@ -125,6 +154,8 @@ impl Memory {
         machine.starts += 1;
         let pid = u32::try_from(machine.starts).unwrap_or(u32::MAX);
         let Some(container) = machine.containers.get_mut(id) else { return };
+        let whole = machine.images.get(&container.spec.image.id()).is_some_and(|image| image.whole);
+        machine.damaged_starts += u64::from(!whole);
         container.task = Task::Running { pid, since };
         let (Some(code), after) = (number(&container.spec, "SIM_EXIT"), number(&container.spec, "SIM_AFTER").unwrap_or(0)) else {
             return;
@@ -156,6 +187,9 @@ impl Runtime for Memory {
         if machine.down {
             return Err(RuntimeError::Unreachable("switched off".into()));
         }
+        let images = |known| machine.images.iter().filter(move |(_, image)| image.known == known);
+        let ids = |known| images(known).map(|(id, _)| *id).collect();
+        let damaged: BTreeSet<Digest> = images(Known::Damaged).flat_map(|(_, image)| image.layers.iter().copied()).collect();
         let seen = |container: &Container| Seen {
             app: container.spec.app.clone(),
             service: container.spec.service.clone(),
@@ -167,8 +201,10 @@ impl Runtime for Memory {
         Ok(Observed {
             version: "memory".into(),
             instances: machine.containers.iter().map(|(id, container)| (id.clone(), seen(container))).collect(),
-            images: machine.images.clone(),
-            layers: machine.layers.clone(),
+            images: ids(Known::Ready),
+            doubtful: ids(Known::Doubtful),
+            damaged: ids(Known::Damaged),
+            layers: machine.layers.difference(&damaged).copied().collect(),
             root: None,
         })
     }
@@ -181,8 +217,14 @@ impl Runtime for Memory {
         match step {
             Step::Create(_) => {} // Above: it takes two moments.
             Step::Unpack(image) => {
-                machine.layers.extend(chain_ids(&image.diff_ids()));
-                machine.images.insert(image.id());
+                let layers = chain_ids(&image.diff_ids());
+                machine.layers.extend(&layers);
+                machine.images.insert(image.id(), Unpacked { layers, whole: true, known: Known::Ready });
+            }
+            Step::Verify(image) => {
+                if let Some(image) = machine.images.get_mut(&image.id()) {
+                    image.known = if image.whole { Known::Ready } else { Known::Damaged };
+                }
             }
             Step::DropImage(id) => _ = machine.images.remove(id),
             Step::Start(id, _) => self.begin(&mut machine, id),

@@ -46,7 +46,11 @@ pub struct Observed {
     pub instances: BTreeMap<InstanceId, Seen>,
     /// Images that are unpacked, verified and synced, by id.
     pub images: BTreeSet<Digest>,
-    /// Unpacked layers, by chain id: their bytes need not be fetched again.
+    /// Images that were unpacked before the power went, and must be verified.
+    pub doubtful: BTreeSet<Digest>,
+    /// Images that are damaged.
+    pub damaged: BTreeSet<Digest>,
+    /// Unpacked layers that are not damaged, by chain id: their bytes need not be fetched again.
     pub layers: BTreeSet<Digest>,
     /// Where layers are unpacked, if it is known.
     pub root: Option<PathBuf>,

@@ -73,6 +73,9 @@ super::texts! {
     EVENT_IMAGE_FETCHED = "node-image-fetched",
         "Image {image} came with {sent}: {percent} of the {whole} that pulling all of it takes",
         "镜像 {image} 传输了 {sent}，为完整拉取 {whole} 的 {percent}";
+    IMAGE_DAMAGED = "node-image-damaged",
+        "Image {image} is damaged on this disk; it is unpacked again before anything starts from it",
+        "镜像 {image} 在本机磁盘上已损坏；重新解包之前不会用它启动任何服务";
     EVENT_IMAGE_READY = "node-image-ready",
         "Image {image} is unpacked, verified and synced",
         "镜像 {image} 已解包、校验并落盘";

@@ -36,15 +36,16 @@ impl<'a> AppView<'a> {
         self.known(assignment.release)
     }
 
-    /// The release that shall run now: the wanted one if it is complete on disk, else the one before it.
+    /// The release that shall run now: the wanted one if it is complete on disk, else the one before it. A doubt about an
+    /// image is no reason to go back.
     pub fn active(&self) -> Option<Chosen<'a>> {
         let wanted = self.wanted();
-        if let Some(wanted) = wanted.filter(|chosen| self.is_ready(*chosen)) {
+        if let Some(wanted) = wanted.filter(|chosen| self.is_complete(*chosen)) {
             return Some(wanted);
         }
         self.assignment?;
         let trial = self.memory.and_then(|memory| memory.trial.as_ref()).and_then(|trial| self.known(trial.release));
-        [trial, self.good()].into_iter().flatten().find(|chosen| self.is_ready(*chosen))
+        [trial, self.good()].into_iter().flatten().find(|chosen| self.is_complete(*chosen))
     }
 
     /// The last good release, if the node still has it.
@@ -60,12 +61,15 @@ impl<'a> AppView<'a> {
         undone.release == assignment.release && undone.revision == assignment.revision && self.good().is_some()
     }
 
-    /// Whether every image of the release is ready to start on this machine.
-    pub fn is_ready(&self, chosen: Chosen<'_>) -> bool {
-        chosen.release.manifest.spec.services.keys().all(|service| {
-            let image = chosen.release.image(service, &self.actual.platform);
-            image.is_some_and(|image| self.actual.images.get(&image.id()) == Some(&ImageState::Ready))
-        })
+    /// Whether every image of the release for this machine is unpacked.
+    pub fn is_complete(&self, chosen: Chosen<'_>) -> bool {
+        let mut services = chosen.release.manifest.spec.services.keys();
+        services.all(|service| self.image(chosen.release, service).is_some_and(ImageState::is_unpacked))
+    }
+
+    /// How far the image of a service is; `None` when nothing of it is there.
+    pub fn image(&self, release: &Release, service: &Name) -> Option<&'a ImageState> {
+        self.actual.images.get(&release.image(service, &self.actual.platform)?.id())
     }
 
     /// Whether hub or operator want the service stopped.

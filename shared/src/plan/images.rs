@@ -11,29 +11,44 @@ use crate::time::{Uptime, backoff};
 
 /// Adds the steps that are possible now for images.
 pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut Plan) {
-    for image in wanted(desired, actual).values() {
+    for image in wanted(desired, actual) {
         match actual.images.get(&image.id()) {
-            None => plan.actions.push(Action::Fetch((*image).clone())),
-            Some(ImageState::Fetched) => plan.act(Step::Unpack((*image).clone())),
+            None => plan.actions.push(Action::Fetch(image.clone())),
+            Some(ImageState::Fetched) => plan.act(Step::Unpack(image.clone())),
             Some(ImageState::Failed(trouble)) => {
                 let due = trouble.at + backoff(trouble.failures);
-                if due <= now { plan.actions.push(Action::Fetch((*image).clone())) } else { plan.wake(due) }
+                if due <= now { plan.actions.push(Action::Fetch(image.clone())) } else { plan.wake(due) }
             }
-            Some(ImageState::Fetching | ImageState::Ready) => {}
+            Some(ImageState::Fetching | ImageState::Ready | ImageState::Doubtful | ImageState::Damaged) => {}
         }
     }
-    if let Some(needed) = needed(desired, actual) {
-        let unneeded = actual.images.iter().filter(|(id, state)| !needed.contains(*id) && **state != ImageState::Fetching);
-        for (id, _) in unneeded {
-            plan.act(Step::DropImage(*id));
+    let needed = needed(desired, actual);
+    let known = actual.releases.values().flat_map(|release| release.images.values().flatten());
+    let known: BTreeMap<Digest, &Image> = known.map(|image| (image.id(), image)).collect();
+    for (id, state) in actual.images.iter().filter(|(_, state)| **state != ImageState::Fetching) {
+        match (state, known.get(id)) {
+            _ if needed.as_ref().is_some_and(|needed| !needed.contains(id)) => plan.act(Step::DropImage(*id)),
+            (ImageState::Doubtful, Some(image)) => plan.act(Step::Verify((*image).clone())),
+            (ImageState::Damaged, Some(image)) if !runs_on_damage(actual) => plan.act(Step::Unpack((*image).clone())),
+            _ => {}
         }
     }
 }
 
-/// Images of every wanted release, by id.
-fn wanted<'a>(desired: &'a Desired, actual: &'a Actual) -> BTreeMap<Digest, &'a Image> {
-    let views = desired.apps.keys().map(|name| AppView::new(name, desired, actual));
-    views.filter_map(|view| view.wanted()).flat_map(|chosen| images(chosen, actual)).map(|image| (image.id(), image)).collect()
+/// Whether any process runs on a damaged image. Images share layers: until it is stopped, none of them is touched.
+fn runs_on_damage(actual: &Actual) -> bool {
+    actual.instances.values().filter(|instance| instance.task.is_running()).any(|instance| {
+        let image = actual.releases.get(&instance.release).and_then(|release| release.image(&instance.service, &actual.platform));
+        image.is_some_and(|image| actual.images.get(&image.id()) == Some(&ImageState::Damaged))
+    })
+}
+
+/// Images of every wanted release, then those of every last good one: the way back is lost with its images. Each once.
+fn wanted<'a>(desired: &'a Desired, actual: &'a Actual) -> Vec<&'a Image> {
+    let views = || desired.apps.keys().map(|name| AppView::new(name, desired, actual));
+    let (next, last) = (views().filter_map(|view| view.wanted()), views().filter_map(|view| view.good()));
+    let mut seen = BTreeSet::new();
+    next.chain(last).flat_map(|chosen| images(chosen, actual)).filter(|image| seen.insert(image.id())).collect()
 }
 
 fn images<'a>(chosen: Chosen<'a>, actual: &'a Actual) -> impl Iterator<Item = &'a Image> {

@@ -9,12 +9,13 @@
 //! - the old release runs until every image of the new one is ready on disk;
 //! - a release that fails its trial is undone once, remembered, and not tried again under the same revision;
 //! - a node that knows no desired state touches nothing;
-//! - no image is dropped that a running instance, the last good release or the wanted one needs.
+//! - no image is dropped that a running instance, the last good release or the wanted one needs;
+//! - nothing is started from an image that is in doubt or damaged.
 //!
 //! ```text
 //! app ──► which release now? (app)  ──► its services (services) ──► Create, Start, Stop, Remove
 //!     └─► did it prove itself? (trial) ──► Try, Keep, Undo
-//! all apps ──► images (images) ──► Fetch, Unpack, DropImage
+//! all apps ──► images (images) ──► Fetch, Unpack, Verify, DropImage
 //! ```
 
 pub(crate) mod app;
@@ -58,8 +59,10 @@ pub enum Action {
 /// One step of the runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Unpack, verify and sync an image whose bytes are on disk.
+    /// Unpack, verify and sync an image whose bytes are on disk; what is damaged of it is unpacked again.
     Unpack(Image),
+    /// Find out whether an unpacked image is as it was unpacked.
+    Verify(Image),
     /// Make the container of a service and start its process.
     Create(Box<InstanceSpec>),
     /// Start the process of an existing container again; its network is made anew if it is gone.
@@ -142,7 +145,7 @@ impl Action {
     /// What the action is about.
     pub fn subject(&self) -> Subject {
         match self {
-            Self::Fetch(image) | Self::Do(Step::Unpack(image)) => Subject::Image(image.id()),
+            Self::Fetch(image) | Self::Do(Step::Unpack(image) | Step::Verify(image)) => Subject::Image(image.id()),
             Self::Do(Step::DropImage(image)) => Subject::Image(*image),
             Self::Do(Step::Create(spec)) => Subject::Service(spec.app.clone(), spec.service.clone()),
             Self::Do(Step::Start(id, _) | Step::Stop(id) | Step::Remove(id)) => Subject::Instance(id.clone()),

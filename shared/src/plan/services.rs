@@ -12,7 +12,7 @@ use crate::health::Health;
 use crate::id::Name;
 use crate::manifest::{Condition, Restart};
 use crate::release::InstanceSpec;
-use crate::state::{Exit, Instance, InstanceId, Task};
+use crate::state::{Exit, ImageState, Instance, InstanceId, Task};
 use crate::time::{Uptime, backoff};
 
 /// What a service should be made of, and the container that is made of just that, if there is one.
@@ -23,6 +23,8 @@ pub(crate) struct ServiceView<'a> {
     pub is_finished: bool,
     /// Hub or operator want it stopped.
     pub is_stopped: bool,
+    /// Its image can start.
+    pub is_ready: bool,
 }
 
 /// The services of the active release by name; empty when there is none.
@@ -42,7 +44,13 @@ fn service<'a>(view: &AppView<'a>, spec: InstanceSpec) -> ServiceView<'a> {
     let remembered = view.memory.and_then(|memory| memory.finished.get(&spec.service)).is_some_and(|hash| *hash == spec.hash);
     let ended = current.and_then(|(_, instance)| exit(instance)).is_some_and(|exit| ends_well(spec.definition.restart, exit));
     let running = current.is_some_and(|(_, instance)| instance.task.is_running());
-    ServiceView { is_finished: ended || (remembered && !running), is_stopped: view.is_stopped(&spec.service), current, spec }
+    ServiceView {
+        is_finished: ended || (remembered && !running),
+        is_stopped: view.is_stopped(&spec.service),
+        is_ready: view.actual.images.get(&spec.image.id()) == Some(&ImageState::Ready),
+        current,
+        spec,
+    }
 }
 
 /// Adds the steps that are possible now for the app's services.
@@ -54,10 +62,12 @@ pub(crate) fn steps(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
     let is_current = |id: &InstanceId| services.values().any(|s| s.current.is_some_and(|(current, _)| current == id));
     let leaving: Vec<_> = view.instances.iter().copied().filter(|(id, _)| !is_current(id)).collect();
     let held = services.values().filter(|s| s.is_stopped).filter_map(|s| s.current);
-    let stopping: Vec<_> = leaving.iter().copied().chain(held).filter(|(_, instance)| instance.task.is_running()).collect();
+    let damaged = view.instances.iter().copied().filter(|(_, instance)| is_on(view, instance, &ImageState::Damaged));
+    let stopping = leaving.iter().copied().chain(held).chain(damaged).filter(|(_, instance)| instance.task.is_running());
+    let stopping: BTreeMap<_, _> = stopping.collect();
 
     for (id, instance) in &stopping {
-        let is_needed = stopping.iter().any(|(_, other)| depends_on(view, other, &instance.service));
+        let is_needed = stopping.values().any(|other| depends_on(view, other, &instance.service));
         if !is_needed {
             plan.act(Step::Stop((*id).clone()));
         }
@@ -71,6 +81,12 @@ pub(crate) fn steps(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
     if view.assignment.is_none() && view.instances.is_empty() && view.memory.is_some() {
         plan.note(view.name, Note::Forget);
     }
+}
+
+/// Whether the image that `instance` runs on is in this state.
+fn is_on(view: &AppView<'_>, instance: &Instance, state: &ImageState) -> bool {
+    let release = view.actual.releases.get(&instance.release);
+    release.and_then(|release| view.image(release, &instance.service)) == Some(state)
 }
 
 /// Whether `instance`'s own release says that it depends on `service`.
@@ -96,7 +112,7 @@ fn run(
     {
         plan.note(view.name, Note::Finish(spec.service.clone(), spec.hash));
     }
-    if service.is_stopped || service.is_finished || !dependencies_hold(spec, all) {
+    if service.is_stopped || service.is_finished || !service.is_ready || !dependencies_hold(spec, all) {
         return;
     }
     let due = match current {

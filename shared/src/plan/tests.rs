@@ -1,10 +1,10 @@
 //! The planner against a small world that carries its plans out at once.
 
+mod histories;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::health::Health;
@@ -63,6 +63,8 @@ struct World {
     sick: BTreeSet<Name>,
     /// Services whose process ends at once with this code.
     ends: BTreeMap<Name, u32>,
+    /// Images whose files are not what they should be, known or not.
+    spoiled: BTreeSet<Digest>,
 }
 
 impl World {
@@ -78,7 +80,16 @@ impl World {
         };
         let now = Now { uptime: Duration::from_secs(1000), wall: UnixMillis(0) };
         let desired = Desired::empty(name("n1"));
-        Self { desired, actual, now, made: 0, log: vec![], sick: BTreeSet::new(), ends: BTreeMap::new() }
+        Self {
+            desired,
+            actual,
+            now,
+            made: 0,
+            log: vec![],
+            sick: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            spoiled: BTreeSet::new(),
+        }
     }
 
     fn deploy(&mut self, release: &Release) -> Digest {
@@ -131,7 +142,17 @@ impl World {
         let now = self.now.uptime;
         match action {
             Action::Fetch(image) => drop(self.actual.images.insert(image.id(), ImageState::Fetched)),
-            Action::Do(Step::Unpack(image)) => drop(self.actual.images.insert(image.id(), ImageState::Ready)),
+            Action::Do(Step::Unpack(image)) => {
+                let running = self.actual.instances.values().filter(|instance| instance.task.is_running());
+                let runs = running.into_iter().any(|instance| self.image_of(instance) == image.id());
+                assert!(!runs || !self.spoiled.contains(&image.id()), "nothing runs on what is unpacked again");
+                self.spoiled.remove(&image.id());
+                self.actual.images.insert(image.id(), ImageState::Ready);
+            }
+            Action::Do(Step::Verify(image)) => {
+                let state = if self.spoiled.contains(&image.id()) { ImageState::Damaged } else { ImageState::Ready };
+                self.actual.images.insert(image.id(), state);
+            }
             Action::Do(Step::DropImage(id)) => drop(self.actual.images.remove(id)),
             Action::Do(Step::Create(spec)) => {
                 self.made += 1;
@@ -170,7 +191,12 @@ impl World {
         }
     }
 
+    fn image_of(&self, instance: &Instance) -> Digest {
+        self.actual.releases[&instance.release].image(&instance.service, &machine()).expect("image").id()
+    }
+
     fn start(&mut self, id: &InstanceId, spec: &InstanceSpec, word: &str) {
+        assert!(!self.spoiled.contains(&spec.image.id()), "nothing starts from a damaged image");
         assert_eq!(self.actual.images.get(&spec.image.id()), Some(&ImageState::Ready), "only complete images start");
         let instance = self.actual.instances.get_mut(id).expect("instance");
         let since = self.now.uptime;
@@ -208,6 +234,14 @@ impl World {
             if let Some(trial) = &mut memory.trial {
                 trial.since = self.now.uptime;
             }
+        }
+    }
+
+    /// A reboot after which no image is believed.
+    fn power_cut(&mut self) {
+        self.reboot();
+        for state in self.actual.images.values_mut().filter(|state| **state == ImageState::Ready) {
+            *state = ImageState::Doubtful;
         }
     }
 
@@ -375,6 +409,57 @@ fn everything_comes_back_after_a_reboot_except_what_was_finished() {
 }
 
 #[test]
+fn nothing_starts_from_an_image_in_doubt_and_a_damaged_one_is_unpacked_again() {
+    let mut world = World::new();
+    let (web, db) = (after(service("web:1"), "db", Condition::ServiceStarted), service("db:1"));
+    let first = release("shop", "1", vec![("web", web.clone()), ("db", db.clone())]);
+    world.deploy(&first);
+    world.settle(60);
+    world.deploy(&release("shop", "2", vec![("web", Service { image: "web:2".into(), ..web }), ("db", db)]));
+    world.settle(60);
+    world.take_log();
+
+    world.power_cut();
+    let starts = |plan: Plan| plan.actions.iter().any(|action| matches!(action, Action::Do(Step::Start(..) | Step::Create(_))));
+    assert!(!starts(world.plan()), "in doubt");
+    let of = |release: &Release, service: &str| release.images[&name(service)][0].id();
+    world.spoiled.insert(of(&first, "db"));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["start db", "start web"], "mended, and no older release in between");
+    assert!(world.spoiled.is_empty());
+
+    // Found later, while it runs: what stands on it ends first, dependents before it only if they stand on it too.
+    world.spoiled.insert(of(&first, "db"));
+    world.actual.images.insert(of(&first, "db"), ImageState::Damaged);
+    world.round();
+    let report = crate::report::apps(&world.desired, &world.actual, world.now);
+    assert_eq!(report[0].fault.as_ref().map(|fault| &*fault.code), Some("node-image-damaged"));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop db", "start db"]);
+    assert_eq!(world.plan(), Plan::default());
+}
+
+#[test]
+fn while_a_damaged_image_is_fetched_again_the_last_good_release_runs() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(60);
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    assert_eq!(world.running(), ["web@2"], "on trial");
+    world.power_cut();
+    let fault = Fault::new(&crate::fault::image::LAYER_UNKNOWN);
+    let failed = ImageState::Failed(Trouble { failures: 3, at: world.now.uptime, fault });
+    world.actual.images.insert(second.images[&name("web")][0].id(), failed);
+    world.settle(1);
+    assert_eq!(world.running(), ["web@1"]);
+    world.settle(60);
+    assert_eq!(world.running(), ["web@2"]);
+}
+
+#[test]
 fn stops_by_hub_and_operator_hold_and_end() {
     let mut world = World::new();
     let web = after(service("web"), "db", Condition::ServiceStarted);
@@ -439,128 +524,6 @@ fn trouble_waits_for_its_backoff() {
     }
     assert_eq!(world.take_log(), Vec::<String>::new());
     assert_eq!(world.plan().wake_at, Some(world.now.uptime + Duration::from_secs(4)));
-}
-
-/// Anything that may happen to a node between two rounds.
-#[derive(Debug, Clone)]
-enum Happening {
-    Deploy { app: u8, version: u8 },
-    Undeploy { app: u8 },
-    Stop { app: u8 },
-    Go { app: u8 },
-    Reboot,
-    Kill { nth: usize, code: u32 },
-    Sicken { service: u8 },
-    Heal,
-    LoseImage { nth: usize },
-    Wait { seconds: u64 },
-    Rounds { n: u8 },
-}
-
-fn happening() -> impl Strategy<Value = Happening> {
-    prop_oneof![
-        4 => (0..2u8, 0..4u8).prop_map(|(app, version)| Happening::Deploy { app, version }),
-        1 => (0..2u8).prop_map(|app| Happening::Undeploy { app }),
-        1 => (0..2u8).prop_map(|app| Happening::Stop { app }),
-        1 => (0..2u8).prop_map(|app| Happening::Go { app }),
-        1 => Just(Happening::Reboot),
-        2 => (0..6usize, 0..3u32).prop_map(|(nth, code)| Happening::Kill { nth, code }),
-        1 => (0..3u8).prop_map(|service| Happening::Sicken { service }),
-        1 => Just(Happening::Heal),
-        1 => (0..6usize).prop_map(|nth| Happening::LoseImage { nth }),
-        2 => (1..200u64).prop_map(|seconds| Happening::Wait { seconds }),
-        5 => (1..6u8).prop_map(|n| Happening::Rounds { n }),
-    ]
-}
-
-fn versions(app: u8, version: u8) -> Release {
-    let image = |service: &str| format!("{service}:{app}:{}", if service == "db" { 0 } else { version });
-    let web = after(checked(&image("web")), "db", Condition::ServiceStarted);
-    let job = Service { restart: Restart::OnFailure { attempts: Some(2) }, ..service(&image("job")) };
-    let mut services = vec![("db", service(&image("db"))), ("web", web)];
-    if version % 2 == 1 {
-        services.push(("job", job));
-    }
-    release(if app == 0 { "shop" } else { "other" }, &version.to_string(), services)
-}
-
-impl World {
-    fn happen(&mut self, happening: &Happening) {
-        let app = |n: &u8| name(if *n == 0 { "shop" } else { "other" });
-        match happening {
-            Happening::Deploy { app, version } => drop(self.deploy(&versions(*app, *version))),
-            Happening::Undeploy { app: n } => drop(self.desired.apps.remove(&app(n))),
-            Happening::Stop { app: n } => drop(self.actual.overrides.insert(Override { app: app(n), service: None })),
-            Happening::Go { app: n } => drop(self.actual.overrides.remove(&Override { app: app(n), service: None })),
-            Happening::Reboot => self.reboot(),
-            Happening::Kill { nth, code } => {
-                let at = self.now.uptime;
-                let mut running = self.actual.instances.values_mut().filter(|i| i.task.is_running());
-                if let Some(instance) = running.nth(*nth) {
-                    instance.task = Task::Exited(Exit { code: *code, oom: false, at });
-                }
-            }
-            Happening::Sicken { service } => drop(self.sick.insert(name(["db", "web", "job"][usize::from(*service)]))),
-            Happening::Heal => self.sick.clear(),
-            Happening::LoseImage { nth } => {
-                let in_use: BTreeSet<Digest> = self.actual.instances.values().map(|i| self.image_of(i)).collect();
-                let lost = self.actual.images.keys().filter(|id| !in_use.contains(*id)).nth(*nth).copied();
-                lost.map(|id| self.actual.images.remove(&id));
-            }
-            Happening::Wait { seconds } => self.now.uptime += Duration::from_secs(*seconds),
-            Happening::Rounds { n } => (0..*n).for_each(|_| _ = self.round()),
-        }
-    }
-
-    fn image_of(&self, instance: &Instance) -> Digest {
-        self.actual.releases[&instance.release].image(&instance.service, &machine()).expect("image").id()
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-
-    /// Whatever happened, the node settles; then every wanted service of the release it chose runs or stays ended,
-    /// nothing else runs, and needed images are there.
-    #[test]
-    fn every_history_settles(happenings in prop::collection::vec(happening(), 1..40)) {
-        let mut world = World::new();
-        for happening in &happenings {
-            let before = world.running_ids();
-            world.happen(happening);
-            if matches!(happening, Happening::Wait { .. } | Happening::Heal) {
-                prop_assert_eq!(before, world.running_ids());
-            }
-        }
-        world.sick.clear();
-        for instance in world.actual.instances.values_mut() {
-            if instance.health == Health::Unhealthy { instance.health = Health::Healthy; }
-        }
-        world.settle(3600);
-        let plan = world.plan();
-        prop_assert!(plan.actions.is_empty());
-        for (app, assignment) in &world.desired.apps {
-            let view = AppView::new(app, &world.desired, &world.actual);
-            let active = view.active().expect("settled apps have a release");
-            prop_assert!(active.id == assignment.release || view.is_undone());
-            let held = view.is_held();
-            for (service, state) in services::services(&view) {
-                let running = state.current.is_some_and(|(_, i)| i.task.is_running());
-                let may_stay_down = state.is_finished || state.current.is_some_and(|(_, i)| services::due(state.spec.definition.restart, i).is_none());
-                prop_assert!(if held { !running } else { running || may_stay_down }, "{app}/{service}: {:?}", state.current);
-            }
-        }
-        for instance in world.actual.instances.values() {
-            prop_assert!(world.desired.apps.contains_key(&instance.app));
-            prop_assert_eq!(world.actual.images.get(&world.image_of(instance)), Some(&ImageState::Ready));
-        }
-    }
-}
-
-impl World {
-    fn running_ids(&self) -> BTreeSet<InstanceId> {
-        self.actual.instances.iter().filter(|(_, i)| i.task.is_running()).map(|(id, _)| id.clone()).collect()
-    }
 }
 
 #[test]

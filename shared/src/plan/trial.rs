@@ -6,7 +6,7 @@ use super::services::{ServiceView, due, exit, services};
 use super::{Note, Plan};
 use crate::fault::{Fault, node};
 use crate::health::Health;
-use crate::state::Assignment;
+use crate::state::{Assignment, ImageState};
 use crate::time::Uptime;
 
 /// Restarts in a row that fail a trial: a program that starts and dies three times will do so a fourth time.
@@ -21,13 +21,19 @@ pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
         // Somebody went back before it had proved itself: it must not come back while a third one arrives.
         plan.note(view.name, Note::Abandon(trial.release));
     }
-    if active.id != assignment.release || proven || view.is_held() {
+    if active.id != assignment.release || proven || view.is_held() || is_doubted(view, active) {
         return;
     }
     match trial.filter(|trial| trial.release == active.id && trial.revision == assignment.revision) {
         None => plan.note(view.name, Note::Try(active.id, assignment.revision)),
         Some(trial) => verdict(view, active, assignment, trial.since, now, plan),
     }
+}
+
+/// Whether this machine's disk, and not the release, may be why a service is not up.
+fn is_doubted(view: &AppView<'_>, active: Chosen<'_>) -> bool {
+    let mut services = active.release.manifest.spec.services.keys();
+    services.any(|service| view.image(active.release, service) != Some(&ImageState::Ready))
 }
 
 fn verdict(view: &AppView<'_>, active: Chosen<'_>, assignment: &Assignment, since: Uptime, now: Uptime, plan: &mut Plan) {
@@ -47,7 +53,7 @@ fn verdict(view: &AppView<'_>, active: Chosen<'_>, assignment: &Assignment, sinc
     }
     let late = || Fault::new(&node::TRIAL_DEADLINE).with("seconds", update.deadline.duration().as_secs());
     let failure = services.values().find_map(failure).or_else(|| (now >= deadline).then(late));
-    let way_back = view.good().is_some_and(|good| good.id != active.id && view.is_ready(good));
+    let way_back = view.good().is_some_and(|good| good.id != active.id && view.is_complete(good));
     match failure {
         Some(fault) if way_back => plan.note(view.name, Note::Undo(active.id, assignment.revision, fault)),
         Some(_) => {}

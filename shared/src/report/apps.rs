@@ -26,7 +26,7 @@ fn app(view: &AppView<'_>, now: Uptime) -> AppReport {
     let (phase, fault) = match (view.assignment, view.wanted()) {
         (None, _) => (Phase::Leaving, None),
         (Some(_), None) => (Phase::Pending, None),
-        (Some(_), Some(wanted)) if !view.is_ready(wanted) => arriving(view, wanted),
+        (Some(_), Some(wanted)) if !view.is_complete(wanted) => arriving(view, wanted),
         (Some(_), Some(_)) => running(view, active, &services, now),
     };
     let services = if services.is_empty() {
@@ -59,7 +59,7 @@ fn arriving(view: &AppView<'_>, wanted: Chosen<'_>) -> (Phase, Option<Fault>) {
         match view.actual.images.get(&image.id()) {
             Some(ImageState::Failed(trouble)) => return (Phase::Pending, Some(trouble.fault.clone())),
             Some(ImageState::Fetching | ImageState::Fetched) => fetching = true,
-            Some(ImageState::Ready) | None => {}
+            Some(ImageState::Ready | ImageState::Doubtful | ImageState::Damaged) | None => {}
         }
     }
     (if fetching { Phase::Fetching } else { Phase::Pending }, None)
@@ -89,8 +89,17 @@ fn running(
         None if services.values().filter(|service| !service.is_stopped).all(|service| service.up(settle, now).is_ok()) => {
             (Phase::Running, None)
         }
-        None => (Phase::Starting, services.values().find_map(|service| held_up(service, services))),
+        None => {
+            (Phase::Starting, services.values().find_map(|service| damaged(view, service).or_else(|| held_up(service, services))))
+        }
     }
+}
+
+/// Why a service does not start: its image is damaged.
+fn damaged(view: &AppView<'_>, service: &ServiceView<'_>) -> Option<Fault> {
+    let image = service.spec.image.id();
+    let damaged = view.actual.images.get(&image) == Some(&ImageState::Damaged);
+    damaged.then(|| Fault::new(&node::IMAGE_DAMAGED).with("image", image.short()))
 }
 
 fn state(service: &ServiceView<'_>) -> ServiceState {

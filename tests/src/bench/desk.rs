@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use edge_node::boot::Boot;
 use edge_node::images::content::Content;
 use edge_node::images::fetch::{Present, fetch};
 use edge_node::images::memory::Memory;
@@ -34,6 +36,7 @@ impl Desk {
         let private = Private::start(dir).await;
         let state = dir.join("node");
         let content = Content::open(&state, "boot").map_err(|error| error.to_string())?;
+        let boot = Arc::new(Boot::begin(&state, false).map_err(|error| error.to_string())?);
         let config = Config {
             socket: private.socket(),
             namespace: private.namespace().into(),
@@ -45,7 +48,7 @@ impl Desk {
             host_network: true,
             ..Config::default()
         };
-        let runtime = Containerd::new(config, content.clone()).map_err(said)?;
+        let runtime = Containerd::new(config, content.clone(), boot).map_err(said)?;
         Ok(Self { runtime, content, image, private })
     }
 

@@ -10,6 +10,10 @@ use crate::image::{Compression, Image, ImageBuilder, Layer, build_sample_program
 
 /// The node of the site; it has the label `site=demo`.
 pub const NODE: &str = "demo-node";
+/// Where the program lies in an image with ballast.
+pub const PROGRAM: &str = "/sample-app";
+/// Where the ballast lies.
+pub const BALLAST: &str = "/ballast";
 /// Nothing here takes so long, on however slow a machine.
 const LONG: Duration = Duration::from_secs(60);
 
@@ -48,10 +52,24 @@ impl<'a> Version<'a> {
         if self.healthy { manifest } else { manifest.replace(healthy, &format!("{healthy}\n        SAMPLE_HEALTH: never")) }
     }
 
-    /// An image that differs from version to version.
-    fn image(&self) -> std::io::Result<Image> {
+    /// The program of this version.
+    ///
+    /// # Errors
+    /// It cannot be built.
+    pub fn program(&self) -> std::io::Result<Vec<u8>> {
         let mut program = std::fs::read(build_sample_program()?)?;
         program.extend_from_slice(self.version.as_bytes()); // Behind an ELF file's end: another program, another layer.
+        Ok(program)
+    }
+
+    /// What is in [`BALLAST`].
+    pub fn ballast(&self) -> Vec<u8> {
+        noise(self.version, self.ballast)
+    }
+
+    /// An image that differs from version to version.
+    fn image(&self) -> std::io::Result<Image> {
+        let program = self.program()?;
         let name = format!("sample-app:{}", self.version);
         if self.ballast == 0 {
             return sample_image(&name, &program);
@@ -59,9 +77,9 @@ impl<'a> Version<'a> {
         let layer = |layer: Layer| layer.compressed(Compression::None);
         ImageBuilder::new(&name)
             .layer(layer(Layer::new().owner(1000, 1000).dir("/data", 0o755)))
-            .layer(layer(Layer::new().file("/sample-app", program, 0o755)))
-            .layer(layer(Layer::new().file("/ballast", noise(self.version, self.ballast), 0o644)))
-            .entrypoint(&["/sample-app"])
+            .layer(layer(Layer::new().file(PROGRAM, program, 0o755)))
+            .layer(layer(Layer::new().file(BALLAST, self.ballast(), 0o644)))
+            .entrypoint(&[PROGRAM])
             .user("1000:1000")
             .working_dir("/data")
             .build()

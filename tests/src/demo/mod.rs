@@ -10,7 +10,7 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-pub use acts::{NODE, Version};
+pub use acts::{BALLAST, NODE, PROGRAM, Version};
 pub use site::{Said, Site, program, wait_for};
 
 /// What went wrong, for a person.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloud_hub::hub::Hub;
 use edge_node::api::port::{self, Command};
 use shared::assign::Target;
 use shared::id::Name;
@@ -9,6 +10,7 @@ use shared::time::UnixMillis;
 
 use super::World;
 use super::center::BEGINNING;
+use super::random::Random;
 use super::weather::Weather;
 
 /// One kind of happening; the table of [`KINDS`] says how often.
@@ -153,10 +155,21 @@ impl World {
             let site = SITES[self.random.below(2) as usize].to_owned();
             let node = self.any().name.clone();
             hub.label_node(&node, [("site".to_owned(), Some(site))].into(), None, "world").await.expect("label");
+            self.take_over(&hub).await;
         } else if hub.deployment(&name).await.is_ok() {
             if kind == Kind::Undeploy {
                 hub.undeploy(&name, None, "world").await.expect("undeploy");
+                self.take_over(&hub).await;
             } else if let Ok((record, ..)) = hub.rollback(&name, None, None, "world").await {
+                *self.deployed.entry(record.release).or_default() += 1;
+            }
+        }
+    }
+
+    /// Nodes may have come under any other deployment now, which is as good as deploying what that one says.
+    async fn take_over(&mut self, hub: &Hub) {
+        for (name, _) in DEPLOYMENTS {
+            if let Ok((record, _)) = hub.deployment(&Name::new(name).expect("name")).await {
                 *self.deployed.entry(record.release).or_default() += 1;
             }
         }
@@ -165,9 +178,10 @@ impl World {
     async fn kill_any(&mut self, kind: Kind) {
         let wall = UnixMillis(self.random.pick(&WALLS).copied().unwrap_or(BEGINNING));
         let wait = Duration::from_millis(self.random.below(30_000));
+        let mut spoils = Random::new(self.random.below(u64::MAX));
         let machine = self.any();
         match kind {
-            Kind::Reboot => machine.reboot(wait, wall).await,
+            Kind::Reboot => machine.reboot(wait, wall, || spoils.chance(200)).await,
             Kind::Clock => machine.turn_clock(wall).await,
             Kind::KillDaemon
             | Kind::Deploy

@@ -136,6 +136,7 @@ impl History {
                 let running = seen.instances.get(id).is_some_and(|seen| seen.task.is_running());
                 running.then(|| format!("removes {id}, which runs"))
             }
+            Step::Verify(_) => None,
             Step::Unpack(image) => (!arrived(image)).then(|| format!("unpacks {} without its bytes", image.id().short())),
             Step::DropImage(image) => {
                 let needed = holdings.iter().all(|holding| self.needs(holding, seen, *image));
@@ -154,6 +155,10 @@ impl History {
         if !assignment.run || over(None) || over(Some(running.service.clone())) {
             return Ok(());
         }
+        let image = holding.releases.get(&running.release).and_then(|release| release.image(&running.service, &self.platform));
+        if image.is_some_and(|image| seen.damaged.contains(&image.id())) {
+            return Ok(());
+        }
         let target = target(holding, &running.app).unwrap_or(assignment.release);
         let Some(release) = holding.releases.get(&target) else { return Err("the wanted release is unknown".into()) };
         let spec = release.instance(target, &running.service, &self.platform);
@@ -165,7 +170,9 @@ impl History {
 
     fn is_ready(&self, release: &Release, seen: &Observed) -> bool {
         let images = release.manifest.spec.services.keys().map(|service| release.image(service, &self.platform));
-        images.into_iter().all(|image| image.is_some_and(|image| seen.images.contains(&image.id())))
+        let is_unpacked =
+            |id: Digest| [&seen.images, &seen.doubtful, &seen.damaged].iter().any(|unpacked| unpacked.contains(&id));
+        images.into_iter().all(|image| image.is_some_and(|image| is_unpacked(image.id())))
     }
 
     fn needs(&self, holding: &Holding, seen: &Observed, image: Digest) -> bool {

@@ -154,15 +154,15 @@ impl Machine {
         }
     }
 
-    /// Cuts the power: no process survives. After `off` the machine is up again, with its wall clock at `wall`; the
-    /// daemon is not started.
-    pub async fn reboot(&mut self, off: Duration, wall: UnixMillis) {
+    /// Cuts the power: no process survives, and of what is unpacked only images of which `spoils` does not say so. After `off`
+    /// the machine is up again, with its wall clock at `wall`; the daemon is not started.
+    pub async fn reboot(&mut self, off: Duration, wall: UnixMillis, spoils: impl FnMut() -> bool) {
         self.kill().await;
-        self.memory = self.memory.reboot(self.clock);
+        self.memory = self.memory.reboot(self.clock, spoils);
         tokio::time::sleep(off).await;
         self.boots += 1;
         self.clock = Clock::simulated(Duration::from_secs(20), wall);
-        self.memory = self.memory.reboot(self.clock);
+        self.memory = self.memory.reboot(self.clock, || false);
     }
 
     /// Kills the daemon and sets the wall clock.

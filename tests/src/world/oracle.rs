@@ -55,6 +55,10 @@ struct Check<'a> {
 impl Check<'_> {
     async fn all(&self) -> Vec<String> {
         let mut wrong = self.assignment().await;
+        let damaged = self.machine.memory.damaged_starts();
+        if damaged > 0 {
+            wrong.push(format!("started {damaged} times from a damaged image"));
+        }
         for (app, assignment) in &self.holding.desired.apps {
             wrong.extend(self.app(app, assignment).into_iter().map(|what| format!("app {app}: {what}")));
         }

@@ -10,6 +10,7 @@ use edge_node::images::packs::PackTar;
 use edge_node::images::stop::Stop;
 use edge_node::runtime::memory::Memory;
 use edge_node::runtime::{Observed, ProbeFailure, Runtime, RuntimeError};
+use shared::fault::{Fault, image as texts};
 use shared::id::Name;
 use shared::manifest::Probe;
 use shared::plan::Step;
@@ -56,6 +57,13 @@ impl Runtime for Watched {
     async fn apply(&self, step: &Step) -> Result<(), RuntimeError> {
         if let Ok(seen) = self.memory.observe().await {
             self.history.holds(&self.node, self.held.holding());
+            if let Step::Unpack(image) = step
+                && seen.damaged.contains(&image.id())
+                && !self.has_arrived(image, &seen)
+            {
+                // Its packs were not needed while it was whole; now they come again.
+                return Err(RuntimeError::Refused(Fault::new(&texts::LAYER_UNKNOWN).with("layer", image.id().short())));
+            }
             self.history.about_to(&self.node, step, &seen, |image| self.has_arrived(image, &seen));
         }
         self.memory.apply(step).await

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use edge_node::boot::Boot;
 use edge_node::images::content::Content;
 use edge_node::images::fetch::{Present, fetch};
 use edge_node::runtime::containerd::log::read;
@@ -69,7 +71,8 @@ impl World {
     /// A new daemon, as after its restart.
     pub fn daemon(&mut self) {
         self.runtime = None;
-        self.runtime = Some(Containerd::new(self.config.clone(), self.content.clone()).expect("a runtime"));
+        let boot = Arc::new(Boot::begin(&self.config.state, false).expect("marks"));
+        self.runtime = Some(Containerd::new(self.config.clone(), self.content.clone(), boot).expect("a runtime"));
     }
 
     pub fn runtime(&self) -> &Containerd {

@@ -7,6 +7,8 @@ use shared::fault::{Fault, Faulty, Text, image};
 use shared::id::Digest;
 use shared::release::Blob;
 
+use crate::images::stop::Stop;
+
 /// Why `layer` was not unpacked.
 #[derive(Debug, thiserror::Error)]
 #[error("layer {layer}")]
@@ -124,6 +126,11 @@ impl Rule {
 }
 
 impl Why {
+    /// What was unpacked could not be read back or synced.
+    pub(crate) fn unsettled(cause: io::Error, stop: &Stop) -> Self {
+        if stop.is_asked() { Self::Stopped } else { Self::Io { doing: "syncing", entry: "/".into(), cause } }
+    }
+
     /// Whether the same bytes could be unpacked another time: the fault lies with this machine.
     pub const fn is_local(&self) -> bool {
         matches!(self, Self::Stopped | Self::Full(_) | Self::Io { .. })

@@ -25,6 +25,7 @@ mod below;
 mod remove;
 
 use below::Below;
+pub(super) use remove::clear;
 use remove::remove;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

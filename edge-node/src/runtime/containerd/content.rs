@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use containerd_client::services::v1::content_client::ContentClient;
 use containerd_client::services::v1::{
-    AbortRequest, Info, ReadContentRequest, UpdateRequest, WriteAction, WriteContentRequest, WriteContentResponse,
+    AbortRequest, DeleteContentRequest, Info, ReadContentRequest, UpdateRequest, WriteAction, WriteContentRequest,
+    WriteContentResponse,
 };
 use containerd_client::tonic::{Code, Status, Streaming};
 use prost_types::FieldMask;
@@ -70,6 +71,15 @@ pub async fn read(client: &Client, digest: Digest, limit: u64) -> Result<Option<
             Err(status) if missing(&status) => return Ok(None),
             Err(status) => return Err(failed("reading content")(status)),
         }
+    }
+}
+
+/// Forgets a blob; one that is not there is no error. Its bytes go when containerd collects its garbage.
+pub async fn remove(client: &Client, digest: Digest) -> Result<(), RuntimeError> {
+    let request = client.request(DeleteContentRequest { digest: digest.to_string() });
+    match ContentClient::new(client.channel()).delete(request).await {
+        Err(status) if !missing(&status) => Err(failed("removing content")(status)),
+        _ => Ok(()),
     }
 }
 

@@ -6,14 +6,14 @@
 //! ```
 //!
 //! The image record is the last thing made, and only after `syncfs`: without it a power cut left every file of a
-//! freshly imported image empty in 8 of 8 trials while containerd called it complete. So *a record exists and its top
-//! layer exists* means ready. Records are named `causeway/<manifest digest>`; nothing of an image's own labels is ever
-//! copied, because labels steer containerd (CVE-2026-53488).
+//! freshly imported image empty in 8 of 8 trials while containerd called it complete. So *a record exists and its layers
+//! exist* means ready, unless the machine went down since ([`super::verify`]). Records are named `causeway/<manifest
+//! digest>`; nothing of an image's own labels is ever copied, because labels steer containerd (CVE-2026-53488).
 //!
 //! containerd gets no layer content: the manifest names only the config, and the config names the top layer's snapshot,
 //! which holds those below. What the image was made of stays on our side, so that it can be made again without the hub.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -27,7 +27,7 @@ use containerd_client::types::Descriptor;
 use prost_types::FieldMask;
 use shared::fault::{Fault, Faulty, image as texts};
 use shared::id::Digest;
-use shared::oci::{DOCUMENT_MAX, ImageConfig, Manifest, chain_ids, media};
+use shared::oci::{DOCUMENT_MAX, ImageConfig, LAYERS_MAX, Manifest, chain_ids, media};
 use shared::release::Image;
 use shared::time::UnixMillis;
 
@@ -35,7 +35,9 @@ use super::client::{Client, exists, failed, missing};
 use super::content::{self, Source};
 use super::layer;
 use super::lease::{self, Lease};
-use super::snapshot::{Snapshots, place};
+use super::proof::{Judged, Proof, Proofs};
+use super::snapshot::{Snapshots, directories};
+use super::verify::Scrubs;
 use crate::images::blobs::BlobError;
 use crate::images::claims::Claims;
 use crate::images::content::Content;
@@ -49,10 +51,12 @@ const TOP: &str = "causeway.top-layer";
 /// The images of one containerd namespace. Cheap to clone; clones share.
 #[derive(Clone)]
 pub struct Images {
-    client: Client,
-    snapshotter: String,
-    content: Content,
-    images: Claims,
+    pub(super) client: Client,
+    pub(super) snapshotter: String,
+    pub(super) content: Content,
+    pub(super) proofs: Proofs,
+    pub(super) scrubs: Scrubs,
+    pub(super) images: Claims,
     layers: Claims,
     root: Arc<OnceLock<PathBuf>>,
 }
@@ -62,24 +66,32 @@ pub struct Images {
 pub struct Unpacked {
     /// Ids of the images that can start.
     pub images: BTreeSet<Digest>,
-    /// Chain ids of all layers, of those images or of others.
+    /// Ids of those that must be verified first.
+    pub doubtful: BTreeSet<Digest>,
+    /// Ids of those that are damaged.
+    pub damaged: BTreeSet<Digest>,
+    /// Chain ids of all layers that are not damaged, of those images or of others.
     pub layers: BTreeSet<Digest>,
 }
 
 impl Images {
     /// Images of `client`'s namespace, unpacked by `snapshotter` from `content`.
-    pub fn new(client: Client, snapshotter: &str, content: Content) -> Self {
+    pub fn new(client: Client, snapshotter: &str, content: Content, proofs: Proofs) -> Self {
         Self {
             client,
             snapshotter: snapshotter.into(),
             content,
+            proofs,
+            scrubs: Scrubs::default(),
             images: Claims::default(),
             layers: Claims::default(),
             root: Arc::default(),
         }
     }
 
-    /// Makes `image` ready from what is on disk. Layers that are unpacked are kept. Done before: succeeds again. Cut off at any point: the next call goes on. Refused: nothing of it stays.
+    /// Makes `image` ready from what is on disk. Layers that are unpacked are kept, and unpacked again where they are
+    /// damaged: then no process may run on them. Done before: succeeds again. Cut off at any point: the next call goes on.
+    /// Refused: nothing of it stays.
     ///
     /// `now` dates the lease that protects the work.
     pub async fn unpack(&self, image: &Image, now: UnixMillis) -> Result<(), RuntimeError> {
@@ -110,12 +122,14 @@ impl Images {
         let layers = Snapshots::new(&self.client, &self.snapshotter).layers().await?;
         let request = self.client.request(ListImagesRequest::default());
         let records = ImagesClient::new(self.client.channel()).list(request).await.map_err(failed("listing images"))?;
-        let ready = |record: &Record| {
+        let complete = |record: &Record| {
             let top: Digest = record.labels.get(TOP)?.parse().ok()?;
-            id_of(&record.name).filter(|_| layers.contains(&top))
+            Some((id_of(&record.name)?, chain(top, &layers)?))
         };
-        let images = records.into_inner().images.iter().filter_map(ready).collect();
-        Ok(Unpacked { images, layers })
+        let images = records.into_inner().images.iter().filter_map(complete).collect();
+        let Judged { ready, doubtful, damaged } = self.proofs.judge(&images, layers.keys().copied());
+        let layers = layers.into_keys().filter(|layer| self.proofs.of(*layer) != Some(Proof::Damaged)).collect();
+        Ok(Unpacked { images: ready, doubtful, damaged, layers })
     }
 
     /// Where the snapshotter unpacks layers, when containerd says it.
@@ -146,6 +160,27 @@ impl Images {
     pub async fn config(&self, id: Digest) -> Result<ImageConfig, RuntimeError> {
         let manifest: Manifest = parse(id, &self.document(id).await?)?;
         parse(id, &self.document(manifest.config.digest).await?)
+    }
+
+    /// Makes sure that containerd has manifest and config of an unpacked image; false when we do not have them either.
+    pub(super) async fn renew_documents(&self, image: &Image, now: UnixMillis) -> Result<bool, RuntimeError> {
+        match self.config(image.id()).await {
+            Ok(_) => return Ok(true),
+            Err(error @ RuntimeError::Unreachable(_)) => return Err(error),
+            Err(error) => tracing::warn!(%error, image = %image.id().short(), "manifest and config are written again"),
+        }
+        let Ok(documents) = self.documents(image).await else { return Ok(false) };
+        let Some(top) = chain_ids(&image.diff_ids()).last().copied() else { return Ok(false) };
+        let lease = Lease::take(&self.client, lease_of(image.id()), now).await?;
+        lease.hold(&self.snapshotter, &top.to_string()).await?; // what else holds the layers is removed
+        for blob in [image.manifest, image.config] {
+            content::remove(&self.client, blob.digest).await?;
+        }
+        lease::collect(&self.client, now).await?;
+        self.write_documents(&lease, image, top, documents).await?;
+        self.sync(&lease, top).await?;
+        lease.release(&self.client).await?;
+        Ok(true)
     }
 
     async fn document(&self, digest: Digest) -> Result<Vec<u8>, RuntimeError> {
@@ -186,8 +221,11 @@ impl Images {
             // Held before the look, so that it cannot vanish after it.
             lease.hold(&self.snapshotter, &chain.to_string()).await?;
             let snapshots = Snapshots::new(lease.client(), &self.snapshotter);
-            if !snapshots.has(&chain.to_string()).await? {
+            if snapshots.labels(&chain.to_string()).await?.is_some() {
+                self.renew(image, chain).await?;
+            } else {
                 layer::unpack(&snapshots, lease.client(), &self.content.packs, layer.tar, parent, chain).await?;
+                self.proofs.note(chain, Proof::Whole);
             }
             parent = Some(chain);
         }
@@ -208,12 +246,12 @@ impl Images {
         content::write(lease.client(), image.manifest, Source::Memory(manifest.into()), &[config_ref]).await
     }
 
-    /// Everything written so far reaches the disk: layers, content and containerd's own records lie on one file system.
+    /// Everything written so far reaches the disk: content and containerd's own records lie on the file system of the layers.
     async fn sync(&self, lease: &Lease, top: Digest) -> Result<(), RuntimeError> {
         let snapshots = Snapshots::new(lease.client(), &self.snapshotter);
         let key = layer::key(top)?;
         let mounts = snapshots.view(&key, &top.to_string()).await?;
-        let place = place(&mounts);
+        let place = directories(&mounts).and_then(|dirs| dirs.into_iter().next());
         let sync = move || match place {
             Some(path) => File::open(path).and_then(|dir| rustix::fs::syncfs(&dir).map_err(Into::into)),
             None => {
@@ -248,6 +286,18 @@ impl Images {
             Err(status) => Err(failed("recording an image")(status)),
         }
     }
+}
+
+/// The layer `top` and all below it, the topmost first; `None` when one is missing.
+fn chain(top: Digest, layers: &BTreeMap<Digest, Option<Digest>>) -> Option<Vec<Digest>> {
+    let mut chain = vec![top];
+    while let Some(below) = layers.get(chain.last()?)? {
+        if chain.len() == LAYERS_MAX {
+            return None;
+        }
+        chain.push(*below);
+    }
+    Some(chain)
 }
 
 /// Whether manifest and config say what was signed.

@@ -93,7 +93,17 @@ impl Lease {
 
 /// Ends the lease `id`; one that is not there is no error.
 pub async fn release(client: &Client, id: &str) -> Result<(), RuntimeError> {
-    let request = client.request(DeleteRequest { id: id.into(), sync: false });
+    end(client, id, false).await
+}
+
+/// Has containerd collect its garbage, and returns when it is gone. It does so on request only after the end of a lease.
+pub async fn collect(client: &Client, now: UnixMillis) -> Result<(), RuntimeError> {
+    let lease = Lease::take(client, "collect".into(), now).await?;
+    end(client, &lease.id, true).await
+}
+
+async fn end(client: &Client, id: &str, sync: bool) -> Result<(), RuntimeError> {
+    let request = client.request(DeleteRequest { id: id.into(), sync });
     match LeasesClient::new(client.channel()).delete(request).await {
         Err(status) if !missing(&status) => Err(failed("releasing a lease")(status)),
         _ => Ok(()),

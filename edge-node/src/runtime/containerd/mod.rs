@@ -28,11 +28,13 @@ pub mod log;
 mod network;
 mod observe;
 mod probe;
+pub mod proof;
 mod rootfs;
 pub mod snapshot;
 mod spec;
 mod task;
 mod user;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -51,8 +53,10 @@ pub use self::config::Config;
 use self::exits::Exits;
 use self::image::Images;
 use self::network::Network;
+use self::proof::Proofs;
 use self::spec::Host;
 use super::{Observed, ProbeFailure, Runtime, RuntimeError};
+use crate::boot::Boot;
 use crate::images::content::Content;
 
 /// The runtime that ships: containers of one containerd namespace.
@@ -73,11 +77,11 @@ pub struct Containerd {
 
 impl Containerd {
     /// Connects lazily, and begins to listen for events on the current tokio runtime. Images are unpacked from
-    /// `content`.
-    pub fn new(config: Config, content: Content) -> Result<Self, RuntimeError> {
+    /// `content`; `boot` says whether those that are there are believed.
+    pub fn new(config: Config, content: Content, boot: Arc<Boot>) -> Result<Self, RuntimeError> {
         let client = Client::lazy(&config.socket, &config.namespace)?;
-        let images = Images::new(client.clone(), &config.snapshotter, content);
         let (exits, wake) = (Arc::new(Exits::default()), Arc::new(Notify::new()));
+        let images = Images::new(client.clone(), &config.snapshotter, content, Proofs::new(boot, wake.clone()));
         let events = tokio::spawn(event::listen(client.clone(), config.namespace.clone(), exits.clone(), wake.clone()));
         let (network, host) = (Network::load(&config), host());
         Ok(Self {
@@ -109,6 +113,7 @@ impl Runtime for Containerd {
     async fn apply(&self, step: &Step) -> Result<(), RuntimeError> {
         match step {
             Step::Unpack(image) => Box::pin(self.images.unpack(image, crate::clock::wall())).await,
+            Step::Verify(image) => Box::pin(self.images.verify(image, crate::clock::wall())).await,
             Step::Create(spec) => Box::pin(self.create(spec)).await,
             Step::Start(id, spec) => Box::pin(self.start(id, spec)).await,
             Step::Stop(id) => self.stop(id).await,

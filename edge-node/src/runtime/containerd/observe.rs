@@ -28,7 +28,7 @@ struct Ours {
 impl Containerd {
     /// Everything of ours. The first look removes what belongs to no container any more.
     pub(super) async fn look(&self) -> Result<Observed, RuntimeError> {
-        let (version, containers, tasks, Unpacked { images, layers }) =
+        let (version, containers, tasks, Unpacked { images, doubtful, damaged, layers }) =
             tokio::try_join!(version(&self.client), containers(&self.client), task::list(&self.client), self.images.unpacked(),)?;
         let mut processes: BTreeMap<String, Process> = tasks.into_iter().map(|task| (task.id.clone(), task)).collect();
         let mut instances = BTreeMap::new();
@@ -54,7 +54,7 @@ impl Containerd {
         if !self.swept.swap(true, Ordering::SeqCst) {
             self.sweep(&alive).await;
         }
-        Ok(Observed { version, instances, images, layers, root: self.images.root().await })
+        Ok(Observed { version, instances, images, doubtful, damaged, layers, root: self.images.root().await })
     }
 
     fn task(&self, id: &InstanceId, process: Option<Process>) -> Task {

@@ -1,7 +1,7 @@
 //! Snapshots: directories that containerd's snapshotter stacks. Committed ones are layers, named by chain id; active
 //! ones belong to a container or to a layer being unpacked.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
@@ -67,13 +67,14 @@ impl<'a> Snapshots<'a> {
         Ok(mounts.map_err(failed("reading a snapshot"))?.into_inner().mounts)
     }
 
-    /// Makes the active snapshot `key` the layer `name`. False when that layer is there already; `key` then stays.
-    pub async fn commit(&self, key: &str, name: &str) -> Result<bool, RuntimeError> {
+    /// Makes the active snapshot `key` the layer `name`, for ever with `labels`. False when that layer is there already;
+    /// `key` then stays.
+    pub async fn commit(&self, key: &str, name: &str, labels: &[(String, String)]) -> Result<bool, RuntimeError> {
         let request = CommitSnapshotRequest {
             snapshotter: self.snapshotter.into(),
             name: name.into(),
             key: key.into(),
-            ..Default::default()
+            labels: labels.iter().cloned().collect(),
         };
         match self.service().commit(self.client.request(request)).await {
             Ok(_) => Ok(true),
@@ -91,29 +92,29 @@ impl<'a> Snapshots<'a> {
         }
     }
 
-    /// Whether there is a snapshot of this name.
-    pub async fn has(&self, name: &str) -> Result<bool, RuntimeError> {
+    /// The labels of the snapshot of this name; `None` when there is none.
+    pub async fn labels(&self, name: &str) -> Result<Option<BTreeMap<String, String>>, RuntimeError> {
         let request = StatSnapshotRequest { snapshotter: self.snapshotter.into(), key: name.into() };
         match self.service().stat(self.client.request(request)).await {
-            Ok(_) => Ok(true),
-            Err(status) if missing(&status) => Ok(false),
+            Ok(answer) => Ok(Some(answer.into_inner().info.map(|info| info.labels.into_iter().collect()).unwrap_or_default())),
+            Err(status) if missing(&status) => Ok(None),
             Err(status) => Err(failed("reading a snapshot")(status)),
         }
     }
 
-    /// The chain ids of all layers.
-    pub async fn layers(&self) -> Result<BTreeSet<Digest>, RuntimeError> {
+    /// The chain ids of all layers, each with the one below it.
+    pub async fn layers(&self) -> Result<BTreeMap<Digest, Option<Digest>>, RuntimeError> {
         let filters = vec!["kind==committed".to_owned()];
         let request = ListSnapshotsRequest { snapshotter: self.snapshotter.into(), filters };
         let listed = self.service().list(self.client.request(request)).await;
         let mut pages = listed.map_err(failed("listing snapshots"))?.into_inner();
-        let (mut layers, mut seen) = (BTreeSet::new(), 0);
+        let (mut layers, mut seen) = (BTreeMap::new(), 0);
         while let Some(page) = pages.message().await.map_err(failed("listing snapshots"))? {
             seen += page.info.len();
             if seen > SNAPSHOTS_MAX {
                 return Err(RuntimeError::Failed { doing: "listing snapshots", cause: format!("more than {SNAPSHOTS_MAX}") });
             }
-            layers.extend(page.info.iter().filter_map(|info| info.name.parse::<Digest>().ok()));
+            layers.extend(page.info.iter().filter_map(|info| Some((info.name.parse().ok()?, info.parent.parse().ok()))));
         }
         Ok(layers)
     }
@@ -131,12 +132,13 @@ pub fn target(mounts: &[Mount], lowest: bool) -> Option<Target> {
     }
 }
 
-/// Some directory on the file system of a snapshot, active or viewed.
-pub fn place(mounts: &[Mount]) -> Option<PathBuf> {
+/// The directories of the layers behind the mounts of a view, topmost first, when they can be seen. Views of
+/// [`target`]'s kind only: a bind mount is the one layer.
+pub fn directories(mounts: &[Mount]) -> Option<Vec<PathBuf>> {
     let mount = mounts.first()?;
     match mount.r#type.as_str() {
-        "bind" | "rbind" => Some(mount.source.clone().into()),
-        "overlay" => lower(option(mount, "lowerdir")?)?.into_iter().next(),
+        "bind" | "rbind" => Some(vec![mount.source.clone().into()]),
+        "overlay" => lower(option(mount, "lowerdir")?),
         _ => None,
     }
 }
@@ -179,7 +181,7 @@ mod tests {
         ] {
             assert_eq!(target(&mounts, lowest), expected, "{mounts:?}");
         }
-        assert_eq!(place(&[view]), Some("/s/2/fs".into()));
-        assert_eq!(place(&[block]), None);
+        assert_eq!(directories(&[view]), Some(vec!["/s/2/fs".into(), "/s/1/fs".into()]));
+        assert_eq!(directories(&[block]), None);
     }
 }

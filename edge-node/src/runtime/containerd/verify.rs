@@ -1,0 +1,177 @@
+//! Believing an image again after the machine went down under the daemon, and mending one that is damaged.
+//!
+//! Every layer was committed with its [`Fingerprint`] as a label, and is compared with it: its shape before anything
+//! starts from it, its content in the background, one layer after the other, on a thread that gives way to everything else.
+//! A damaged layer is unpacked again from its pack into the directory it has; containers keep what they wrote on top. Manifest
+//! and config are checked by their digests, and written again.
+//!
+//! A layer that another client committed, or whose directory cannot be seen, has nothing to be compared with and is believed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shared::id::Digest;
+use shared::oci::chain_ids;
+use shared::release::{Blob, Image};
+use shared::time::UnixMillis;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
+
+use super::image::{Images, blocking};
+use super::layer;
+use super::proof::{Proof, Proofs};
+use super::snapshot::{Snapshots, directories};
+use crate::images::extract::Target;
+use crate::images::fingerprint::{Fingerprint, is_damage};
+use crate::images::stop::{Stop, StopOnDrop};
+use crate::runtime::RuntimeError;
+
+/// The least that the scheduler gives (setpriority(2)); the disk's follows from it (ioprio_set(2)).
+const NICEST: i32 = 19;
+const DOING: &str = "verifying a layer";
+
+/// An unpacked layer whose directory can be seen.
+#[derive(Clone)]
+struct Place {
+    chain: Digest,
+    tar: Blob,
+    /// Its own directory, and those of the layers below.
+    at: Target,
+    tree: Option<Fingerprint>,
+}
+
+/// Comparisons of content, one at a time; they end with this value. Cheap to clone; clones share.
+#[derive(Clone)]
+pub(super) struct Scrubs {
+    under_way: Arc<Mutex<JoinSet<()>>>,
+    turn: Arc<Semaphore>,
+}
+
+impl Default for Scrubs {
+    fn default() -> Self {
+        Self { under_way: Arc::default(), turn: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl Images {
+    /// Compares `image` with what was unpacked, so far that it can start or is known to be damaged. Its content follows in the
+    /// background. `now` dates the lease that protects what is written.
+    pub async fn verify(&self, image: &Image, now: UnixMillis) -> Result<(), RuntimeError> {
+        let _claim = self.images.claim(image.id()).await;
+        if !self.renew_documents(image, now).await? {
+            // Then all of it is brought again.
+            chain_ids(&image.diff_ids()).last().into_iter().for_each(|top| self.proofs.note(*top, Proof::Damaged));
+            return Ok(());
+        }
+        let places = self.places(image).await?;
+        for place in places.iter().filter(|place| self.proofs.of(place.chain).is_none()) {
+            let found = read(place, Fingerprint::shape).await?;
+            self.proofs.note(place.chain, judge(found, place.tree.map(|tree| tree.shape), Proof::Shape)?);
+        }
+        self.scrubs.begin(&self.proofs, places);
+        Ok(())
+    }
+
+    /// Makes sure that the layer `chain` of `image` is whole, which was unpacked before this call: unpacks it again if need
+    /// be.
+    pub(super) async fn renew(&self, image: &Image, chain: Digest) -> Result<(), RuntimeError> {
+        if self.proofs.of(chain) == Some(Proof::Whole) {
+            return Ok(());
+        }
+        let Some(place) = self.places(image).await?.into_iter().find(|place| place.chain == chain) else { return Ok(()) };
+        if self.proofs.of(chain) != Some(Proof::Damaged) {
+            let found = read(&place, Fingerprint::of).await?;
+            self.proofs.note(chain, judge(found, place.tree, Proof::Whole)?);
+        }
+        if self.proofs.of(chain) == Some(Proof::Damaged) {
+            layer::mend(&self.content.packs, place.tar, place.at).await?;
+            self.proofs.note(chain, Proof::Whole);
+        }
+        Ok(())
+    }
+
+    /// The layers of an image, from the lowest up, as far as they are unpacked. What cannot be seen is whole.
+    async fn places(&self, image: &Image) -> Result<Vec<Place>, RuntimeError> {
+        let snapshots = Snapshots::new(&self.client, &self.snapshotter);
+        let mut layers = Vec::new();
+        for (layer, chain) in image.layers.iter().zip(chain_ids(&image.diff_ids())) {
+            let Some(labels) = snapshots.labels(&chain.to_string()).await? else { break };
+            layers.push((layer.tar, chain, labels.get(layer::TREE).and_then(|text| text.parse().ok())));
+        }
+        let Some((_, top, _)) = layers.last() else { return Ok(Vec::new()) };
+        let key = layer::key(*top)?;
+        let mounts = snapshots.view(&key, &top.to_string()).await?;
+        snapshots.remove(&key).await?;
+        let Some(mut dirs) = directories(&mounts).filter(|dirs| dirs.len() == layers.len()) else {
+            layers.iter().for_each(|(_, chain, _)| self.proofs.note(*chain, Proof::Whole));
+            return Ok(Vec::new());
+        };
+        let mut places = Vec::new();
+        for (tar, chain, tree) in layers.into_iter().rev() {
+            let upper = dirs.remove(0); // the topmost
+            places.push(Place { chain, tar, at: Target { upper, below: dirs.clone() }, tree });
+        }
+        places.reverse();
+        Ok(places)
+    }
+}
+
+impl Scrubs {
+    /// Compares the content of those layers of which only the shape was compared.
+    fn begin(&self, proofs: &Proofs, places: Vec<Place>) {
+        let (proofs, turn) = (proofs.clone(), self.turn.clone());
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        while under_way.try_join_next().is_some() {}
+        under_way.spawn(async move {
+            let _turn = turn.acquire().await;
+            for place in places {
+                if proofs.of(place.chain) != Some(Proof::Shape) {
+                    continue;
+                }
+                match quietly(place.at.upper).await.map(|found| judge(found, place.tree, Proof::Whole)) {
+                    Some(Ok(proof)) => proofs.note(place.chain, proof),
+                    // It stays in doubt, and is read again in the daemon's next life.
+                    Some(Err(error)) => tracing::warn!(%error, layer = %place.chain.short(), "a layer could not be verified"),
+                    None => tracing::warn!(layer = %place.chain.short(), "a layer was not verified"),
+                }
+            }
+        });
+    }
+}
+
+/// `good`, if what was found is what it should be.
+fn judge<T: PartialEq>(found: io::Result<T>, signed: Option<T>, good: Proof) -> Result<Proof, RuntimeError> {
+    match (found, signed) {
+        (_, None) => Ok(Proof::Whole), // nothing to compare with
+        (Ok(found), Some(signed)) if found == signed => Ok(good),
+        (Err(error), Some(_)) if !is_damage(&error) => Err(RuntimeError::Failed { doing: DOING, cause: error.to_string() }),
+        (Ok(_) | Err(_), Some(_)) => Ok(Proof::Damaged),
+    }
+}
+
+/// Reads on a thread that ends soon after this future is dropped.
+async fn read<T: Send + 'static>(
+    place: &Place,
+    read: impl FnOnce(&Path, &Stop) -> io::Result<T> + Send + 'static,
+) -> Result<io::Result<T>, RuntimeError> {
+    let stop = StopOnDrop::default();
+    let (asked, dir) = (stop.asked(), place.at.upper.clone());
+    blocking(DOING, move || read(&dir, &asked)).await
+}
+
+/// Reads all of `dir` on a thread that gives way to everything else. `None` when there is no thread.
+async fn quietly(dir: PathBuf) -> Option<io::Result<Fingerprint>> {
+    let stop = StopOnDrop::default();
+    let (asked, (done, found)) = (stop.asked(), oneshot::channel());
+    let thread = std::thread::Builder::new().name("verify".into());
+    let work = move || {
+        // Of the calling thread only, as Linux has it (setpriority(2)).
+        if let Err(error) = rustix::process::setpriority_process(None, NICEST) {
+            tracing::debug!(%error, "verifying takes its full share of the machine");
+        }
+        done.send(Fingerprint::of_quietly(&dir, &asked))
+    };
+    thread.spawn(work).ok()?;
+    found.await.ok()
+}
