@@ -79,6 +79,7 @@ impl TryFrom<Bundle> for bundle::Index {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedReceipt {
     /// [`Receipt`], as it was signed.
+    #[serde(with = "super::super::raw")]
     pub payload: Vec<u8>,
     /// The node's certificate in DER.
     pub certificate: Vec<u8>,
