@@ -4,6 +4,7 @@
 //! link to the hub is only one of the things that can wake that loop.
 
 pub mod api;
+pub mod bundle;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod link;
 pub mod logs;
 pub mod node;
 pub mod private_file;
+pub mod receipt;
 pub mod reconciler;
 pub mod reporter;
 pub mod runtime;

@@ -43,6 +43,19 @@ impl Client {
         serde_json::from_slice(&body.to_bytes()).map_err(|error| self.bad_answer(&error))
     }
 
+    /// Reads bytes, at most `most`.
+    pub async fn bytes(&self, path: &str, most: usize) -> Result<Bytes, Ended> {
+        let response = self.request(Method::GET, path, Bytes::new()).await?;
+        let body = Limited::new(response.into_body(), most).collect();
+        Ok(self.within(body).await?.map_err(|error| self.bad_answer(error.as_ref()))?.to_bytes())
+    }
+
+    /// Sends something whose answer is lines of JSON, as they come. Between two lines any time may pass.
+    pub async fn lines(&self, path: &str, body: Bytes) -> Result<Lines, Ended> {
+        let response = self.request(Method::POST, path, body).await?;
+        Ok(Lines { stream: Stream { body: response.into_body(), client: self.clone() }, rest: Vec::new() })
+    }
+
     /// Sends something whose answer has no content.
     pub async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<(), Ended> {
         self.request(method, path, body).await.map(drop)
@@ -113,6 +126,36 @@ impl Client {
     fn bad_answer(&self, why: &dyn std::error::Error) -> Ended {
         let fault = Fault::new(&cli::DAEMON_BAD_ANSWER).with("path", self.socket.display()).with("why", why);
         Ended::failed(Exit::Error, fault)
+    }
+}
+
+/// Lines of JSON that come over time.
+#[derive(Debug)]
+pub struct Lines {
+    stream: Stream,
+    /// What came of the next line.
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line; `None` at the end.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Ended> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                return serde_json::from_slice(&line).map(Some).map_err(|error| self.stream.client.bad_answer(&error));
+            }
+            match self.stream.next().await? {
+                Some(piece) if self.rest.len() + piece.len() <= ANSWER_MAX => self.rest.extend_from_slice(&piece),
+                Some(_) => return Err(self.ended_early()),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// There should have been more.
+    pub fn ended_early(&self) -> Ended {
+        self.stream.client.bad_answer(&io::Error::from(io::ErrorKind::UnexpectedEof))
     }
 }
 
