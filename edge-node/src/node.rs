@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! transport ends ─▶ link ─▶ session ─▶ inbox ─▶ held ─▶ reconciler ─▶ runtime
-//!                    └──────── images ◀── fetch ────────┘     └─▶ status ─▶ reporter ─▶ session
+//!                    └ supply ─▶ images ◀── fetch ────┘     └─▶ status ─▶ reporter ─▶ session
 //! ```
 //!
 //! The daemon and the simulated world build it from the same parts.

@@ -12,7 +12,7 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use shared::fault::{Fault, cli};
+use shared::fault::{Fault, bundle, cli};
 use tokio::net::UnixStream;
 
 use super::exit::{Ended, Exit};
@@ -145,17 +145,18 @@ impl Lines {
                 let line: Vec<u8> = self.rest.drain(..=end).collect();
                 return serde_json::from_slice(&line).map(Some).map_err(|error| self.stream.client.bad_answer(&error));
             }
-            match self.stream.next().await? {
+            match self.stream.next().await.map_err(|_| self.interrupted())? {
                 Some(piece) if self.rest.len() + piece.len() <= ANSWER_MAX => self.rest.extend_from_slice(&piece),
-                Some(_) => return Err(self.ended_early()),
+                Some(_) => return Err(self.interrupted()),
                 None => return Ok(None),
             }
         }
     }
 
-    /// There should have been more.
-    pub fn ended_early(&self) -> Ended {
-        self.stream.client.bad_answer(&io::Error::from(io::ErrorKind::UnexpectedEof))
+    /// There should have been more: the daemon ended.
+    pub fn interrupted(&self) -> Ended {
+        let fault = Fault::new(&bundle::INTERRUPTED).with("path", self.stream.client.socket.display());
+        Ended::failed(Exit::Unreachable, fault)
     }
 }
 

@@ -36,7 +36,7 @@ pub async fn run(file: &Path, client: &Client, out: &mut Out) -> Result<(), Ende
             }
         }
     }
-    Err(lines.ended_early())
+    Err(lines.interrupted())
 }
 
 fn so_far(text: &'static shared::fault::Text, done: u64, total: u64) -> Fault {

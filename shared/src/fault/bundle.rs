@@ -34,6 +34,9 @@ super::texts! {
     RUNS = "bundle-runs",
         "A bundle is being imported already. Wait until that has ended: edge-node events --follow",
         "已有一个离线包正在导入。请等待其结束：edge-node events --follow";
+    INTERRUPTED = "bundle-interrupted",
+        "The daemon at {path} ended during the import. Run the command again when it is back; it goes on where it was",
+        "{path} 上的守护进程在导入期间退出。待其恢复后请再次执行该命令，将从中断处继续";
     BEGUN = "bundle-begun",
         "The bundle of {made} is being imported",
         "开始导入 {made} 制作的离线包";
