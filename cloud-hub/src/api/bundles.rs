@@ -54,9 +54,17 @@ impl For {
 /// on; then it can be downloaded with the same query, at once.
 #[utoipa::path(get, path = "/api/v1/bundle/plan", tag = "nodes", params(For),
     responses((status = 200, description = "Lines of JSON", body = BundleLine, content_type = "application/x-ndjson"),
-        (status = 400, body = Problem), (status = 429, description = "Too many at once", body = Problem)))]
+        (status = 400, body = Problem), (status = 404, description = "No such node or release", body = Problem),
+        (status = 429, description = "Too many at once", body = Problem)))]
 pub(super) async fn plan(State(api): State<Api>, Params(who): Params<For>) -> Result<Response, ApiError> {
-    let (wanted, permit) = (who.wanted()?, permit(&api)?);
+    let wanted = who.wanted()?;
+    for node in &wanted.nodes {
+        api.hub.node(node).await?;
+    }
+    for release in &wanted.have {
+        api.hub.find_release(None, release).await?;
+    }
+    let permit = permit(&api)?;
     let (sender, lines) = mpsc::channel::<BundleLine>(LINES);
     tokio::spawn(async move {
         let told = |done, total| {

@@ -128,13 +128,18 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        Self::reserving(0)
+    }
+
+    /// So many bytes of its disk stay free.
+    fn reserving(reserve: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state");
         let (clock, store) = (Clock::system(), Arc::new(Store::in_memory().unwrap()));
         let held = Arc::new(Held::load(store.clone(), &name("n1"), Duration::ZERO));
         let (ends, node_ends) = transport(8);
         let mut content = Images::open(&state, "boot").unwrap();
-        content.reserve = 0;
+        content.reserve = reserve;
         let trust = port::Trust {
             node: name("n1"),
             hub: "https://hub".into(),
@@ -278,10 +283,11 @@ async fn cut_off_early(site: &mut Site, draft: &Draft) {
                 named = true;
                 v1::Down::Patch(v1::Patch { request, layer, blob: [7; 32], size: 1000 })
             }
-            other => {
-                pulled |= matches!(other, v1::Up::Pull(_));
+            v1::Up::Pull(_) => {
+                pulled = true;
                 continue;
             }
+            v1::Up::Hello(_) | v1::Up::Report(_) | v1::Up::Events(_) | v1::Up::Log(_) => continue,
         };
         ends.to_node.send(answer.encode().into()).await.unwrap();
     }
@@ -295,6 +301,14 @@ async fn what_the_link_began_the_stick_ends() {
     cut_off_early(&mut site, &whole).await;
     assert_eq!((site.generation(), site.import(&whole.bytes()).await), (Some(1), Ok(1)));
     site.runs("1.0.0").await;
+}
+
+#[tokio::test]
+async fn a_disk_without_room_is_told_before_the_first_byte() {
+    let site = Site::reserving(u64::MAX);
+    assert_eq!(site.import(&Draft::of(1, None).await.bytes()).await, Err("image-no-room".into()));
+    let files = |name: &str| std::fs::read_dir(site.stick.with_file_name("state").join(name)).unwrap().count();
+    assert_eq!((files("packs"), files("blobs/sha256")), (0, 0));
 }
 
 #[tokio::test]
