@@ -102,23 +102,41 @@ impl Hub {
     /// Stores a node's journal entries once each; returns below which number all are stored. `None`, and nothing is
     /// stored, when the node has filled the log too fast: nobody may push out what all the others wrote.
     pub async fn store_events(&self, node: &Name, events: Vec<report::Event>) -> Result<Option<u64>, StoreError> {
-        let key = key(JOURNALS, node);
-        let found = match self.store.get(&key).await? {
-            Some(record) => Some(Journal::read(&key, record)?),
-            None => None,
-        };
+        let found = self.record::<Journal>(&key(JOURNALS, node)).await?;
         let sorted = sort(found.map(|(journal, _)| journal.next), events.into_iter().take(BATCH).collect());
         if sorted.fresh.is_empty() {
             return Ok(Some(sorted.next));
         }
         // A number that never came is an event too.
-        let (count, now) = (sorted.fresh.len() as u64, self.now());
-        let caused = count + sorted.gaps.len() as u64;
+        let caused = (sorted.fresh.len() + sorted.gaps.len()) as u64;
+        let now = self.now();
         if self.life(node, |life| life.may_cause(caused, now)) != Some(true) {
             return Ok(None);
         }
+        self.write_sorted(node, sorted, found).await.map(Some)
+    }
+
+    /// As [`store_events`](Self::store_events), for entries that an operator brings, who answers for them: a whole journal
+    /// comes at once. The number of those that are new.
+    pub(crate) async fn store_carried_events(&self, node: &Name, events: Vec<report::Event>) -> Result<u64, StoreError> {
+        let mut count = 0;
+        let mut events = events.into_iter().peekable();
+        while events.peek().is_some() {
+            let found = self.record::<Journal>(&key(JOURNALS, node)).await?;
+            let sorted = sort(found.map(|(journal, _)| journal.next), events.by_ref().take(BATCH).collect());
+            if !sorted.fresh.is_empty() {
+                count += sorted.fresh.len() as u64;
+                self.write_sorted(node, sorted, found).await?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Writes what is new, and the position behind it, in one commit; returns that position.
+    async fn write_sorted(&self, node: &Name, sorted: Sorted, found: Option<(Journal, u64)>) -> Result<u64, StoreError> {
+        let (count, now, next) = (sorted.fresh.len() as u64, self.now(), sorted.next);
         let expect = found.map_or(Expect::Absent, |(_, revision)| Expect::Revision(revision));
-        let change = Change { key, expect, value: Some(Journal { next: sorted.next }.encode()) };
+        let change = Change { key: key(JOURNALS, node), expect, value: Some(Journal { next }.encode()) };
         let gaps = sorted.gaps.iter().map(|(from, below)| {
             self.event(
                 Some(node),
@@ -130,7 +148,7 @@ impl Hub {
         let fresh = sorted.fresh.into_iter().map(|event| Append::next(EVENTS, from_node(now, node, event).encode()));
         self.store.commit(vec![change], gaps.chain(fresh).collect()).await?;
         self.metrics.events.inc_by(count);
-        Ok(Some(sorted.next))
+        Ok(next)
     }
 
     /// Answers a question about the log; looks at a bounded number of entries.

@@ -5,7 +5,7 @@
 //! of it. A state that fails at any gate leaves the node on what it has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use shared::accept::{Accept, Refusal, consider};
 use shared::fault::{Fault, Faulty, trust};
@@ -15,9 +15,9 @@ use shared::sign::{Envelope, Keyring, Purpose, SignError};
 use shared::state::{Desired, Stamp};
 use shared::wire::{WireError, v1};
 
+use crate::bundle::Supply;
 use crate::held::{Accepted, Held};
 use crate::images::SourceError;
-use crate::link::Link;
 use crate::store::StoreError;
 
 /// Room for signatures around a release.
@@ -37,6 +37,8 @@ pub struct Inbox {
     me: Name,
     trust: Arc<RwLock<Trust>>,
     held: Arc<Held>,
+    /// States come over the link and out of bundles at once; they are accepted one after the other.
+    accepting: Mutex<()>,
 }
 
 /// What became of a desired state.
@@ -96,11 +98,11 @@ impl Faulty for InboxError {
 impl Inbox {
     /// An inbox for the node `me`.
     pub fn new(me: Name, trust: Arc<RwLock<Trust>>, held: Arc<Held>) -> Self {
-        Self { me, trust, held }
+        Self { me, trust, held, accepting: Mutex::default() }
     }
 
-    /// Takes one desired state; fetches the releases it needs over `link`.
-    pub async fn receive(&self, envelope: Envelope, link: &Link) -> Result<Taken, InboxError> {
+    /// Takes one desired state; fetches the releases it needs from `supply`.
+    pub async fn receive(&self, envelope: Envelope, supply: &Supply) -> Result<Taken, InboxError> {
         let trust = self.trust.read().unwrap_or_else(PoisonError::into_inner).clone();
         let payload = envelope.verify(Purpose::Desired, &trust.hub).map_err(InboxError::Hub)?;
         let desired: Desired = v1::Desired::decode(payload).and_then(TryInto::try_into).map_err(InboxError::Unreadable)?;
@@ -109,7 +111,12 @@ impl Inbox {
         if same && self.held.is_complete() {
             return Ok(Taken::Same(stamp));
         }
-        let releases = self.releases(&desired, &trust.publishers, link).await?;
+        let releases = self.releases(&desired, &trust.publishers, supply).await?;
+        let _turn = self.accepting.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = consider(&self.me, self.held.accepted(), &desired, envelope.payload_digest())? == Accept::Same;
+        if same && self.held.is_complete() {
+            return Ok(Taken::Same(stamp)); // It was taken from elsewhere meanwhile.
+        }
         match self.held.accept(Accepted { desired, envelope, releases })? {
             true => Ok(Taken::Accepted(stamp)),
             // One that was here was forgotten while others were fetched. The hub says the state again.
@@ -122,7 +129,7 @@ impl Inbox {
         &self,
         desired: &Desired,
         publishers: &Keyring,
-        link: &Link,
+        supply: &Supply,
     ) -> Result<BTreeMap<Digest, (Envelope, Release)>, InboxError> {
         let known: BTreeSet<Digest> = self.held.releases();
         let mut new = BTreeMap::new();
@@ -131,7 +138,7 @@ impl Inbox {
             if known.contains(&id) || new.contains_key(&id) {
                 continue;
             }
-            let bytes = link.document(id, SIGNED_MAX).await;
+            let bytes = supply.release(id, SIGNED_MAX).await;
             let refused = |fault| InboxError::Release { app: app.clone(), release: id.short(), fault };
             let signed = match bytes {
                 Ok(bytes) => open(&bytes, id, app, publishers).map_err(refused)?,

@@ -59,6 +59,18 @@ impl Journal {
         Ok(rows.iter().filter_map(|(_, bytes)| v1::Event::decode(bytes).ok()).collect())
     }
 
+    /// All entries the hub has not confirmed, the oldest first: at most `limit`, and at most `bytes` as they are stored.
+    pub fn unconfirmed_within(&self, limit: usize, bytes: usize) -> Result<Vec<Event>, StoreError> {
+        let rows = self.store.journal(self.confirmed(), limit)?;
+        let mut left = bytes;
+        let fits = |(_, row): &&(u64, Vec<u8>)| {
+            let fits = row.len() <= left;
+            left = left.saturating_sub(row.len());
+            fits
+        };
+        Ok(rows.iter().take_while(fits).filter_map(|(_, bytes)| v1::Event::decode(bytes).ok()?.try_into().ok()).collect())
+    }
+
     /// The oldest number the hub has not confirmed.
     pub fn confirmed(&self) -> u64 {
         let record = self.store.get(CONFIRMED).and_then(|bytes| <[u8; 8]>::try_from(bytes.as_slice()).ok());

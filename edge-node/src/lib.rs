@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod boot;
+pub mod bundle;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod link;
 pub mod logs;
 pub mod node;
 pub mod private_file;
+pub mod receipt;
 pub mod reconciler;
 pub mod reporter;
 pub mod runtime;

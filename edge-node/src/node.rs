@@ -2,21 +2,24 @@
 //!
 //! ```text
 //! transport ends ─▶ link ─▶ session ─▶ inbox ─▶ held ─▶ reconciler ─▶ runtime
-//!                    └──────── images ◀── fetch ────────┘     └─▶ status ─▶ reporter ─▶ session
+//!                    └ supply ─▶ images ◀── fetch ────┘     └─▶ status ─▶ reporter ─▶ session
 //! ```
 //!
 //! The daemon and the simulated world build it from the same parts.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use shared::fault::{Fault, Faulty, node};
+use shared::receipt::{EVENTS_MAX, RECEIPT_MAX, Receipt};
 use shared::report::{Event, Report};
 use shared::sign::Keyring;
 use shared::time::Uptime;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api::port::{self, LinkStatus, LogsWanted, Target};
+use crate::api::port::{self, Importing, LinkStatus, LogsWanted, Target};
+use crate::bundle::{self, Importer, Supply};
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::images::content::Content;
@@ -33,6 +36,8 @@ use crate::shutdown::Shutdown;
 
 /// Commands of operators that wait for the loop.
 const COMMANDS: usize = 16;
+/// Words about an import that wait; more progress is left out.
+const IMPORTING: usize = 16;
 
 /// What a node is made of.
 pub struct Setup<R> {
@@ -70,6 +75,8 @@ pub struct Node<R> {
     latest: watch::Sender<Arc<Report>>,
     confirmed: watch::Sender<Option<Uptime>>,
     reporter: Arc<Reporter>,
+    inbox: Arc<Inbox>,
+    supply: Supply,
     machine: Machine,
 }
 
@@ -83,6 +90,7 @@ pub struct View {
     logs: LogFiles,
     clock: Clock,
     commands: mpsc::Sender<Command>,
+    importer: Arc<Importer>,
     latest: watch::Receiver<Arc<Report>>,
     confirmed: watch::Receiver<Option<Uptime>>,
     /// Whether the link was up when we last looked, and since when.
@@ -108,6 +116,21 @@ impl<R: Runtime> Node<R> {
             hub: Keyring::new([trust.hub_key], 1),
             publishers: Keyring::new(trust.publishers.iter().copied(), 1),
         }));
+        let me = trust.node.clone();
+        let inbox = Arc::new(Inbox::new(me.clone(), believed.clone(), held.clone()));
+        let supply = Supply::new(link.clone(), content.clone());
+        let importer = Arc::new(Importer::new(bundle::Parts {
+            me,
+            platform: machine.platform.clone(),
+            inbox: inbox.clone(),
+            held: held.clone(),
+            journal: journal.clone(),
+            supply: supply.clone(),
+            content: content.clone(),
+            status: status.subscribe(),
+            commands: tell.clone(),
+            clock,
+        }));
         let view = Arc::new(View {
             trust: Mutex::new(trust),
             believed,
@@ -117,11 +140,26 @@ impl<R: Runtime> Node<R> {
             logs,
             clock,
             commands: tell,
+            importer,
             latest: newest,
             confirmed: agreed,
             online: Mutex::new((false, now.uptime)),
         });
-        Self { view, runtime, content, inbound, pump: Box::pin(pump), commands, status, latest, confirmed, reporter, machine }
+        Self {
+            view,
+            runtime,
+            content,
+            inbound,
+            pump: Box::pin(pump),
+            commands,
+            status,
+            latest,
+            confirmed,
+            reporter,
+            inbox,
+            supply,
+            machine,
+        }
     }
 
     /// The node as the local API sees it.
@@ -131,12 +169,12 @@ impl<R: Runtime> Node<R> {
 
     /// Runs loop and conversation until `shutdown`. Containers go on running.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { view, runtime, content, inbound, pump, commands, status, latest, confirmed, reporter, machine } = self;
-        let me = lock(&view.trust).node.clone();
+        let Self { view, runtime, content, inbound, pump, commands, status, latest, confirmed, reporter, inbox, supply, machine } =
+            self;
         let changed = status.subscribe();
         let loop_parts = reconciler::Parts {
             runtime,
-            source: Arc::new(view.link.clone()),
+            source: Arc::new(supply.clone()),
             content,
             held: view.held.clone(),
             journal: view.journal.clone(),
@@ -146,7 +184,8 @@ impl<R: Runtime> Node<R> {
         let session_parts = session::Parts {
             link: view.link.clone(),
             inbound,
-            inbox: Inbox::new(me, view.believed.clone(), view.held.clone()),
+            inbox,
+            supply,
             held: view.held.clone(),
             journal: view.journal.clone(),
             reporter,
@@ -224,6 +263,26 @@ impl port::Node for View {
             }
         });
         Ok(lines)
+    }
+
+    async fn import(&self, file: PathBuf) -> Result<mpsc::Receiver<Importing>, Fault> {
+        let (tell, told) = mpsc::channel(IMPORTING);
+        let importer = self.importer.clone();
+        tokio::spawn(async move {
+            let last = tokio::select! {
+                () = tell.closed() => return, // Nobody waits for it any more: the stick may be pulled.
+                done = importer.import(file, &tell) => done.map_or_else(Importing::Failed, Importing::Done),
+            };
+            let _reader_may_be_gone = tell.send(last).await;
+        });
+        Ok(told)
+    }
+
+    async fn receipt(&self) -> Result<Receipt, Fault> {
+        let events = self.journal.unconfirmed_within(EVENTS_MAX, RECEIPT_MAX / 2).map_err(|error| error.fault())?;
+        let next = events.last().map_or_else(|| self.journal.next(), |event| event.number.saturating_add(1));
+        let report = self.latest.borrow().clone();
+        Ok(Receipt { node: lock(&self.trust).node.clone(), next, report: (*report).clone(), events })
     }
 
     async fn command(&self, command: port::Command) -> Result<(), Fault> {

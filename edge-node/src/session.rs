@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::bundle::Supply;
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::inbox::{Inbox, InboxError, Taken};
@@ -54,7 +55,9 @@ pub struct Parts<L> {
     /// What the hub says.
     pub inbound: mpsc::Receiver<Inbound>,
     /// Takes desired states.
-    pub inbox: Inbox,
+    pub inbox: Arc<Inbox>,
+    /// Where the releases they name come from.
+    pub supply: Supply,
     /// What the node holds.
     pub held: Arc<Held>,
     /// What happened.
@@ -75,9 +78,9 @@ pub struct Parts<L> {
 
 /// Runs until `shutdown`.
 pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: Shutdown) {
-    let Parts { link, mut inbound, inbox, held, journal, reporter, mut changed, latest, confirmed, logs, clock } = parts;
+    let Parts { link, mut inbound, inbox, supply, held, journal, reporter, mut changed, latest, confirmed, logs, clock } = parts;
     let (offers, offered) = watch::channel(None);
-    let taking = tokio::spawn(take_all(inbox, offered, link.clone(), held.clone(), journal.clone(), reporter.clone(), clock));
+    let taking = tokio::spawn(take_all(inbox, offered, supply, held.clone(), journal.clone(), reporter.clone(), clock));
     let _taking = AbortOnDrop(taking.abort_handle());
     let mut holds = held.changed();
     let mut entries = journal.changed();
@@ -214,9 +217,9 @@ async fn send_log(link: Link, request: u32, mut pieces: mpsc::Receiver<Vec<u8>>)
 
 /// Takes desired states one after the other, always the newest that was offered.
 async fn take_all(
-    inbox: Inbox,
+    inbox: Arc<Inbox>,
     mut offered: watch::Receiver<Option<Arc<Envelope>>>,
-    link: Link,
+    supply: Supply,
     held: Arc<Held>,
     journal: Arc<Journal>,
     reporter: Arc<Reporter>,
@@ -225,7 +228,7 @@ async fn take_all(
     while offered.changed().await.is_ok() {
         let Some(envelope) = offered.borrow_and_update().clone() else { continue };
         let before = held.accepted();
-        match inbox.receive((*envelope).clone(), &link).await {
+        match inbox.receive((*envelope).clone(), &supply).await {
             Ok(Taken::Accepted(stamp)) => {
                 reporter.clear("trust-");
                 journal.record(clock.now().wall, None, Fault::new(&node::EVENT_ACCEPTED).with("stamp", stamp));

@@ -8,6 +8,7 @@
 
 pub mod accept;
 pub mod assign;
+pub mod bundle;
 pub mod fault;
 pub mod health;
 pub mod id;
@@ -16,6 +17,7 @@ pub mod manifest;
 pub mod oci;
 pub mod people;
 pub mod plan;
+pub mod receipt;
 pub mod recipe;
 pub mod release;
 pub mod report;

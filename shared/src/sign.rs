@@ -25,13 +25,17 @@ pub enum Purpose {
     Release,
     /// The hub: this node runs this.
     Desired,
+    /// A node: so am I. Signed with the key of its certificate.
+    Receipt,
 }
 
 impl Purpose {
-    fn message(self, payload: &[u8]) -> Vec<u8> {
+    /// The bytes that are signed.
+    pub fn message(self, payload: &[u8]) -> Vec<u8> {
         let purpose: &[u8] = match self {
             Self::Release => b"release",
             Self::Desired => b"desired",
+            Self::Receipt => b"receipt",
         };
         [b"causeway/v1\0", purpose, b"\0", payload].concat()
     }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use shared::wire::WireError;
 use shared::wire::v1::{
-    AppReport, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece, LogWanted, Memory,
-    Overrides, Patch, PatchWanted, Pull, Release, Report, ServiceReport, Stamp, Up,
+    AppReport, Bundle, BundleContent, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece,
+    LogWanted, Memory, Overrides, Patch, PatchWanted, Pull, Receipt, Release, Report, ServiceReport, SignedReceipt, Stamp, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -134,6 +134,12 @@ fn all() -> Vec<Golden> {
         finished: [("job".into(), [6; 32])].into(),
     };
     let join = Join { hub: "https://hub.example:8443".into(), node: "crane-7".into(), secret: [9; 16], ca: [8; 32] };
+    let receipt = Receipt { node: "crane-7".into(), next: 43, report: report(), events: vec![event()] };
+    let signed = SignedReceipt { payload: b"payload".to_vec(), certificate: vec![6; 40], signature: vec![7; 70] };
+    let patch = BundleContent::Patch { layer: [3; 32], patch: [4; 32], from: vec![[5; 32]] };
+    let contents =
+        [BundleContent::Desired("crane-7".into()), BundleContent::Release([1; 32]), BundleContent::Document([2; 32]), patch];
+    let entries = contents.into_iter().zip([5, 7, 0, 1 << 33]).collect();
     let apps = [("a".into(), ([1; 32], 1, true)), ("b".into(), ([2; 32], 2, false))].into();
     vec![
         golden!(Up, "up-hello", Up::Hello(hello)),
@@ -159,6 +165,9 @@ fn all() -> Vec<Golden> {
         golden!(Overrides, "overrides", Overrides(vec![("a".into(), None), ("b".into(), Some("web".into()))])),
         golden!(Event, "event", event()),
         golden!(Join, "join", join),
+        golden!(Bundle, "bundle", Bundle { made_ms: 1_790_000_000_000, entries }),
+        golden!(Receipt, "receipt", receipt),
+        golden!(SignedReceipt, "signed-receipt", signed),
     ]
 }
 

@@ -17,6 +17,9 @@
     reason = "tests"
 )]
 
+#[path = "site/stick.rs"]
+mod stick;
+
 use std::time::{Duration, Instant};
 
 use scenarios::demo::{self, Failure, NODE, Said, Site, Version, wait_for};

@@ -9,6 +9,7 @@
 
 mod api_tokens;
 mod blobs;
+mod bundles;
 mod deployments;
 mod diff;
 mod events;
@@ -126,6 +127,8 @@ pub static ROUTES: &[Route] = &[
     route(Method::POST, "/api/v1/releases", write(Resource::Releases), || post(releases::publish)),
     route(Method::GET, "/api/v1/releases/{release}", read(Resource::Releases), || get(releases::show)),
     route(Method::GET, "/api/v1/releases/{release}/diff", read(Resource::Releases), || get(diff::diff)),
+    route(Method::GET, "/api/v1/bundle/plan", read(Resource::Blobs), || get(bundles::plan)),
+    route(Method::GET, "/api/v1/bundle", read(Resource::Blobs), || get(bundles::download)),
     route(Method::GET, "/api/v1/deployments", read(Resource::Deployments), || get(deployments::list)),
     route(Method::GET, "/api/v1/deployments/{name}", read(Resource::Deployments), || get(deployments::show)),
     route(Method::PUT, "/api/v1/deployments/{name}", write(Resource::Deployments), || put(deployments::apply)),
@@ -137,6 +140,7 @@ pub static ROUTES: &[Route] = &[
     route(Method::DELETE, "/api/v1/nodes/{name}", write(Resource::Nodes), || delete(nodes::remove)),
     route(Method::POST, "/api/v1/nodes/{name}/revoke", write(Resource::Nodes), || post(nodes::revoke)),
     route(Method::GET, "/api/v1/nodes/{name}/logs", read(Resource::Logs), || get(logs::read)),
+    route(Method::POST, "/api/v1/receipts", write(Resource::Nodes), || post(bundles::merge)),
     route(Method::GET, "/api/v1/tokens", read(Resource::Tokens), || get(tokens::list)),
     route(Method::POST, "/api/v1/tokens", write(Resource::Tokens), || post(tokens::create)),
     route(Method::DELETE, "/api/v1/tokens/{node}", write(Resource::Tokens), || delete(tokens::remove)),

@@ -7,7 +7,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    api_tokens, blobs, deployments, diff, events, images, logs, nodes, publishers, releases, system, tokens, types, watch,
+    api_tokens, blobs, bundles, deployments, diff, events, images, logs, nodes, publishers, releases, system, tokens, types,
+    watch,
 };
 
 #[derive(OpenApi)]
@@ -19,13 +20,14 @@ use super::{
         blobs::download, blobs::head, blobs::upload, blobs::upload_part,
         images::ingest,
         releases::apps, releases::list, releases::publish, releases::show, diff::diff,
+        bundles::plan, bundles::download, bundles::merge,
         deployments::list, deployments::show, deployments::apply, deployments::remove, deployments::rollback,
         nodes::list, nodes::show, nodes::label, nodes::remove, nodes::revoke, logs::read,
         tokens::list, tokens::create, tokens::remove, tokens::enroll,
         api_tokens::list, api_tokens::create, api_tokens::remove,
         events::list, watch::watch,
     ),
-    components(schemas(types::Problem, types::WatchEvent, types::IngestLine, types::DiffLine)),
+    components(schemas(types::Problem, types::WatchEvent, types::IngestLine, types::DiffLine, types::BundleLine)),
     security(("token" = [])),
     modifiers(&Token),
     tags(

@@ -17,6 +17,8 @@
 //! | `/api/v1/releases` | GET, POST | signed envelope → [`List`]`<`[`Release`]`>`, [`Release`] |
 //! | `/api/v1/releases/{id or app@version}` | GET | → [`Release`] |
 //! | `/api/v1/releases/{id or app@version}/diff` | GET `?from=` | → lines of [`DiffLine`] |
+//! | `/api/v1/bundle/plan` | GET `?nodes=&have=` | → lines of [`BundleLine`] |
+//! | `/api/v1/bundle` | GET `?nodes=&have=` | → bytes of a [bundle](shared::bundle) |
 //! | `/api/v1/deployments` | GET | → [`List`]`<`[`Deployment`]`>` |
 //! | `/api/v1/deployments/{name}` | GET, PUT, DELETE | [`NewDeployment`] → [`Deployment`] |
 //! | `/api/v1/deployments/{name}/rollback` | POST | [`Rollback`] → [`Deployment`] |
@@ -24,6 +26,7 @@
 //! | `/api/v1/nodes/{name}` | GET, PATCH, DELETE | [`NodePatch`] → [`Node`] |
 //! | `/api/v1/nodes/{name}/revoke` | POST | → [`Node`] |
 //! | `/api/v1/nodes/{name}/logs` | GET `?app=&service=&tail=&follow=` | → lines of text |
+//! | `/api/v1/receipts` | POST | bytes of a [receipt](shared::receipt) → [`Merged`] |
 //! | `/api/v1/tokens` | GET, POST | [`NewToken`] → [`List`]`<`[`PendingToken`]`>`, [`IssuedToken`] |
 //! | `/api/v1/tokens/{node}` | DELETE | |
 //! | `/api/v1/enroll` | POST, no authorization | [`EnrollRequest`] → [`Enrolled`] |
@@ -35,6 +38,7 @@
 //! Every error is a [`Problem`] with the fitting HTTP status.
 
 mod access;
+mod bundle;
 mod deployment;
 mod diff;
 mod event;
@@ -54,6 +58,7 @@ pub use access::{
     ApiToken, ApiTokenSpec, Caller, EnrollRequest, Enrolled, IssuedApiToken, IssuedToken, NewApiToken, NewPublisher, NewToken,
     PendingToken, Publisher, PublisherSpec, Role,
 };
+pub use bundle::{BundleLine, Merged};
 pub use deployment::{
     Deployment, DeploymentNode, DeploymentSpec, DeploymentStatus, HistoryEntry, NewDeployment, Rollback, Selector, Target,
 };

@@ -17,6 +17,7 @@ mod files;
 mod identity;
 mod issue;
 mod serving;
+mod signature;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,6 +31,7 @@ use shared::time::UnixMillis;
 pub use identity::{Identity, IdentityError, identity_of};
 pub use issue::{CSR_MAX, Host, Serial};
 pub use serving::Serving;
+pub use signature::{SignatureError, verify};
 
 /// How long a node's or a client's certificate lives unless the caller says otherwise.
 pub const CLIENT_LIFE: Duration = days(365);

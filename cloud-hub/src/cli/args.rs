@@ -74,6 +74,10 @@ pub(super) enum Command {
     Node(NodeCommand),
     /// Show what an app prints on a node
     Logs(Logs),
+    /// Write a bundle: what nodes shall run and all it is made of, to carry to them on a stick
+    Export(Export),
+    /// Bring receipts, written by nodes with edge-node receipts, to the hub
+    ImportReceipts(ImportReceipts),
     /// Wait until a deployment or a node is as it should be
     Wait(Wait),
     /// Show the versions of hubctl and of the hub
@@ -388,6 +392,26 @@ pub(super) struct Logs {
     /// So many of the last lines; default 100
     #[arg(long, value_name = "N")]
     pub(super) tail: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// For these nodes; each gets what is deployed to it
+    #[arg(required = true, value_name = "NODE")]
+    pub(super) nodes: Vec<String>,
+    /// The file, for example on a USB stick
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: String,
+    /// The nodes have this release, for example counter@1.0.0: only what differs is written; may be given several times
+    #[arg(long, value_name = "APP@VERSION")]
+    pub(super) have: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportReceipts {
+    /// Files that edge-node receipts wrote
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -4,8 +4,10 @@ mod access;
 mod context;
 mod deploy;
 mod describe;
+mod export;
 mod get;
 mod image;
+mod import_receipts;
 mod key;
 mod login;
 mod logs;
@@ -39,6 +41,8 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<(), C
         Command::ApiToken(args) => access::api_token(session, &args).await,
         Command::Node(args) => node::run(session, &args).await,
         Command::Logs(args) => Box::pin(logs::run(session, &args)).await,
+        Command::Export(args) => Box::pin(export::run(session, &args)).await,
+        Command::ImportReceipts(args) => import_receipts::run(session, &args).await,
         Command::Wait(args) => Box::pin(wait::run(session, &args)).await,
         Command::Version(args) => version::run(session, &args).await,
         Command::Completion(args) => version::completion(session, &args),

@@ -46,7 +46,7 @@ pub enum FileError {
 }
 
 impl FileError {
-    fn failed(doing: &'static str, path: &Path, cause: io::Error) -> Self {
+    pub(super) fn failed(doing: &'static str, path: &Path, cause: io::Error) -> Self {
         Self::Failed { doing, path: path.display().to_string(), cause }
     }
 
@@ -93,12 +93,23 @@ pub(super) fn read(path: &Path, max: u64, privacy: Privacy) -> Result<String, Fi
 
 /// The whole text of `source`, which is called `path`.
 pub(super) fn text(source: impl Read, path: &Path, max: u64) -> Result<String, FileError> {
+    String::from_utf8(all(source, path, max)?).map_err(|_| FileError::NotText { path: path.display().to_string() })
+}
+
+/// The bytes of `path`, at most `max`.
+pub(super) fn bytes(path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
+    let file = File::open(path).map_err(|cause| FileError::failed("reading", path, cause))?;
+    all(file, path, max)
+}
+
+/// All bytes of `source`, which is called `path`.
+fn all(source: impl Read, path: &Path, max: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     source.take(max + 1).read_to_end(&mut bytes).map_err(|cause| FileError::failed("reading", path, cause))?;
     if bytes.len() as u64 > max {
         return Err(FileError::TooLarge { path: path.display().to_string(), max });
     }
-    String::from_utf8(bytes).map_err(|_| FileError::NotText { path: path.display().to_string() })
+    Ok(bytes)
 }
 
 /// Writes a secret: mode 0600 from its first byte, whole or not at all, in a directory of mode 0700 that is made if

@@ -4,6 +4,7 @@ use shared::fault::{Fault, hub};
 use shared::id::{Digest, Name};
 use shared::report::Report;
 use shared::state::Stamp;
+use shared::time::UnixMillis;
 use shared::wire::v1::{self, Down, Hello};
 
 use crate::hub::Hub;
@@ -54,9 +55,14 @@ impl Hub {
 
     /// Folds a report. A node that is behind, and was not told for a while, is told again: the message may be lost.
     pub(super) async fn report(&self, node: &Name, report: Report) {
+        self.take_report(node, report, self.now()).await;
+    }
+
+    /// As [`report`](Self::report), for one that was said at `at`; whether it was newer than the last.
+    pub(crate) async fn take_report(&self, node: &Name, report: Report, at: UnixMillis) -> bool {
         let (now, held) = (self.now(), report.accepted);
-        if self.life(node, |life| life.reported(report, now)) != Some(true) {
-            return;
+        if self.life(node, |life| life.reported(report, at)) != Some(true) {
+            return false;
         }
         self.metrics.reports.inc();
         let wanted = self.life(node, |life| life.wanted.as_ref().map(|wanted| wanted.hash)).flatten();
@@ -64,6 +70,7 @@ impl Hub {
         if self.judge(node, held, None).await == Compared::Behind && !told {
             self.send_wanted(node).await;
         }
+        true
     }
 
     /// Compares, and says aloud once when something is wrong.

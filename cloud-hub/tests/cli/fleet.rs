@@ -8,7 +8,7 @@ use crate::shell::Shell;
 use crate::world::{World, name};
 
 /// Joins with what `hubctl token create` printed.
-async fn join(world: &World, shell: &Shell, node: &str) -> Identity {
+pub async fn join(world: &World, shell: &Shell, node: &str) -> Identity {
     let said = shell.run(&["token", "create", node, "--ttl", "10m", "-l", "site=north"]).await;
     assert!(said.err.contains(&format!("becomes node {node}")), "{said:?}");
     let token = said.out.strip_prefix("edge-node join ").unwrap().trim().to_owned();

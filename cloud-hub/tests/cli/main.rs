@@ -1,6 +1,7 @@
 //! `hubctl` as people run it: the real program against a real hub, over TLS on loopback. Nothing is mocked.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::large_futures, dead_code)]
 
+mod bundle;
 mod fleet;
 mod image;
 mod language;

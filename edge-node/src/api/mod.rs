@@ -5,6 +5,7 @@
 //! waits are bounded. The description of the API is `openapi.json`, which a test holds against [`ROUTES`].
 
 mod apps;
+mod carry;
 mod listener;
 mod logs;
 mod metrics;
@@ -31,6 +32,7 @@ use crate::shutdown::Shutdown;
 use port::{Command, Node};
 use problem::{Answer, Problem};
 
+pub use carry::{Import, ImportLine};
 pub use listener::{CONNECTIONS_MAX, Listener};
 pub use secrets::SECRET_MAX;
 pub use status::{Hub, Status};
@@ -57,6 +59,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("delete", "/v1/secrets/{app}/{name}"),
     ("get", "/v1/trust"),
     ("post", "/v1/trust/publishers"),
+    ("post", "/v1/import"),
+    ("get", "/v1/receipt"),
     ("get", "/metrics"),
     ("get", "/healthz"),
     ("get", "/openapi.json"),
@@ -105,6 +109,8 @@ pub fn router<N: Node>(node: Arc<N>, config: &Config) -> Router {
         .route("/v1/secrets/{app}/{name}", secret)
         .route("/v1/trust", get(trust::show::<N>))
         .route("/v1/trust/publishers", post(trust::add::<N>))
+        .route("/v1/import", post(carry::import::<N>))
+        .route("/v1/receipt", get(carry::receipt::<N>))
         .route("/metrics", get(metrics::metrics::<N>))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/openapi.json", get(openapi))

@@ -1,14 +1,17 @@
 //! What the API needs of the daemon's loop: a handful of reads, and commands.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
+use shared::receipt::Receipt;
 use shared::report::{Event, Report};
 use shared::sign::PublicKey;
+use shared::state::Stamp;
 use tokio::sync::mpsc;
 
 /// The daemon, as the API sees it.
@@ -28,6 +31,13 @@ pub trait Node: Send + Sync + 'static {
     /// Lines of a service's log, whole lines per message: RFC 3339 time, space, `out` or `err`, space, text, newline.
     /// The service is one of the report. The channel is bounded, and closed at the end; a reader that goes away ends it.
     fn logs(&self, wanted: LogsWanted) -> impl Future<Output = Result<mpsc::Receiver<Bytes>, Fault>> + Send;
+
+    /// Imports the bundle in this file, and says how it goes; whoever does not listen any more stops it. The channel is
+    /// bounded, and closed at the end.
+    fn import(&self, file: PathBuf) -> impl Future<Output = Result<mpsc::Receiver<Importing>, Fault>> + Send;
+
+    /// What the node has to say to the hub, for somebody to carry there.
+    fn receipt(&self) -> impl Future<Output = Result<Receipt, Fault>> + Send;
 
     /// Carries out a command; returns when its effect is durable, not when containers have followed.
     fn command(&self, command: Command) -> impl Future<Output = Result<(), Fault>> + Send;
@@ -61,6 +71,29 @@ pub struct Trust {
     pub hub_key: PublicKey,
     /// Keys that may sign releases.
     pub publishers: Vec<PublicKey>,
+}
+
+/// How an import goes; the last one is done or failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Importing {
+    /// So many bytes of the file were read.
+    Checking {
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// So many bytes of images that are on their way are on disk.
+    Fetching {
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
+    /// Everything of this state is on disk.
+    Done(Stamp),
+    /// It ended early.
+    Failed(Fault),
 }
 
 /// Which lines.

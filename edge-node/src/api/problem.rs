@@ -59,10 +59,16 @@ impl From<Fault> for Problem {
     }
 }
 
+impl From<Fault> for ProblemBody {
+    fn from(fault: Fault) -> Self {
+        let (message_en, message_zh) = (fault.text(Lang::En), fault.text(Lang::Zh));
+        Self { fault, message_en, message_zh }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (message_en, message_zh) = (self.fault.text(Lang::En), self.fault.text(Lang::Zh));
-        (self.status, axum::Json(ProblemBody { fault: self.fault, message_en, message_zh })).into_response()
+        (self.status, axum::Json(ProblemBody::from(self.fault))).into_response()
     }
 }
 

@@ -65,6 +65,18 @@ pub enum Command {
     Restart(TargetArgs),
     /// Show what happened on this node
     Events(EventsArgs),
+    /// Import a bundle that hubctl export wrote: the desired state in it, and all it is made of
+    Import {
+        /// The file, for example on a USB stick; it must stay there until the import has ended
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Write a receipt for hubctl import-receipts: this node's newest report, and events that the hub does not have
+    Receipts {
+        /// The file, for example on a USB stick
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
     /// Secrets of apps on this node
     Secret {
         /// What to do.

@@ -12,7 +12,7 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use shared::fault::{Fault, cli};
+use shared::fault::{Fault, bundle, cli};
 use tokio::net::UnixStream;
 
 use super::exit::{Ended, Exit};
@@ -41,6 +41,19 @@ impl Client {
         let body = Limited::new(response.into_body(), ANSWER_MAX).collect();
         let body = self.within(body).await?.map_err(|error| self.bad_answer(error.as_ref()))?;
         serde_json::from_slice(&body.to_bytes()).map_err(|error| self.bad_answer(&error))
+    }
+
+    /// Reads bytes, at most `most`.
+    pub async fn bytes(&self, path: &str, most: usize) -> Result<Bytes, Ended> {
+        let response = self.request(Method::GET, path, Bytes::new()).await?;
+        let body = Limited::new(response.into_body(), most).collect();
+        Ok(self.within(body).await?.map_err(|error| self.bad_answer(error.as_ref()))?.to_bytes())
+    }
+
+    /// Sends something whose answer is lines of JSON, as they come. Between two lines any time may pass.
+    pub async fn lines(&self, path: &str, body: Bytes) -> Result<Lines, Ended> {
+        let response = self.request(Method::POST, path, body).await?;
+        Ok(Lines { stream: Stream { body: response.into_body(), client: self.clone() }, rest: Vec::new() })
     }
 
     /// Sends something whose answer has no content.
@@ -113,6 +126,37 @@ impl Client {
     fn bad_answer(&self, why: &dyn std::error::Error) -> Ended {
         let fault = Fault::new(&cli::DAEMON_BAD_ANSWER).with("path", self.socket.display()).with("why", why);
         Ended::failed(Exit::Error, fault)
+    }
+}
+
+/// Lines of JSON that come over time.
+#[derive(Debug)]
+pub struct Lines {
+    stream: Stream,
+    /// What came of the next line.
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line; `None` at the end.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Ended> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                return serde_json::from_slice(&line).map(Some).map_err(|error| self.stream.client.bad_answer(&error));
+            }
+            match self.stream.next().await.map_err(|_| self.interrupted())? {
+                Some(piece) if self.rest.len() + piece.len() <= ANSWER_MAX => self.rest.extend_from_slice(&piece),
+                Some(_) => return Err(self.interrupted()),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// There should have been more: the daemon ended.
+    pub fn interrupted(&self) -> Ended {
+        let fault = Fault::new(&bundle::INTERRUPTED).with("path", self.stream.client.socket.display());
+        Ended::failed(Exit::Unreachable, fault)
     }
 }
 

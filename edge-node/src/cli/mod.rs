@@ -20,9 +20,11 @@ mod client;
 mod events;
 mod exit;
 mod help;
+mod import;
 mod join;
 mod logs;
 mod out;
+mod receipts;
 mod run;
 mod secret;
 mod status;
@@ -79,6 +81,8 @@ fn dispatch(args: Args, out: &mut Out) -> Result<(), Ended> {
         Command::Stop(target) => wait(apps::tell(Verb::Stop, target, &client()?, out)),
         Command::Restart(target) => wait(apps::tell(Verb::Restart, target, &client()?, out)),
         Command::Events(args) => wait(events::run(args, &client()?, out)),
+        Command::Import { file } => wait(import::run(&file, &client()?, out)),
+        Command::Receipts { to } => wait(receipts::run(&to, &client()?, out)),
         Command::Secret { action } => wait(secret::run(action, &client()?, out)),
         Command::Trust { action } => wait(trust::run(action, &client()?, out)),
         Command::Version => status::version(out),

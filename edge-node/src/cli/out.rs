@@ -1,6 +1,7 @@
 //! The one writer of the command line.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use shared::fault::{Fault, Lang, cli};
@@ -9,6 +10,9 @@ use shared::people::{self, Table};
 use super::args::Output;
 use super::exit::{Ended, Exit};
 
+/// Where nobody sees a line move, progress is said this often.
+const PROGRESS: Duration = Duration::from_secs(5);
+
 /// Standard output and error, in one language and form.
 pub struct Out {
     lang: Lang,
@@ -16,13 +20,18 @@ pub struct Out {
     /// Whether results go to a terminal, which obeys what is written.
     is_terminal: bool,
     writer: BufWriter<StdoutLock<'static>>,
+    /// Progress is drawn on a terminal.
+    draws: bool,
+    /// When progress was last said.
+    said: Option<Instant>,
 }
 
 impl Out {
     /// Writes to this process's standard output.
     pub fn new(lang: Lang, output: Output) -> Self {
         let stdout = io::stdout();
-        Self { lang, output, is_terminal: stdout.is_terminal(), writer: BufWriter::new(stdout.lock()) }
+        let writer = BufWriter::new(stdout.lock());
+        Self { lang, output, is_terminal: stdout.is_terminal(), writer, draws: io::stderr().is_terminal(), said: None }
     }
 
     /// The reader's language.
@@ -79,6 +88,25 @@ impl Out {
     /// What was added to a table.
     pub fn table(&mut self, table: &mut Table) -> Result<(), Ended> {
         self.bytes(table.lines().as_bytes())
+    }
+
+    /// How far something is, on standard error: one line that is written over on a terminal, else a line now and then.
+    pub fn progress(&mut self, so_far: &Fault) {
+        let is_due = self.said.get_or_insert_with(Instant::now).elapsed() >= PROGRESS;
+        if self.is_json() || (!self.draws && !is_due) {
+            return;
+        }
+        self.said = Some(Instant::now());
+        let text = people::plain(&so_far.text(self.lang));
+        // Nobody who reads it: nothing to say.
+        let _unread = if self.draws { write!(io::stderr(), "\r{text}\x1b[K") } else { writeln!(io::stderr(), "{text}") };
+    }
+
+    /// Nothing moves any more.
+    pub fn end_progress(&mut self) {
+        if self.draws && self.said.take().is_some() {
+            let _unread = write!(io::stderr(), "\r\x1b[K");
+        }
     }
 
     /// Indented JSON.

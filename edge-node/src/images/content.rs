@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use shared::id::Digest;
+use shared::release::Image;
 
 use super::blobs::{BlobError, Blobs};
 use super::packs::Packs;
@@ -42,6 +43,12 @@ impl Content {
             packs: Packs::open(&state.join("packs"))?,
             reserve: RESERVE,
         })
+    }
+
+    /// Whether everything is here that `image` is unpacked from.
+    pub fn has(&self, image: &Image) -> bool {
+        let documents = [image.manifest, image.config];
+        documents.iter().all(|blob| self.blobs.has(blob)) && image.layers.iter().all(|layer| self.packs.has(layer.tar.digest))
     }
 
     /// Removes what nobody needs. The number of bytes freed. Call it when nothing is being fetched.

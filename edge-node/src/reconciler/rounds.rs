@@ -9,7 +9,7 @@ use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
 use shared::people::{bytes, percent};
 use shared::plan::{Action, Note, Plan, Step, Subject, plan};
-use shared::report::{self, Transfer};
+use shared::report::{self, Phase, Transfer};
 use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Task, Trouble};
 use shared::time::{Now, Uptime, backoff};
 use tokio::sync::watch;
@@ -376,9 +376,16 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
     }
 
-    /// Forgets that steps about the app failed, so that they are tried again now.
+    /// Forgets that steps about the app failed, and images, so that they are tried again now. What was said about them is
+    /// taken back: whoever sees a fault from now on sees a new one.
     pub fn retry(&mut self, app: &Name) {
         self.troubles.retain(|(of, _), _| of != app);
+        self.images.retain(|_, state| !matches!(state, ImageState::Failed(_)));
+        self.say(|status| {
+            for report in status.apps.iter_mut().filter(|report| report.app == *app && report.phase == Phase::Pending) {
+                report.fault = None;
+            }
+        });
     }
 
     /// Whether the node has the app, and the service if one is named.

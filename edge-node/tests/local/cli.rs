@@ -192,3 +192,53 @@ fn a_daemon_that_has_not_joined_says_what_to_do() {
     assert!(code == 1 && err.contains("edge-node join TOKEN"), "{code} {err}");
     assert_eq!(std::fs::metadata(dir.path().join("node.lock")).expect("lock").permissions().mode() & 0o777, 0o600);
 }
+
+#[test]
+fn bundles_in_and_receipts_out() {
+    let daemon = Daemon::start();
+    let identity = daemon.joined();
+    let (socket, stick) = (daemon.socket(), tempfile::tempdir().expect("dir"));
+    let bundle = |name: &str| {
+        let path = stick.path().join(name);
+        std::fs::write(&path, "the fake does not look into it").expect("written");
+        path.display().to_string()
+    };
+    let (good, bad) = (bundle("good.bundle"), bundle("bad.bundle"));
+    let (code, out, err) = run(&socket, &["import", &good]);
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (0, "Everything of desired state 1.7 is on this node. The stick can be pulled; see: edge-node ps\n", "")
+    );
+    let (code, out, _) = run(&socket, &["import", &good, "--lang", "zh"]);
+    assert!(code == 0 && out.contains("现在可以拔出 U 盘"), "{out}");
+    let (code, out, _) = run(&socket, &["import", &good, "-o", "json"]);
+    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).expect("json")).collect();
+    assert_eq!((code, lines.len()), (0, 3));
+    assert_eq!((&lines[0]["type"], &lines[2]["accepted"]["generation"]), (&"checking".into(), &7.into()));
+    let (code, out, err) = run(&socket, &["import", &bad]);
+    assert!(code == 1 && out.is_empty() && err.contains("[bundle-unreadable]") && !err.contains('\u{1b}'), "{err}");
+    let (code, _, err) = run(&socket, &["import", &bundle("x").replace("/x", "/none"), "--lang", "zh"]);
+    assert!(code == 1 && err.contains("U 盘是否已插好"), "{err}");
+
+    let file = stick.path().join("crane-7.receipt");
+    let to = file.display().to_string();
+    let (code, out, _) = run(&socket, &["receipts", "--to", &to]);
+    assert!(
+        code == 0 && out.contains("the newest report of crane-7 and 3 events") && out.contains("hubctl import-receipts"),
+        "{out}"
+    );
+    let (_, out, _) = run(&socket, &["receipts", "--to", &to, "--lang", "zh"]);
+    assert!(out.contains("3 条事件"), "{out}");
+    let signed = shared::receipt::Signed::from_bytes(&std::fs::read(&file).expect("file")).expect("receipt");
+    assert_eq!(signed.certificate, identity.chain[0].to_vec());
+    assert_eq!(signed.receipt().expect("receipt").events.len(), 3);
+    assert!(!stick.path().join("crane-7.receipt.part").exists());
+    let (code, _, err) = run(&socket, &["receipts", "--to", &stick.path().join("no/such").display().to_string()]);
+    assert!(code == 1 && err.contains("[node-file-failed]"), "{err}");
+    let (code, _, err) = run(Path::new("/nowhere/node.sock"), &["import", &good]);
+    assert!(code == 7 && err.contains("[cli-daemon-unreachable]"), "{err}");
+    std::fs::remove_dir_all(daemon.state().join("identity")).expect("gone");
+    let (code, _, err) = run(&socket, &["receipts", "--to", &to]);
+    assert!(code == 1 && err.contains("[trust-not-joined]"), "{err}");
+    daemon.stop();
+}

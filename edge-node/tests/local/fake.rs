@@ -5,17 +5,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_node::api::port::{Command, LinkStatus, LogsWanted, Node, Trust};
+use edge_node::api::port::{Command, Importing, LinkStatus, LogsWanted, Node, Trust};
 use edge_node::api::{Listener, serve};
 use edge_node::config::Config;
 use edge_node::identity::Identity;
 use edge_node::shutdown::{Trigger, shutdown};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use shared::fault::{Fault, node};
+use shared::fault::{Fault, bundle, node};
 use shared::health::Health;
 use shared::id::{Digest, Name};
 use shared::oci::Platform;
+use shared::receipt::Receipt;
 use shared::report::{AppReport, Event, Facts, Phase, Report, ServiceReport, ServiceState, Transfer};
 use shared::sign::SecretKey;
 use shared::state::Stamp;
@@ -120,6 +121,24 @@ impl Node for Fake {
             }
         });
         Ok(receiver)
+    }
+
+    async fn import(&self, file: PathBuf) -> Result<mpsc::Receiver<Importing>, Fault> {
+        let (tell, told) = mpsc::channel(4);
+        let missing = Fault::new(&bundle::UNREADABLE).with("path", file.display()).with("cause", "gone\u{1b}[2J");
+        let last = match file.file_name().is_some_and(|name| name == "good.bundle") {
+            true => Importing::Done(Stamp { epoch: 1, generation: 7 }),
+            false => Importing::Failed(missing),
+        };
+        for word in [Importing::Checking { done: 1 << 20, total: 4 << 20 }, Importing::Fetching { done: 1, total: 2 }, last] {
+            tell.try_send(word).expect("room");
+        }
+        Ok(told)
+    }
+
+    async fn receipt(&self) -> Result<Receipt, Fault> {
+        let events = self.events(None, 9).await?;
+        Ok(Receipt { node: name("crane-7"), next: 4, report: report(), events })
     }
 
     async fn command(&self, command: Command) -> Result<(), Fault> {

@@ -158,6 +158,13 @@ impl Site {
         Said::of(command)
     }
 
+    /// Starts one of the project's programs, and does not wait for it.
+    pub fn start(&self, name: &str, args: &[&str]) -> Result<Child, Failure> {
+        let mut command = self.command(name);
+        command.args(args);
+        self.spawn(command, "started.log")
+    }
+
     /// The apps of the node, as its own report says it.
     pub fn apps(&self) -> Result<Value, Failure> {
         let text = self.edge_node(&["ps", "-o", "json"])?;

@@ -70,25 +70,27 @@ fn the_top_level_help_in_both_languages() {
         Usage: hubctl [OPTIONS] <COMMAND>
 
         Commands:
-          login       Get to know a hub, and store its address, its CA fingerprint and an API token
-          context     List, choose or remove the hubs that are known
-          keygen      Make a publisher key; the same as key generate
-          key         Make or show the publisher key that signs releases
-          publisher   Register or remove keys that may sign releases
-          publish     Publish a release: read the manifest, bring the images to the hub, sign, send
-          image       Compare the images of releases
-          get         Show objects of one kind: apps, releases, nodes, deployments, events, publishers, tokens, api-tokens
-          describe    Show one object with everything that matters to it
-          deploy      Deploy a release to nodes
-          rollback    Deploy an earlier release of a deployment again
-          undeploy    Remove a deployment; its nodes stop the app and keep its volumes
-          token       Make or remove a token with which one node can join
-          api-token   Make or remove tokens for the API
-          node        Label, revoke or delete nodes
-          logs        Show what an app prints on a node
-          wait        Wait until a deployment or a node is as it should be
-          version     Show the versions of hubctl and of the hub
-          completion  Print a completion script for a shell
+          login            Get to know a hub, and store its address, its CA fingerprint and an API token
+          context          List, choose or remove the hubs that are known
+          keygen           Make a publisher key; the same as key generate
+          key              Make or show the publisher key that signs releases
+          publisher        Register or remove keys that may sign releases
+          publish          Publish a release: read the manifest, bring the images to the hub, sign, send
+          image            Compare the images of releases
+          get              Show objects of one kind: apps, releases, nodes, deployments, events, publishers, tokens, api-tokens
+          describe         Show one object with everything that matters to it
+          deploy           Deploy a release to nodes
+          rollback         Deploy an earlier release of a deployment again
+          undeploy         Remove a deployment; its nodes stop the app and keep its volumes
+          token            Make or remove a token with which one node can join
+          api-token        Make or remove tokens for the API
+          node             Label, revoke or delete nodes
+          logs             Show what an app prints on a node
+          export           Write a bundle: what nodes shall run and all it is made of, to carry to them on a stick
+          import-receipts  Bring receipts, written by nodes with edge-node receipts, to the hub
+          wait             Wait until a deployment or a node is as it should be
+          version          Show the versions of hubctl and of the hub
+          completion       Print a completion script for a shell
 
         Options:
               --context <NAME>  The context to use for this command (also CAUSEWAY_CONTEXT)
@@ -107,25 +109,27 @@ fn the_top_level_help_in_both_languages() {
         用法：hubctl [选项] <命令>
 
         命令:
-          login       登录中心，保存其地址、CA 指纹和 API 令牌
-          context     列出、选择或删除已知的中心
-          keygen      生成发布者密钥；与 key generate 相同
-          key         生成或显示用来签署发布包的发布者密钥
-          publisher   登记或移除可以签署发布包的密钥
-          publish     发布：读取清单，把镜像送到中心，签名，提交
-          image       比较发布包的镜像
-          get         列出某类对象：apps、releases、nodes、deployments、events、publishers、tokens、api-tokens
-          describe    显示一个对象的全部要点
-          deploy      把发布包部署到节点
-          rollback    重新部署某个部署的较早发布包
-          undeploy    删除部署；节点停止该应用并保留其卷
-          token       生成或作废供一个节点接入的令牌
-          api-token   生成或删除 API 令牌
-          node        给节点打标签、吊销或删除节点
-          logs        显示应用在节点上的输出
-          wait        等待部署或节点达到应有的状态
-          version     显示 hubctl 和中心的版本
-          completion  输出某种 shell 的补全脚本
+          login            登录中心，保存其地址、CA 指纹和 API 令牌
+          context          列出、选择或删除已知的中心
+          keygen           生成发布者密钥；与 key generate 相同
+          key              生成或显示用来签署发布包的发布者密钥
+          publisher        登记或移除可以签署发布包的密钥
+          publish          发布：读取清单，把镜像送到中心，签名，提交
+          image            比较发布包的镜像
+          get              列出某类对象：apps、releases、nodes、deployments、events、publishers、tokens、api-tokens
+          describe         显示一个对象的全部要点
+          deploy           把发布包部署到节点
+          rollback         重新部署某个部署的较早发布包
+          undeploy         删除部署；节点停止该应用并保留其卷
+          token            生成或作废供一个节点接入的令牌
+          api-token        生成或删除 API 令牌
+          node             给节点打标签、吊销或删除节点
+          logs             显示应用在节点上的输出
+          export           写出离线包：节点应运行的内容及其全部组成，用 U 盘带到现场
+          import-receipts  把节点用 edge-node receipts 写出的回执带回中心
+          wait             等待部署或节点达到应有的状态
+          version          显示 hubctl 和中心的版本
+          completion       输出某种 shell 的补全脚本
 
         选项:
               --context <NAME>  本次命令使用的上下文（也可用 CAUSEWAY_CONTEXT）

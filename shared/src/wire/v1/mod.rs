@@ -1,5 +1,6 @@
 //! Version 1, frozen. A change of any type here is a new version.
 
+mod bundle;
 mod held;
 mod release;
 mod report;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use bundle::{Bundle, BundleContent, Receipt, SignedReceipt};
 pub use held::{Desired, Join, Memory, Overrides};
 pub use release::{Envelope, Image, Layer, Release};
 pub use report::{AppReport, Event, Facts, HEALTHS, PHASES, Report, STATES, ServiceReport};
@@ -33,7 +35,7 @@ macro_rules! coded {
         }
     )*};
 }
-coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Event, Join);
+coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Event, Join, Bundle, Receipt, SignedReceipt);
 
 fn malformed(what: &'static str, why: impl ToString) -> WireError {
     WireError::Malformed { what, why: why.to_string() }

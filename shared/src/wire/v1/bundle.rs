@@ -1,0 +1,121 @@
+//! What a person carries between hub and node: the index of a bundle, and a receipt.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, Report, WireError, name};
+use crate::bundle;
+use crate::id::{Digest, Name};
+use crate::receipt;
+use crate::report;
+use crate::time::UnixMillis;
+
+/// [`bundle::Index`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// When the hub made it.
+    pub made_ms: u64,
+    /// What each entry is, and its bytes.
+    pub entries: Vec<(BundleContent, u64)>,
+}
+
+/// [`bundle::Content`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BundleContent {
+    /// [`super::Envelope`] over [`super::Desired`] of this node.
+    Desired(String),
+    /// [`super::Envelope`] over [`super::Release`], by the release's id.
+    Release([u8; 32]),
+    /// A document of an image.
+    Document([u8; 32]),
+    /// A patch.
+    Patch {
+        /// diff_id of the layer it makes.
+        layer: [u8; 32],
+        /// sha256 of its bytes.
+        patch: [u8; 32],
+        /// The layers it begins with.
+        from: Vec<[u8; 32]>,
+    },
+}
+
+impl From<&bundle::Index> for Bundle {
+    fn from(index: &bundle::Index) -> Self {
+        let bytes = |digest: &Digest| *digest.as_bytes();
+        let content = |content: &bundle::Content| match content {
+            bundle::Content::Desired(node) => BundleContent::Desired(node.to_string()),
+            bundle::Content::Release(id) => BundleContent::Release(bytes(id)),
+            bundle::Content::Document(digest) => BundleContent::Document(bytes(digest)),
+            bundle::Content::Patch { layer, patch, from } => {
+                BundleContent::Patch { layer: bytes(layer), patch: bytes(patch), from: from.iter().map(bytes).collect() }
+            }
+        };
+        let entries = index.entries.iter().map(|entry| (content(&entry.content), entry.size)).collect();
+        Self { made_ms: index.made.0, entries }
+    }
+}
+
+impl TryFrom<Bundle> for bundle::Index {
+    type Error = WireError;
+    fn try_from(bundle: Bundle) -> Result<Self, WireError> {
+        let content = |content| {
+            Ok(match content {
+                BundleContent::Desired(node) => bundle::Content::Desired(name(&node)?),
+                BundleContent::Release(id) => bundle::Content::Release(Digest::from_bytes(id)),
+                BundleContent::Document(digest) => bundle::Content::Document(Digest::from_bytes(digest)),
+                BundleContent::Patch { layer, patch, from } => bundle::Content::Patch {
+                    layer: Digest::from_bytes(layer),
+                    patch: Digest::from_bytes(patch),
+                    from: from.into_iter().map(Digest::from_bytes).collect(),
+                },
+            })
+        };
+        let entry = |(what, size)| Ok(bundle::Entry { content: content(what)?, size });
+        let entries: Result<Vec<_>, WireError> = bundle.entries.into_iter().map(entry).collect();
+        Ok(Self { made: UnixMillis(bundle.made_ms), entries: entries? })
+    }
+}
+
+/// [`receipt::Signed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedReceipt {
+    /// [`Receipt`], as it was signed.
+    #[serde(with = "super::super::raw")]
+    pub payload: Vec<u8>,
+    /// The node's certificate in DER.
+    pub certificate: Vec<u8>,
+    /// Made with that certificate's key.
+    pub signature: Vec<u8>,
+}
+
+/// [`receipt::Receipt`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Whose.
+    pub node: String,
+    /// The number of the journal's next entry.
+    pub next: u64,
+    /// The node, whole.
+    pub report: Report,
+    /// Entries the hub has not confirmed.
+    pub events: Vec<Event>,
+}
+
+impl From<&receipt::Receipt> for Receipt {
+    fn from(receipt: &receipt::Receipt) -> Self {
+        Self {
+            node: receipt.node.to_string(),
+            next: receipt.next,
+            report: (&receipt.report).into(),
+            events: receipt.events.iter().map(Event::from).collect(),
+        }
+    }
+}
+
+impl TryFrom<Receipt> for receipt::Receipt {
+    type Error = WireError;
+    fn try_from(receipt: Receipt) -> Result<Self, WireError> {
+        let events: Result<Vec<_>, _> = receipt.events.into_iter().map(report::Event::try_from).collect();
+        let node: Name = name(&receipt.node)?;
+        Ok(Self { node, next: receipt.next, report: receipt.report.try_into()?, events: events? })
+    }
+}
