@@ -7,6 +7,7 @@
 //!
 //! The daemon and the simulated world build it from the same parts.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::port::{self, LinkStatus, LogsWanted, Target};
 use crate::clock::Clock;
+use crate::disk::{DiskUse, Meter};
 use crate::held::Held;
 use crate::images::content::Content;
 use crate::inbox::{Inbox, Trust};
@@ -60,9 +62,7 @@ pub struct Setup<R> {
 
 /// A node that was assembled; [`run`](Self::run) makes it live.
 pub struct Node<R> {
-    view: Arc<View>,
-    runtime: Arc<R>,
-    content: Content,
+    view: Arc<View<R>>,
     inbound: mpsc::Receiver<crate::link::Inbound>,
     pump: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
     commands: mpsc::Receiver<Command>,
@@ -74,7 +74,12 @@ pub struct Node<R> {
 }
 
 /// The node as the local API sees it.
-pub struct View {
+pub struct View<R> {
+    runtime: Arc<R>,
+    content: Content,
+    /// Below it lies everything of the node's own.
+    state: PathBuf,
+    meter: Meter,
     trust: Mutex<port::Trust>,
     believed: Arc<RwLock<Trust>>,
     link: Link,
@@ -109,6 +114,10 @@ impl<R: Runtime> Node<R> {
             publishers: Keyring::new(trust.publishers.iter().copied(), 1),
         }));
         let view = Arc::new(View {
+            runtime,
+            content,
+            state: machine.state.clone(),
+            meter: Meter::default(),
             trust: Mutex::new(trust),
             believed,
             link,
@@ -121,23 +130,23 @@ impl<R: Runtime> Node<R> {
             confirmed: agreed,
             online: Mutex::new((false, now.uptime)),
         });
-        Self { view, runtime, content, inbound, pump: Box::pin(pump), commands, status, latest, confirmed, reporter, machine }
+        Self { view, inbound, pump: Box::pin(pump), commands, status, latest, confirmed, reporter, machine }
     }
 
     /// The node as the local API sees it.
-    pub fn view(&self) -> Arc<View> {
+    pub fn view(&self) -> Arc<View<R>> {
         self.view.clone()
     }
 
     /// Runs loop and conversation until `shutdown`. Containers go on running.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { view, runtime, content, inbound, pump, commands, status, latest, confirmed, reporter, machine } = self;
+        let Self { view, inbound, pump, commands, status, latest, confirmed, reporter, machine } = self;
         let me = lock(&view.trust).node.clone();
         let changed = status.subscribe();
         let loop_parts = reconciler::Parts {
-            runtime,
+            runtime: view.runtime.clone(),
             source: Arc::new(view.link.clone()),
-            content,
+            content: view.content.clone(),
             held: view.held.clone(),
             journal: view.journal.clone(),
             clock: view.clock,
@@ -175,7 +184,7 @@ impl<R: Runtime> Node<R> {
     }
 }
 
-impl View {
+impl<R> View<R> {
     async fn watch_link(&self) {
         let mut online = self.link.online();
         while online.changed().await.is_ok() {
@@ -192,7 +201,7 @@ impl View {
     }
 }
 
-impl port::Node for View {
+impl<R: Runtime> port::Node for View<R> {
     fn report(&self) -> Arc<Report> {
         self.latest.borrow().clone()
     }
@@ -205,6 +214,11 @@ impl port::Node for View {
 
     fn trust(&self) -> port::Trust {
         lock(&self.trust).clone()
+    }
+
+    async fn disk(&self) -> DiskUse {
+        let (holding, report) = (self.held.holding(), self.report());
+        Box::pin(self.meter.measure(&*self.runtime, &self.content, &self.state, &holding, &report)).await
     }
 
     async fn events(&self, from: Option<u64>, limit: usize) -> Result<Vec<Event>, Fault> {

@@ -11,6 +11,8 @@ use shared::report::{Event, Report};
 use shared::sign::PublicKey;
 use tokio::sync::mpsc;
 
+use crate::disk::DiskUse;
+
 /// The daemon, as the API sees it.
 pub trait Node: Send + Sync + 'static {
     /// The newest snapshot.
@@ -21,6 +23,9 @@ pub trait Node: Send + Sync + 'static {
 
     /// Who the node is and whom it believes.
     fn trust(&self) -> Trust;
+
+    /// What the disk holds. Takes a while: files are counted.
+    fn disk(&self) -> impl Future<Output = DiskUse> + Send;
 
     /// Journal entries from number `from` on, else the newest; at most `limit`, oldest first.
     fn events(&self, from: Option<u64>, limit: usize) -> impl Future<Output = Result<Vec<Event>, Fault>> + Send;

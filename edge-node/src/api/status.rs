@@ -1,4 +1,4 @@
-//! The node as a whole, and its journal.
+//! The node as a whole, its disk, and its journal.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,6 +12,7 @@ use shared::time::UnixMillis;
 use super::Api;
 use super::port::Node;
 use super::problem::{Answer, Problem, Query};
+use crate::disk::DiskUse;
 
 /// Most journal entries of one answer.
 const EVENTS_MAX: usize = 1000;
@@ -71,6 +72,10 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
         apps: report.apps.len(),
         faults: report.faults.clone(),
     })
+}
+
+pub async fn disk<N: Node>(State(api): State<Api<N>>) -> Json<DiskUse> {
+    Json(api.node.disk().await)
 }
 
 #[derive(Deserialize)]

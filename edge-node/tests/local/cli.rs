@@ -57,7 +57,25 @@ fn tables_and_json_in_both_languages() {
     let (_, out, _) = run(&socket, &["trust", "show"]);
     assert!(out.contains("Publisher key") && out.contains("ed25519:"), "{out}");
 
-    for arguments in [&["status"][..], &["ps"], &["events"], &["trust", "show"], &["secret", "list", "shop"], &["version"]] {
+    let (code, out, _) = run(&socket, &["df"]);
+    assert_eq!(code, 0);
+    for part in [
+        "running   shop 1.0 (db, web)   40 MiB   100 MiB    30 MiB",
+        "40.0 % of the files unpacked from them",
+        "1 on their way: 1 MiB of 3 MiB arrived",
+        "gone/data",
+        "of 9 GiB at /var/lib/causeway; images leave 256 MiB free",
+        "! There are more files than were counted",
+        "! containerd does not answer (gone)",
+    ] {
+        assert!(out.contains(part), "{part} is missing in\n{out}");
+    }
+    let (_, out, _) = run(&socket, &["df", "--lang", "zh"]);
+    assert!(out.contains("运行中") && out.contains("为其解包后文件的 40.0 %") && out.contains("容器写入的文件   -"), "{out}");
+
+    for arguments in
+        [&["status"][..], &["ps"], &["df"], &["events"], &["trust", "show"], &["secret", "list", "shop"], &["version"]]
+    {
         let (code, out, err) = run(&socket, &[arguments, &["-o", "json"]].concat());
         assert_eq!(code, 0, "{arguments:?} {err}");
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{arguments:?} {out}");

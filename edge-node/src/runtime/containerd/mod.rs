@@ -32,6 +32,7 @@ mod rootfs;
 pub mod snapshot;
 mod spec;
 mod task;
+mod usage;
 mod user;
 
 use std::collections::BTreeSet;
@@ -52,7 +53,7 @@ use self::exits::Exits;
 use self::image::Images;
 use self::network::Network;
 use self::spec::Host;
-use super::{Observed, ProbeFailure, Runtime, RuntimeError};
+use super::{Observed, ProbeFailure, Runtime, RuntimeError, Usage};
 use crate::images::content::Content;
 
 /// The runtime that ships: containers of one containerd namespace.
@@ -119,6 +120,10 @@ impl Runtime for Containerd {
 
     async fn probe(&self, instance: &InstanceId, probe: &Probe, limit: Duration) -> Result<(), ProbeFailure> {
         probe::run(&self.client, self.network.reach(instance), instance, probe, limit).await
+    }
+
+    async fn usage(&self) -> Result<Usage, RuntimeError> {
+        self.measure().await
     }
 
     async fn changed(&self) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
 use containerd_client::services::v1::snapshots::{
     CommitSnapshotRequest, ListSnapshotsRequest, MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
-    StatSnapshotRequest, ViewSnapshotRequest,
+    StatSnapshotRequest, UsageRequest, ViewSnapshotRequest,
 };
 use containerd_client::tonic::transport::Channel;
 use containerd_client::types::Mount;
@@ -103,19 +103,34 @@ impl<'a> Snapshots<'a> {
 
     /// The chain ids of all layers.
     pub async fn layers(&self) -> Result<BTreeSet<Digest>, RuntimeError> {
-        let filters = vec!["kind==committed".to_owned()];
+        let names = self.names(vec!["kind==committed".to_owned()]).await?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The names of all snapshots that pass a filter; without filters, of all.
+    pub async fn names(&self, filters: Vec<String>) -> Result<Vec<String>, RuntimeError> {
         let request = ListSnapshotsRequest { snapshotter: self.snapshotter.into(), filters };
         let listed = self.service().list(self.client.request(request)).await;
         let mut pages = listed.map_err(failed("listing snapshots"))?.into_inner();
-        let (mut layers, mut seen) = (BTreeSet::new(), 0);
+        let mut names = Vec::new();
         while let Some(page) = pages.message().await.map_err(failed("listing snapshots"))? {
-            seen += page.info.len();
-            if seen > SNAPSHOTS_MAX {
+            names.extend(page.info.into_iter().map(|info| info.name));
+            if names.len() > SNAPSHOTS_MAX {
                 return Err(RuntimeError::Failed { doing: "listing snapshots", cause: format!("more than {SNAPSHOTS_MAX}") });
             }
-            layers.extend(page.info.iter().filter_map(|info| info.name.parse::<Digest>().ok()));
         }
-        Ok(layers)
+        Ok(names)
+    }
+
+    /// Bytes of the disk that a snapshot takes, without those below it; `None` when it is gone. containerd remembers it of a
+    /// layer, and reads the files of a container again.
+    pub async fn usage(&self, name: &str) -> Result<Option<u64>, RuntimeError> {
+        let request = UsageRequest { snapshotter: self.snapshotter.into(), key: name.into() };
+        match self.service().usage(self.client.request(request)).await {
+            Ok(usage) => Ok(Some(u64::try_from(usage.into_inner().size).unwrap_or_default())),
+            Err(status) if missing(&status) => Ok(None),
+            Err(status) => Err(failed("measuring a snapshot")(status)),
+        }
     }
 }
 
