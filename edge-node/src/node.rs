@@ -12,16 +12,18 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use shared::fault::{Fault, Faulty, node};
-use shared::report::{Event, Report};
+use shared::report::{Event, Report, Transfer};
 use shared::sign::Keyring;
 use shared::time::Uptime;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::api::port::{self, LinkStatus, LogsWanted, Target};
 use crate::clock::Clock;
 use crate::disk::{DiskUse, Meter};
 use crate::held::Held;
 use crate::images::content::Content;
+use crate::images::transfers::Transfers;
 use crate::inbox::{Inbox, Trust};
 use crate::journal::Journal;
 use crate::link::Link;
@@ -80,6 +82,7 @@ pub struct View<R> {
     /// Below it lies everything of the node's own.
     state: PathBuf,
     meter: Meter,
+    transfers: Transfers,
     trust: Mutex<port::Trust>,
     believed: Arc<RwLock<Trust>>,
     link: Link,
@@ -118,6 +121,7 @@ impl<R: Runtime> Node<R> {
             content,
             state: machine.state.clone(),
             meter: Meter::default(),
+            transfers: Transfers::default(),
             trust: Mutex::new(trust),
             believed,
             link,
@@ -147,6 +151,7 @@ impl<R: Runtime> Node<R> {
             runtime: view.runtime.clone(),
             source: Arc::new(view.link.clone()),
             content: view.content.clone(),
+            transfers: view.transfers.clone(),
             held: view.held.clone(),
             journal: view.journal.clone(),
             clock: view.clock,
@@ -204,6 +209,10 @@ impl<R> View<R> {
 impl<R: Runtime> port::Node for View<R> {
     fn report(&self) -> Arc<Report> {
         self.latest.borrow().clone()
+    }
+
+    fn transfers(&self) -> Vec<Transfer> {
+        self.transfers.list(Instant::now())
     }
 
     fn link(&self) -> LinkStatus {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use shared::wire::WireError;
 use shared::wire::v1::{
     AppReport, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece, LogWanted, Memory,
-    Overrides, Patch, PatchWanted, Pull, Release, Report, ServiceReport, Stamp, Up,
+    Overrides, Patch, PatchWanted, Pull, Release, Report, ServiceReport, Stamp, Transfer, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -112,7 +112,7 @@ fn report() -> Report {
             disk_free: 1 << 40,
         },
         apps: vec![app],
-        transfers: vec![([3; 32], 10, 20)],
+        transfers: vec![Transfer { image: [3; 32], done: 10, total: 20, rate: 5, reused: 300 }],
         faults: vec![fault()],
     }
 }

@@ -31,6 +31,7 @@ use crate::shutdown::Shutdown;
 use port::{Command, Node};
 use problem::{Answer, Problem};
 
+pub use apps::TransferView;
 pub use listener::{CONNECTIONS_MAX, Listener};
 pub use secrets::SECRET_MAX;
 pub use status::{Hub, Status};

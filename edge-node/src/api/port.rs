@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
-use shared::report::{Event, Report};
+use shared::report::{Event, Report, Transfer};
 use shared::sign::PublicKey;
 use tokio::sync::mpsc;
 
@@ -17,6 +17,9 @@ use crate::disk::DiskUse;
 pub trait Node: Send + Sync + 'static {
     /// The newest snapshot.
     fn report(&self) -> Arc<Report>;
+
+    /// Images on their way, as they are now.
+    fn transfers(&self) -> Vec<Transfer>;
 
     /// The session with the hub.
     fn link(&self) -> LinkStatus;

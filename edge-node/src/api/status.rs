@@ -10,6 +10,7 @@ use shared::state::Stamp;
 use shared::time::UnixMillis;
 
 use super::Api;
+use super::apps::{TransferView, moving};
 use super::port::Node;
 use super::problem::{Answer, Problem, Query};
 use crate::disk::DiskUse;
@@ -34,6 +35,8 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Number of apps.
     pub apps: usize,
+    /// Images on their way.
+    pub transfers: Vec<TransferView>,
     /// What is wrong with the node as a whole.
     pub faults: Vec<Fault>,
 }
@@ -70,6 +73,7 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
         wall: report.wall,
         uptime_ms: report.uptime_ms,
         apps: report.apps.len(),
+        transfers: moving(&*api.node),
         faults: report.faults.clone(),
     })
 }

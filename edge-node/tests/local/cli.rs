@@ -46,11 +46,20 @@ fn tables_and_json_in_both_languages() {
 
     let (code, out, _) = run(&socket, &["status"]);
     assert_eq!(code, 0);
-    for part in ["crane-7", "offline for 3d4h", "1m30s ago", "1.7", "5 GiB", "2026-11-21T12:25:07Z"] {
+    for part in [
+        "crane-7",
+        "offline for 3d4h",
+        "1m30s ago",
+        "1.7",
+        "5 GiB",
+        "2026-11-21T12:25:07Z",
+        "1 MiB of 3 MiB (33.3 %), 64 KiB/s, time left unknown; 260 MiB reused",
+    ] {
         assert!(out.contains(part), "{part} is missing in\n{out}");
     }
     let (_, out, _) = run(&socket, &["status", "--lang", "zh"]);
     assert!(out.contains("离线（已 3 天 4 小时）") && out.contains("1 分 30 秒前"), "{out}");
+    assert!(out.contains("3 MiB 中已到 1 MiB（33.3 %），64 KiB/s，剩余时间未知；复用 260 MiB"), "{out}");
     let (_, out, _) = run(&socket, &["events", "--from", "2", "--limit", "1"]);
     assert!(out.lines().count() == 2 && out.contains("1970-01-01T00:00:00Z   shop   containerd does not answer"), "{out}");
     assert!(out.contains("(gone·[2J·)"), "{out}");

@@ -46,6 +46,10 @@ fn service(service: &str, state: ServiceState, pid: u32) -> ServiceReport {
     }
 }
 
+fn transfer() -> Transfer {
+    Transfer { image: Digest::of(b"i"), done: 1 << 20, total: 3 << 20, rate: 64 << 10, reused: 260 << 20 }
+}
+
 fn report() -> Report {
     let fault = Fault::new(&node::SERVICE_EXITS).with("service", "db").with("code", 137).with("restarts", 2);
     let shop = AppReport {
@@ -73,7 +77,7 @@ fn report() -> Report {
             disk_free: 5 << 30,
         },
         apps: vec![idle, shop],
-        transfers: vec![Transfer { image: Digest::of(b"i"), done: 1, total: 3 }],
+        transfers: vec![transfer()],
         faults: vec![fault],
     }
 }
@@ -81,6 +85,10 @@ fn report() -> Report {
 impl Node for Fake {
     fn report(&self) -> Arc<Report> {
         Arc::new(report())
+    }
+
+    fn transfers(&self) -> Vec<Transfer> {
+        vec![transfer()]
     }
 
     fn link(&self) -> LinkStatus {
