@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -54,6 +54,17 @@ struct Inner {
     open: OpenFiles,
     /// Parts that somebody is writing.
     busy: Mutex<BTreeSet<Digest>>,
+    /// Removes what can be made again until so many bytes have room, as far as that goes.
+    give_way: OnceLock<GiveWay>,
+}
+
+/// See [`Blobs::set_give_way`].
+struct GiveWay(Box<dyn Fn(u64) + Send + Sync>);
+
+impl std::fmt::Debug for GiveWay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GiveWay")
+    }
 }
 
 /// What [`Blobs::begin`] found.
@@ -82,9 +93,15 @@ impl Blobs {
         for dir in ["sha256", "parts"] {
             fs::create_dir_all(root.join(dir)).map_err(|error| BlobError::io("making the blob directory", error))?;
         }
-        let blobs = Self(Arc::new(Inner { root, max, open: OpenFiles::default(), busy: Mutex::default() }));
+        let (open, busy, give_way) = (OpenFiles::default(), Mutex::default(), OnceLock::new());
+        let blobs = Self(Arc::new(Inner { root, max, open, busy, give_way }));
         blobs.clean_parts_blocking(SystemTime::now())?;
         Ok(blobs)
+    }
+
+    /// What removes things that can be made again when the disk has no room for so many bytes; it may block. The first stays.
+    pub(crate) fn set_give_way(&self, give_way: impl Fn(u64) + Send + Sync + 'static) {
+        let _first_stays = self.0.give_way.set(GiveWay(Box::new(give_way)));
     }
 
     /// Removes parts that are old at `now`, or no parts at all.
@@ -241,10 +258,15 @@ impl Blobs {
         }
     }
 
-    /// Whether the disk can take the rest of `want`.
+    /// Whether the disk can take the rest of `want`, once what can be made again gave way.
     fn check_space(&self, want: Blob) -> Result<(), BlobError> {
         let have = fs::metadata(self.part_path(&want.digest)).map_or(0, |meta| meta.len());
-        check_space(&self.0.root, want.size.saturating_sub(have))
+        let missing = want.size.saturating_sub(have);
+        let Some(GiveWay(give_way)) = self.0.give_way.get() else { return check_space(&self.0.root, missing) };
+        check_space(&self.0.root, missing).or_else(|_| {
+            give_way(missing);
+            check_space(&self.0.root, missing)
+        })
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

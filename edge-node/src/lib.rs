@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod disk;
 pub mod held;
 pub mod identity;
 pub mod images;

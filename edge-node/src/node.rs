@@ -13,16 +13,19 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use shared::fault::{Fault, Faulty, node};
 use shared::receipt::{EVENTS_MAX, RECEIPT_MAX, Receipt};
-use shared::report::{Event, Report};
+use shared::report::{Event, Report, Transfer};
 use shared::sign::Keyring;
 use shared::time::Uptime;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::api::port::{self, Importing, LinkStatus, LogsWanted, Target};
 use crate::bundle::{self, Importer, Supply};
 use crate::clock::Clock;
+use crate::disk::{DiskUse, Meter};
 use crate::held::Held;
 use crate::images::content::Content;
+use crate::images::transfers::Transfers;
 use crate::inbox::{Inbox, Trust};
 use crate::journal::Journal;
 use crate::link::Link;
@@ -65,9 +68,7 @@ pub struct Setup<R> {
 
 /// A node that was assembled; [`run`](Self::run) makes it live.
 pub struct Node<R> {
-    view: Arc<View>,
-    runtime: Arc<R>,
-    content: Content,
+    view: Arc<View<R>>,
     inbound: mpsc::Receiver<crate::link::Inbound>,
     pump: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
     commands: mpsc::Receiver<Command>,
@@ -81,7 +82,13 @@ pub struct Node<R> {
 }
 
 /// The node as the local API sees it.
-pub struct View {
+pub struct View<R> {
+    runtime: Arc<R>,
+    content: Content,
+    /// Below it lies everything of the node's own.
+    state: PathBuf,
+    meter: Meter,
+    transfers: Transfers,
     trust: Mutex<port::Trust>,
     believed: Arc<RwLock<Trust>>,
     link: Link,
@@ -132,6 +139,11 @@ impl<R: Runtime> Node<R> {
             clock,
         }));
         let view = Arc::new(View {
+            runtime,
+            content,
+            state: machine.state.clone(),
+            meter: Meter::default(),
+            transfers: Transfers::default(),
             trust: Mutex::new(trust),
             believed,
             link,
@@ -145,37 +157,23 @@ impl<R: Runtime> Node<R> {
             confirmed: agreed,
             online: Mutex::new((false, now.uptime)),
         });
-        Self {
-            view,
-            runtime,
-            content,
-            inbound,
-            pump: Box::pin(pump),
-            commands,
-            status,
-            latest,
-            confirmed,
-            reporter,
-            inbox,
-            supply,
-            machine,
-        }
+        Self { view, inbound, pump: Box::pin(pump), commands, status, latest, confirmed, reporter, inbox, supply, machine }
     }
 
     /// The node as the local API sees it.
-    pub fn view(&self) -> Arc<View> {
+    pub fn view(&self) -> Arc<View<R>> {
         self.view.clone()
     }
 
     /// Runs loop and conversation until `shutdown`. Containers go on running.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { view, runtime, content, inbound, pump, commands, status, latest, confirmed, reporter, inbox, supply, machine } =
-            self;
+        let Self { view, inbound, pump, commands, status, latest, confirmed, reporter, inbox, supply, machine } = self;
         let changed = status.subscribe();
         let loop_parts = reconciler::Parts {
-            runtime,
+            runtime: view.runtime.clone(),
             source: Arc::new(supply.clone()),
-            content,
+            content: view.content.clone(),
+            transfers: view.transfers.clone(),
             held: view.held.clone(),
             journal: view.journal.clone(),
             clock: view.clock,
@@ -214,7 +212,7 @@ impl<R: Runtime> Node<R> {
     }
 }
 
-impl View {
+impl<R> View<R> {
     async fn watch_link(&self) {
         let mut online = self.link.online();
         while online.changed().await.is_ok() {
@@ -231,9 +229,13 @@ impl View {
     }
 }
 
-impl port::Node for View {
+impl<R: Runtime> port::Node for View<R> {
     fn report(&self) -> Arc<Report> {
         self.latest.borrow().clone()
+    }
+
+    fn transfers(&self) -> Vec<Transfer> {
+        self.transfers.list(Instant::now())
     }
 
     fn link(&self) -> LinkStatus {
@@ -244,6 +246,11 @@ impl port::Node for View {
 
     fn trust(&self) -> port::Trust {
         lock(&self.trust).clone()
+    }
+
+    async fn disk(&self) -> DiskUse {
+        let (holding, report) = (self.held.holding(), self.report());
+        Box::pin(self.meter.measure(&*self.runtime, &self.content, &self.state, &holding, &report)).await
     }
 
     async fn events(&self, from: Option<u64>, limit: usize) -> Result<Vec<Event>, Fault> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::fault::Fault;
 use shared::oci::Platform;
-use shared::report::{Facts, Report};
+use shared::report::{Facts, Report, Transfer};
 use shared::time::{UnixMillis, Uptime};
 use tokio::sync::watch;
 
@@ -107,13 +107,15 @@ fn after(last: u64, uptime: Uptime) -> u64 {
     last.saturating_add(1).max(u64::try_from(uptime.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// Whether two reports say the same, but for what changes by itself.
+/// Whether two reports say the same, but for what changes by itself. Of a rate it counts only whether there is one.
 pub fn says_the_same(a: &Report, b: &Report) -> bool {
+    let moving = |transfer: &Transfer| Transfer { rate: transfer.rate.min(1), ..transfer.clone() };
     let still = |report: &Report| Report {
         sequence: 0,
         wall: UnixMillis(0),
         uptime_ms: 0,
         facts: Facts { disk_free: 0, ..report.facts.clone() },
+        transfers: report.transfers.iter().map(moving).collect(),
         ..report.clone()
     };
     still(a) == still(b)
@@ -150,6 +152,22 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_rate_is_no_news_and_its_end_is() {
+        let machine = Machine { platform: platform(), boot: "b".into(), cpus: 1, memory: 1, state: "/".into() };
+        let held =
+            Arc::new(Held::load(Arc::new(crate::store::Store::in_memory().unwrap()), &"n1".parse().unwrap(), Uptime::ZERO));
+        let (_status, changes) = watch::channel(Status::default());
+        let reporter = Reporter::new(Clock::system(), held, changes, machine, Vec::new());
+        let at = |done, rate| {
+            let image = shared::id::Digest::of(b"i");
+            Report { transfers: vec![Transfer { image, done, total: 90, rate, reused: 7 }], ..reporter.report() }
+        };
+        assert!(says_the_same(&at(10, 5000), &at(10, 4000)), "clocks, free space and how fast it is");
+        assert!(!says_the_same(&at(10, 5000), &at(11, 5000)), "what came");
+        assert!(!says_the_same(&at(10, 5000), &at(10, 0)), "that nothing comes any more");
+    }
 
     #[test]
     fn sequences_grow_within_a_boot_also_when_the_daemon_starts_again() {

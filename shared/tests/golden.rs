@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use shared::wire::WireError;
 use shared::wire::v1::{
     AppReport, Bundle, BundleContent, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece,
-    LogWanted, Memory, Overrides, Patch, PatchWanted, Pull, Receipt, Release, Report, ServiceReport, SignedReceipt, Stamp, Up,
+    LogWanted, Memory, Overrides, Patch, PatchWanted, Pull, Receipt, Release, Report, ServiceReport, SignedReceipt, Stamp,
+    Transfer, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -112,7 +113,7 @@ fn report() -> Report {
             disk_free: 1 << 40,
         },
         apps: vec![app],
-        transfers: vec![([3; 32], 10, 20)],
+        transfers: vec![Transfer { image: [3; 32], done: 10, total: 20, rate: 5, reused: 300 }],
         faults: vec![fault()],
     }
 }

@@ -182,12 +182,12 @@ pub(super) struct Publish {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ImageCommand {
-    /// Show, before a rollout, the bytes each node will need; the patches are made meanwhile
+    /// Show, before a rollout, the bytes that a node that has only this release will need; the patches are made meanwhile
     Diff {
-        /// The release that nodes have, for example counter@1.0.0
+        /// The only release that such a node has, for example counter@1.0.0
         #[arg(value_name = "APP@OLD")]
         old: String,
-        /// The release they shall get, for example counter@1.1.0
+        /// The release it shall get, for example counter@1.1.0
         #[arg(value_name = "APP@NEW")]
         new: String,
         #[command(flatten)]

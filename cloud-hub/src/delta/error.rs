@@ -56,6 +56,18 @@ pub enum DeltaError {
 }
 
 impl DeltaError {
+    /// Whether the same bytes fail again, however often they are tried.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            // A blob that is missing may come; one that could not be read may be read another time.
+            Self::Layer { cause, .. } => {
+                !matches!(**cause, ImageError::Missing { .. } | ImageError::Io { .. } | ImageError::Blob(_))
+            }
+            Self::Pack { cause, .. } => matches!(cause, PackError::TooLarge),
+            Self::Disk(_) | Self::CacheFull { .. } | Self::Stopped | Self::Broken | Self::Store(_) => false,
+        }
+    }
+
     /// An error of the disk.
     pub(super) fn io(doing: &'static str, error: std::io::Error) -> Self {
         Self::Disk(BlobError::io(doing, error))
@@ -70,6 +82,7 @@ impl Faulty for DeltaError {
             }
             Self::Layer { layer, cause } => Fault::new(&hub::LAYER_DAMAGED).with("layer", layer).with("cause", cause),
             Self::Disk(error) => error.fault(),
+            Self::Pack { layer, cause: PackError::TooLarge } => Fault::new(&hub::LAYER_TOO_LARGE).with("layer", layer),
             Self::Pack { layer, cause } => Fault::new(&hub::LAYER_DAMAGED).with("layer", layer).with("cause", cause),
             Self::CacheFull { size, max } => {
                 Fault::new(&hub::PATCH_CACHE_FULL).with("size", bytes(*size)).with("max", bytes(*max))
@@ -85,7 +98,7 @@ impl Refusal for DeltaError {
     fn kind(&self) -> Kind {
         match self {
             Self::Disk(error) => error.kind(),
-            Self::Layer { .. } => Kind::Unfit,
+            Self::Layer { .. } | Self::Pack { cause: PackError::TooLarge, .. } => Kind::Unfit,
             Self::CacheFull { .. } | Self::Stopped => Kind::Unavailable,
             Self::Pack { .. } | Self::Broken => Kind::Internal,
             Self::Store(error) => error.kind(),

@@ -16,6 +16,7 @@ use super::Delta;
 use super::error::{DeltaError, Shared};
 use super::new_file::OldFile;
 use super::patches::key;
+use crate::access::lock;
 
 /// Layers by diff_id, as releases describe them.
 pub type Known = BTreeMap<Digest, Layer>;
@@ -70,9 +71,15 @@ impl Delta {
         if self.0.packs.has(layer) {
             return true;
         }
-        let Some(layer) = known.get(layer) else { return false };
+        let Some(layer) = known.get(layer).filter(|layer| !self.is_refused(layer)) else { return false };
         let made = self.ensure(layer).await;
-        made.inspect_err(|error| tracing::info!(layer = %layer.tar.digest, %error, "an old layer is done without")).is_ok()
+        if let Err(error) = &made {
+            tracing::info!(layer = %layer.tar.digest, %error, "an old layer is done without");
+            if error.is_final() {
+                lock(&self.0.refused).put(layer.blob.digest, (), 1);
+            }
+        }
+        made.is_ok()
     }
 
     async fn try_to_make(&self, to: Layer, from: Vec<Digest>) -> Shared<Tried> {

@@ -60,6 +60,8 @@ const QUEUE: usize = 1024;
 const SKETCHES_MAX: usize = 32 << 20;
 /// Choices that are remembered.
 const CHOICES_MAX: usize = 4096;
+/// Layers without a pack that are remembered.
+const REFUSED_MAX: usize = 4096;
 
 /// Packs and patches. Cheap to clone; all clones are the same.
 #[derive(Clone)]
@@ -73,6 +75,8 @@ struct Inner {
     sketches: Mutex<Lru<Digest, Arc<Sketch>>>,
     /// By new layer and candidates.
     choices: Mutex<Lru<Digest, Arc<Vec<Digest>>>>,
+    /// Blobs of layers that cannot be packed as they are; they are not tried again until they are published again.
+    refused: Mutex<Lru<Digest, ()>>,
     packing: Flights<Digest, ()>,
     choosing: Flights<Digest, Arc<Vec<Digest>>>,
     making: Flights<Digest, Made>,
@@ -96,13 +100,14 @@ impl Delta {
     pub fn open(state: &Path, blobs: &Blobs, cache: u64) -> Result<Self, BlobError> {
         let processors = std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1));
         let (queue, queued) = mpsc::channel(QUEUE);
-        Ok(Self(Arc::new(Inner {
+        let delta = Self(Arc::new(Inner {
             packs: Packs::open(state, blobs.clone())?,
             patches: Patches::open(state, cache)?,
             layers: Layers::default(),
             stats: Stats::default(),
             sketches: Mutex::new(Lru::new(SKETCHES_MAX)),
             choices: Mutex::new(Lru::new(CHOICES_MAX)),
+            refused: Mutex::new(Lru::new(REFUSED_MAX)),
             packing: Flights::default(),
             choosing: Flights::default(),
             making: Flights::default(),
@@ -112,7 +117,15 @@ impl Delta {
             queue,
             queued: Mutex::new(Some(queued)),
             stopping: AtomicBool::new(false),
-        })))
+        }));
+        // Weak, for the blobs are part of what it points to.
+        let patches = Arc::downgrade(&delta.0);
+        blobs.set_give_way(move |bytes| {
+            if let Some(inner) = patches.upgrade() {
+                inner.patches.give_way_to(bytes);
+            }
+        });
+        Ok(delta)
     }
 
     /// Makes packs of what was published until `stop` says so; then ends what is being made, and returns when nothing is.
@@ -139,6 +152,7 @@ impl Delta {
         let layers = release.images.values().flatten().flat_map(|image| &image.layers);
         let layers: BTreeMap<Digest, &Layer> = layers.map(|layer| (layer.tar.digest, layer)).collect();
         for layer in layers.into_values().filter(|layer| !self.0.packs.has(&layer.tar.digest)) {
+            lock(&self.0.refused).remove(&layer.blob.digest);
             if self.0.queue.try_send(*layer).is_err() {
                 tracing::info!(layer = %layer.tar.digest, "too many layers wait to be packed; this one is when a node needs it");
             }
@@ -208,12 +222,18 @@ impl Delta {
         self.0.packing.join(layer.tar.digest, packing).await
     }
 
+    /// Whether the layer has no pack, and cannot have one.
+    fn is_refused(&self, layer: &Layer) -> bool {
+        lock(&self.0.refused).get(&layer.blob.digest).is_some() && !self.0.packs.has(&layer.tar.digest)
+    }
+
     /// Which of `have` can be referred to, in order.
     async fn candidates(&self, to: Digest, have: &[Digest], known: &Arc<Known>) -> Shared<Vec<Digest>> {
         let have: BTreeSet<Digest> = have.iter().copied().filter(|layer| *layer != to).collect();
         let (this, known) = (self.clone(), Arc::clone(known));
         let can_have = move || {
-            let can = |layer: &Digest| known.get(layer).is_some_and(|layer| this.0.packs.can_have(layer));
+            let can =
+                |layer: &Digest| known.get(layer).is_some_and(|layer| !this.is_refused(layer) && this.0.packs.can_have(layer));
             have.into_iter().filter(can).collect()
         };
         spawn_blocking(can_have).await.map_err(|_| Arc::new(DeltaError::Broken))

@@ -135,8 +135,13 @@ impl Patches {
     /// Removes patches that nobody uses, the oldest first, until the disk has room for what is made next: nothing else on
     /// it can be made again. Blocks.
     pub(super) fn give_way(&self) {
+        self.give_way_to(ROOM);
+    }
+
+    /// As [`give_way`](Self::give_way), to something of so many bytes.
+    pub(super) fn give_way_to(&self, bytes: u64) {
         let _one_at_a_time = lock(&self.keeping);
-        while check_space(&self.dir, ROOM).is_err() {
+        while check_space(&self.dir, bytes).is_err() {
             let Some(kept) = lock(&self.shelf).take_idle(self.started.elapsed()) else { return };
             self.delete(&[kept]);
         }

@@ -228,6 +228,53 @@ async fn a_full_disk_has_a_name_and_leaves_nothing() {
     assert_eq!((shared::fault::Faulty::fault(&*error).code.as_str(), left), ("hub-blob-no-space", 0), "{error:?}");
 }
 
+/// A tmpfs again: 64 MiB always stay free.
+#[tokio::test]
+async fn patches_give_way_to_what_is_uploaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let flags = rustix::mount::MountFlags::empty();
+    if rustix::mount::mount("none", dir.path(), "tmpfs", flags, Some(c"size=73m")).is_err() {
+        return;
+    }
+    let blobs = Blobs::open(dir.path(), 64 << 20).unwrap();
+    let delta = Delta::open(dir.path(), &blobs, CACHE).unwrap();
+    let keep = |n: u8| {
+        let mut patch = delta.0.patches.begin().unwrap();
+        std::io::Write::write_all(&mut patch, &vec![n; 6 << 20]).unwrap();
+        delta.0.patches.keep(Digest::of(&[n]), Digest::of(b"to"), patch).unwrap()
+    };
+    let kept = keep(1);
+    drop(delta);
+    // Opened again, nobody uses it.
+    let blobs = Blobs::open(dir.path(), 64 << 20).unwrap();
+    let delta = Delta::open(dir.path(), &blobs, CACHE).unwrap();
+    let bytes = samples::noise(7, 4 << 20);
+    let put = |bytes: &[u8]| blobs.put_blocking(samples::blob(bytes), &mut &*bytes);
+    let (small, gone) = (put(&bytes), delta.patch_of(&kept.digest));
+    let large = put(&samples::noise(8, 10 << 20));
+    rustix::mount::unmount(dir.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
+    assert!(small.is_ok() && gone.is_none(), "{small:?} {gone:?}");
+    assert!(matches!(large, Err(BlobError::NoSpace { .. })), "{large:?}");
+}
+
+#[tokio::test]
+async fn a_layer_that_can_never_be_packed_is_tried_once() {
+    let world = world();
+    let (broken, new) = (world.put(b"no tar at all", Compression::None), world.put(&tar(2), Compression::None));
+    let known = Known::from([(broken.tar.digest, broken)]);
+    assert!(!world.delta.ensure_old(&broken.tar.digest, &known).await && world.delta.is_refused(&broken));
+    let made = world.patch(new, &[broken]).await;
+    assert_eq!(made.from, []);
+    assert_eq!(world.delta.candidates(new.tar.digest, &[broken.tar.digest], &Arc::new(known.clone())).await.unwrap(), []);
+    // Published again, it is tried again; a blob that is only missing is tried whenever it is asked for.
+    lock(&world.delta.0.refused).remove(&broken.blob.digest);
+    world.blobs.delete(&broken.blob.digest).await.unwrap();
+    assert!(!world.delta.ensure_old(&broken.tar.digest, &known).await && !world.delta.is_refused(&broken));
+    let too_large = DeltaError::Pack { layer: new.tar.digest, cause: PackError::TooLarge };
+    assert!(too_large.is_final());
+    assert_eq!(shared::fault::Faulty::fault(&too_large).code, "hub-layer-too-large");
+}
+
 #[tokio::test]
 async fn a_hundred_at_once_are_one_work() {
     let world = Arc::new(world());

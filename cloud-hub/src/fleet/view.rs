@@ -48,7 +48,9 @@ pub fn node_status(life: &Life, now: UnixMillis) -> NodeStatus {
         in_sync: life.accepted == Some(wanted),
         facts: report.map(facts),
         apps: report.map(|report| report.apps.iter().map(|app| app_status(app, report)).collect()).unwrap_or_default(),
-        transfers: report.map(|report| report.transfers.iter().map(transfer).collect()).unwrap_or_default(),
+        transfers: report
+            .map(|report| report.transfers.iter().map(|of| transfer(of, life.connected)).collect())
+            .unwrap_or_default(),
         faults: life.trouble.iter().chain(reported).cloned().map(Problem::from).collect(),
     }
 }
@@ -104,9 +106,8 @@ fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) 
     let app = life.report.as_deref().and_then(|report| report.apps.iter().find(|app| app.app == *asked.app));
     let about_this = app.filter(|app| app.wanted == asked.release);
     let transfers = life.report.as_deref().map_or(&[][..], |report| &report.transfers);
-    let bytes = transfers
-        .iter()
-        .fold((0, 0), |(done, total): (u64, u64), t| (done.saturating_add(t.done), total.saturating_add(t.total)));
+    let sum = |of: fn(&report::Transfer) -> u64| transfers.iter().map(of).fold(0, u64::saturating_add);
+    let (done, total, rate) = (sum(|of| of.done), sum(|of| of.total), sum(|of| of.rate));
     DeploymentNode {
         node: node.clone(),
         ready: about_this.is_some_and(|app| is_ready(app, asked)),
@@ -114,7 +115,8 @@ fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) 
         running: app.map(|app| app.version.clone()).filter(|version| !version.is_empty()),
         connected: life.connected,
         age_seconds: life.reported.map(|then| age(then, now)),
-        transfer: (!transfers.is_empty()).then_some(bytes),
+        transfer: (!transfers.is_empty()).then_some((done, total)),
+        seconds_left: report::seconds_left(done, total, rate, life.connected),
         fault: about_this.and_then(|app| app.fault.clone()).map(Problem::from),
     }
 }
@@ -170,8 +172,9 @@ fn service_status(service: &report::ServiceReport, uptime_ms: u64) -> ServiceSta
     }
 }
 
-fn transfer(transfer: &report::Transfer) -> Transfer {
-    Transfer { image: transfer.image, done: transfer.done, total: transfer.total }
+fn transfer(transfer: &report::Transfer, online: bool) -> Transfer {
+    let report::Transfer { image, done, total, rate, reused } = *transfer;
+    Transfer { image, done, total, rate, reused, seconds_left: transfer.seconds_left(online) }
 }
 
 #[cfg(test)]
@@ -240,6 +243,25 @@ mod tests {
         assert_eq!(status.detail.len(), 4);
         assert_eq!(status.detail[0].age_seconds, Some(60));
         assert_eq!(status.detail[1].running.as_deref(), Some("1.0.0"), "what it runs meanwhile is shown");
+    }
+
+    #[test]
+    fn the_time_that_is_left_is_said_while_the_node_is_there() {
+        let release = Digest::of(b"v2");
+        let mut life = life(Some(assigned("d", release, &[])), None);
+        life.connected(UnixMillis(500));
+        let transfer =
+            |image: &[u8], done, rate| report::Transfer { image: Digest::of(image), done, total: 100, rate, reused: 9 };
+        let transfers = vec![transfer(b"a", 100, 0), transfer(b"b", 40, 20)];
+        life.reported(Report { apps: vec![app("web", release, Phase::Fetching)], transfers, ..report(1, 3) }, UnixMillis(1000));
+        let asked = Asked { deployment: &name("d"), app: &name("web"), release, run: true };
+        let node = |life: &Life| deployment_node(&name("n1"), life, asked, UnixMillis(1000));
+        let left = |life: &Life| node_status(life, UnixMillis(1000)).transfers.iter().map(|t| t.seconds_left).collect::<Vec<_>>();
+        assert_eq!((node(&life).transfer, node(&life).seconds_left), (Some((140, 200)), Some(3)));
+        assert_eq!(left(&life), [Some(0), Some(3)]);
+        life.disconnected();
+        assert_eq!((node(&life).transfer, node(&life).seconds_left), (Some((140, 200)), None));
+        assert_eq!(left(&life), [Some(0), None]);
     }
 
     #[test]

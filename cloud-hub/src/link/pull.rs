@@ -194,8 +194,13 @@ impl Allowed {
         Ok(self.layers(hub, &wanted).await?.remove(&diff_id))
     }
 
-    /// Those of these layers that the node may have, its earlier releases' among them.
+    /// Those of these layers that the node may have. Its earlier releases are looked up only for what the assigned ones do not
+    /// have.
     pub(super) async fn known(&mut self, hub: &Hub, node: &Name, diff_ids: &BTreeSet<Digest>) -> Result<Known, StoreError> {
+        let found = self.layers(hub, diff_ids).await?;
+        if self.earlier || found.len() == diff_ids.len() {
+            return Ok(found);
+        }
         self.add_earlier(hub, node).await?;
         self.layers(hub, diff_ids).await
     }

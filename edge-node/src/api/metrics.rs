@@ -5,18 +5,18 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use shared::report::{Phase, Report, ServiceState};
+use shared::report::{Phase, Report, ServiceState, Transfer};
 
 use super::Api;
 use super::port::{LinkStatus, Node};
 
 pub async fn metrics<N: Node>(State(api): State<Api<N>>) -> impl IntoResponse {
-    let text = render(&api.node.report(), &api.node.link());
+    let text = render(&api.node.report(), &api.node.transfers(), &api.node.link());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 /// Labels are names, versions and fixed words; only versions can hold what needs escaping.
-fn render(report: &Report, link: &LinkStatus) -> String {
+fn render(report: &Report, transfers: &[Transfer], link: &LinkStatus) -> String {
     let mut page = Page(String::new());
     let facts = &report.facts;
     let versions = format!("version=\"{}\",runtime=\"{}\"", escape(&facts.version), escape(&facts.runtime));
@@ -39,8 +39,10 @@ fn render(report: &Report, link: &LinkStatus) -> String {
     page.gauge("causeway_service_running", "Whether the service's process runs", up);
     let restarts = services().map(|(labels, service)| (labels, f64::from(service.restarts)));
     page.gauge("causeway_service_restarts", "Starts after exits by itself, in a row", restarts);
-    let left = report.transfers.iter().map(|transfer| transfer.total.saturating_sub(transfer.done)).sum();
+    let left = transfers.iter().map(|transfer| transfer.total.saturating_sub(transfer.done)).sum();
     page.gauge("causeway_node_transfer_left_bytes", "Bytes of images that are still to come", [(String::new(), count(left))]);
+    let rate = transfers.iter().map(|transfer| transfer.rate).sum();
+    page.gauge("causeway_node_transfer_bytes_per_second", "Bytes of images that come now", [(String::new(), count(rate))]);
     page.0
 }
 

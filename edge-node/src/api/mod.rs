@@ -32,6 +32,7 @@ use crate::shutdown::Shutdown;
 use port::{Command, Node};
 use problem::{Answer, Problem};
 
+pub use apps::TransferView;
 pub use carry::{Import, ImportLine};
 pub use listener::{CONNECTIONS_MAX, Listener};
 pub use secrets::SECRET_MAX;
@@ -50,6 +51,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/status"),
     ("get", "/v1/apps"),
     ("get", "/v1/transfers"),
+    ("get", "/v1/disk"),
     ("get", "/v1/events"),
     ("get", "/v1/logs/{app}/{service}"),
     ("post", "/v1/apps/{app}/{verb}"),
@@ -101,6 +103,7 @@ pub fn router<N: Node>(node: Arc<N>, config: &Config) -> Router {
         .route("/v1/status", get(status::status::<N>))
         .route("/v1/apps", get(apps::list::<N>))
         .route("/v1/transfers", get(apps::transfers::<N>))
+        .route("/v1/disk", get(status::disk::<N>))
         .route("/v1/events", get(status::events::<N>))
         .route("/v1/logs/{app}/{service}", get(logs::logs::<N>))
         .route("/v1/apps/{app}/{verb}", post(apps::app::<N>))

@@ -9,21 +9,29 @@ use bytes::Bytes;
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::receipt::Receipt;
-use shared::report::{Event, Report};
+use shared::report::{Event, Report, Transfer};
 use shared::sign::PublicKey;
 use shared::state::Stamp;
 use tokio::sync::mpsc;
+
+use crate::disk::DiskUse;
 
 /// The daemon, as the API sees it.
 pub trait Node: Send + Sync + 'static {
     /// The newest snapshot.
     fn report(&self) -> Arc<Report>;
 
+    /// Images on their way, as they are now.
+    fn transfers(&self) -> Vec<Transfer>;
+
     /// The session with the hub.
     fn link(&self) -> LinkStatus;
 
     /// Who the node is and whom it believes.
     fn trust(&self) -> Trust;
+
+    /// What the disk holds. Takes a while: files are counted.
+    fn disk(&self) -> impl Future<Output = DiskUse> + Send;
 
     /// Journal entries from number `from` on, else the newest; at most `limit`, oldest first.
     fn events(&self, from: Option<u64>, limit: usize) -> impl Future<Output = Result<Vec<Event>, Fault>> + Send;

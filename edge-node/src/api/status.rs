@@ -1,4 +1,4 @@
-//! The node as a whole, and its journal.
+//! The node as a whole, its disk, and its journal.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,8 +10,10 @@ use shared::state::Stamp;
 use shared::time::UnixMillis;
 
 use super::Api;
+use super::apps::{TransferView, moving};
 use super::port::Node;
 use super::problem::{Answer, Problem, Query};
+use crate::disk::DiskUse;
 
 /// Most journal entries of one answer.
 const EVENTS_MAX: usize = 1000;
@@ -33,6 +35,8 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Number of apps.
     pub apps: usize,
+    /// Images on their way.
+    pub transfers: Vec<TransferView>,
     /// What is wrong with the node as a whole.
     pub faults: Vec<Fault>,
 }
@@ -69,8 +73,13 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
         wall: report.wall,
         uptime_ms: report.uptime_ms,
         apps: report.apps.len(),
+        transfers: moving(&*api.node),
         faults: report.faults.clone(),
     })
+}
+
+pub async fn disk<N: Node>(State(api): State<Api<N>>) -> Json<DiskUse> {
+    Json(api.node.disk().await)
 }
 
 #[derive(Deserialize)]

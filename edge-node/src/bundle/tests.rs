@@ -117,7 +117,7 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// A node that never reached its hub, and a stick.
 struct Site {
-    view: Arc<View>,
+    view: Arc<View<Memory>>,
     held: Arc<Held>,
     stick: PathBuf,
     ends: TransportEnds,

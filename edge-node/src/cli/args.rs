@@ -53,6 +53,8 @@ pub enum Command {
     Join(JoinArgs),
     /// Show the node and its session with the hub
     Status,
+    /// Show what takes the disk: images and who uses them, packs, volumes, logs
+    Df,
     /// List apps and services
     Ps,
     /// Show the log of an app or of one service

@@ -90,6 +90,7 @@ static CHINESE: &[(&str, &str)] = &[
     ("join.config", "设置文件；默认为 /etc/causeway/node.toml（如果存在）"),
     ("join.state_dir", "重启后仍保留的数据"),
     ("status", "显示节点及其与中心的连接"),
+    ("df", "显示磁盘占用：镜像及其使用者、分层包、卷、日志"),
     ("ps", "列出应用和服务"),
     ("logs", "显示应用或某个服务的日志"),
     ("logs.app", "应用"),

@@ -17,6 +17,7 @@
 mod apps;
 pub mod args;
 mod client;
+mod df;
 mod events;
 mod exit;
 mod help;
@@ -75,6 +76,7 @@ fn dispatch(args: Args, out: &mut Out) -> Result<(), Ended> {
         Command::Run(args) => run::run(*args, out),
         Command::Join(args) => join::run(args, out),
         Command::Status => wait(status::run(&client()?, out)),
+        Command::Df => wait(df::run(&client()?, out)),
         Command::Ps => wait(apps::ps(&client()?, out)),
         Command::Logs(args) => wait(logs::run(args, &client()?, out)),
         Command::Start(target) => wait(apps::tell(Verb::Start, target, &client()?, out)),

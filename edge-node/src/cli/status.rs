@@ -6,7 +6,7 @@ use shared::people::{self, Table};
 use super::client::Client;
 use super::exit::Ended;
 use super::out::Out;
-use crate::api::{Hub, Status};
+use crate::api::{Hub, Status, TransferView};
 
 pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
     let status: Status = client.get("/v1/status").await?;
@@ -14,7 +14,7 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
         return out.json(&status);
     }
     let lang = out.lang();
-    let Status { node, hub, accepted, facts, wall, uptime_ms, apps, faults } = &status;
+    let Status { node, hub, accepted, facts, wall, uptime_ms, apps, transfers, faults } = &status;
     let runtime = if facts.runtime.is_empty() { out.pick("not reached", "未连接").to_owned() } else { facts.runtime.clone() };
     let mut table = Table::default();
     table.row([out.pick("Node", "节点").into(), node.to_string()]);
@@ -23,6 +23,10 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
     table.row([out.pick("Confirmed", "上次确认").into(), confirmed(hub, lang)]);
     table.row([out.pick("Accepted", "已接受状态").into(), accepted.to_string()]);
     table.row([out.pick("Apps", "应用数").into(), apps.to_string()]);
+    for TransferView { transfer, seconds_left } in transfers {
+        let said = people::transfer(transfer, *seconds_left, lang);
+        table.row([out.pick("Image on its way", "传输中的镜像").into(), format!("{}: {said}", transfer.image.short())]);
+    }
     table.row([out.pick("Runtime", "容器运行时").into(), runtime]);
     table.row([out.pick("Version", "版本").into(), facts.version.clone()]);
     table.row([out.pick("Disk free", "可用磁盘").into(), people::bytes(facts.disk_free)]);

@@ -160,6 +160,13 @@ impl Blobs {
         of(&path).saturating_add(of(&path.with_extension("part")))
     }
 
+    /// Bytes of a blob that arrived, as far as its files say.
+    pub fn arrived(&self, blob: &Blob) -> u64 {
+        let path = self.path(blob.digest);
+        let length = |path: &Path| fs::symlink_metadata(path).map_or(0, |meta| meta.len());
+        length(&path).max(length(&path.with_extension("part"))).min(blob.size)
+    }
+
     /// Begins or continues to write `blob`, once nobody else in this process does.
     pub async fn begin(&self, blob: Blob) -> Result<Begun, BlobError> {
         let claim = self.0.claims.claim(blob.digest).await;

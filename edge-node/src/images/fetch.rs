@@ -36,6 +36,7 @@ use shared::oci::{DOCUMENT_MAX, LAYERS_MAX, chain_ids};
 use shared::people::bytes;
 use shared::release::{Blob, Image};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::blobs::{Begun, BlobError, Blobs, Partial, blocking};
 use super::content::Content;
@@ -171,21 +172,21 @@ pub async fn fetch<S: ChunkSource>(
     let patches: Vec<(Blob, Blob)> = stream::iter(missing).map(patch_of).buffered(PATCHES).try_collect().await?;
     make_room(content, image, &patches, files, present.root.as_deref())?;
     let line = &Line::new(source);
-    let total = documents.iter().chain(patches.iter().map(|(_, patch)| patch)).map(|blob| blob.size).sum();
+    let total: u64 = documents.iter().chain(patches.iter().map(|(_, patch)| patch)).map(|blob| blob.size).sum();
+    let layers = image.layers.iter().map(|layer| layer.blob);
+    let whole: u64 = documents.into_iter().chain(layers).map(|blob| blob.size).sum();
+    progress.send_replace(Progress { total, reused: whole.saturating_sub(total), ..Progress::default() });
+    let say = |done, new| progress.send_modify(|progress| progress.tell(done, new, Instant::now()));
     let mut done = 0;
     for document in documents {
-        let tell = |here: u64| progress.send_replace(Progress { done: done + here, total });
-        blob(line, &content.blobs, document, &tell).await?;
+        blob(line, &content.blobs, document, &|here, new| say(done + here, new)).await?;
         done += document.size;
     }
     for (layer, patch) in patches {
-        let tell = |here: u64| progress.send_replace(Progress { done: done + here.min(patch.size), total });
-        layer::layer(line, content, layer, patch, &tell).await?;
+        layer::layer(line, content, layer, patch, &|here: u64, new| say(done + here.min(patch.size), new)).await?;
         done += patch.size;
     }
-    progress.send_replace(Progress { done, total });
-    let layers = image.layers.iter().map(|layer| layer.blob);
-    let whole = documents.into_iter().chain(layers).map(|blob| blob.size).sum();
+    say(done, 0);
     Ok(Fetched { sent: total, whole })
 }
 
@@ -240,7 +241,7 @@ async fn blob<S: ChunkSource>(
     line: &Line<'_, S>,
     blobs: &Blobs,
     blob: Blob,
-    tell: &(impl Fn(u64) -> Progress + Sync),
+    tell: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), FetchError> {
     match one(line, blobs, blob, tell).await {
         Err(FetchError::Blobs(BlobError::Differs(_))) => again(line, blobs, blob, tell).await,
@@ -253,7 +254,7 @@ async fn again<S: ChunkSource>(
     line: &Line<'_, S>,
     blobs: &Blobs,
     blob: Blob,
-    tell: &(impl Fn(u64) -> Progress + Sync),
+    tell: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), FetchError> {
     tracing::warn!(blob = %blob.digest, "bytes do not fit the digest, fetching the blob once more");
     match one(line, blobs, blob, tell).await {
@@ -262,15 +263,15 @@ async fn again<S: ChunkSource>(
     }
 }
 
-/// One blob, from where it stopped. What arrives while the disk is busy is written with the next write.
+/// One blob, from where it stopped. `tell` hears how many bytes of it are there, and how many of them just came. What arrives while the disk is busy is written with the next write.
 async fn one<S: ChunkSource>(
     line: &Line<'_, S>,
     blobs: &Blobs,
     blob: Blob,
-    tell: &(impl Fn(u64) -> Progress + Sync),
+    tell: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), FetchError> {
     let Begun::Missing(partial) = blobs.begin(blob).await? else { return Ok(()) };
-    tell(partial.offset());
+    tell(partial.offset(), 0);
     let path = blobs.path(blob.digest);
     let (mut written, mut next) = (partial.offset(), partial.offset());
     let (mut asked, mut arrived) = (FuturesOrdered::new(), Vec::new());
@@ -294,8 +295,9 @@ async fn one<S: ChunkSource>(
             Some(done) = &mut writing => {
                 writing = OptionFuture::default();
                 let partial = done??;
+                let new = partial.offset().saturating_sub(written);
                 written = partial.offset();
-                tell(written);
+                tell(written, new);
                 idle = Some(partial);
             }
             Some(pieces) = asked.next() => arrived.extend(pieces?),

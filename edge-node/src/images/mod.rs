@@ -20,8 +20,10 @@ pub mod fetch;
 pub mod fingerprint;
 pub mod memory;
 pub mod packs;
+pub mod rate;
 pub mod room;
 pub mod stop;
+pub mod transfers;
 
 use std::future::Future;
 use std::time::Duration;
@@ -31,6 +33,9 @@ use shared::fault::Fault;
 use shared::id::Digest;
 use shared::release::Blob;
 pub use shared::wire::FRAME_MAX;
+use tokio::time::Instant;
+
+use rate::Rate;
 
 /// How often a source without a better way to know is asked whether it is back.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -72,6 +77,18 @@ pub enum SourceError {
 pub struct Progress {
     /// Bytes on disk.
     pub done: u64,
-    /// Bytes in all, without what the runtime has already.
+    /// Bytes in all, without what the node has already.
     pub total: u64,
+    /// Bytes of the image, as its publisher compressed it, that need not travel.
+    pub reused: u64,
+    /// How fast they come.
+    pub rate: Rate,
+}
+
+impl Progress {
+    /// Of all the bytes `done` are on disk, and `new` of them came just now.
+    pub fn tell(&mut self, done: u64, new: u64, now: Instant) {
+        self.done = done;
+        self.rate.add(new, now);
+    }
 }

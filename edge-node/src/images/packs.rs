@@ -5,10 +5,10 @@
 //! The format is that of [`shared::recipe::pack`]. A pack has its name when it is complete and synced; that its bytes
 //! are those of the diff_id is decided when it is unpacked, and again whenever it is unpacked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,6 +95,20 @@ impl Packs {
         }
         found.sort();
         Ok(found.into_iter().take(HAVE_MAX).map(|(_, layer)| layer).collect())
+    }
+
+    /// Bytes of the disk that each pack takes, and those of packs that are being made.
+    pub fn allocated(&self) -> Result<(BTreeMap<Digest, u64>, u64), BlobError> {
+        let (mut packs, mut making) = (BTreeMap::new(), 0_u64);
+        for entry in fs::read_dir(&self.0.dir).map_err(failed("listing", &self.0.dir, 0))?.take(FILES_MAX) {
+            let entry = entry.map_err(failed("listing", &self.0.dir, 0))?;
+            let bytes = entry.metadata().map_or(0, |meta| meta.blocks().saturating_mul(512)); // 0: it is gone by now
+            match entry.file_name().to_str().and_then(layer_of) {
+                Some((layer, PACK)) => _ = packs.insert(layer, bytes),
+                _ => making = making.saturating_add(bytes),
+            }
+        }
+        Ok((packs, making))
     }
 
     /// Opens the pack of a layer; one that is damaged so that it cannot be opened is removed.

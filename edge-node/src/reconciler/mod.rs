@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::held::Held;
 use crate::images::ChunkSource;
 use crate::images::content::Content;
+use crate::images::transfers::Transfers;
 use crate::journal::Journal;
 use crate::runtime::Runtime;
 use crate::shutdown::Shutdown;
@@ -43,6 +44,8 @@ pub struct Parts<R, S> {
     pub source: Arc<S>,
     /// Where image bytes go.
     pub content: Content,
+    /// Images on their way, for whoever looks.
+    pub transfers: Transfers,
     /// What the node holds.
     pub held: Arc<Held>,
     /// Where events are recorded.

@@ -9,10 +9,11 @@ use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
 use shared::people::{bytes, percent};
 use shared::plan::{Action, Note, Plan, Step, Subject, plan};
-use shared::report::{self, Phase, Transfer};
+use shared::report::{self, Phase};
 use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Task, Trouble};
 use shared::time::{Now, Uptime, backoff};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::health::Checkups;
 use super::restarts::Restarts;
@@ -54,9 +55,9 @@ pub(super) struct Rounds<R, S> {
 impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     pub fn new(parts: Parts<R, S>, status: watch::Sender<Status>) -> Self {
         Self {
+            work: Work::new(parts.transfers.clone()),
             parts,
             status,
-            work: Work::default(),
             ended: Vec::new(),
             checkups: Checkups::default(),
             images: BTreeMap::new(),
@@ -113,9 +114,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         {
             wake = Some(wake.map_or(due, |at| at.min(due)));
         }
-        let transfers =
-            self.work.fetching().map(|(image, progress)| Transfer { image, done: progress.done, total: progress.total });
-        let transfers: Vec<Transfer> = transfers.collect();
+        let transfers = self.parts.transfers.list(Instant::now());
         let apps = report::apps(&holding.desired, &actual, now);
         self.say(|status| *status = Status { runtime: version, apps, transfers, faults: Vec::new() });
         wake.unwrap_or(Uptime::MAX)
@@ -126,7 +125,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.images.retain(|image, _| !observed.images.contains(image));
         self.failures.retain(|image, _| self.images.contains_key(image));
         let mut images = self.images.clone();
-        images.extend(self.work.fetching().map(|(image, _)| (image, ImageState::Fetching)));
+        images.extend(self.work.fetching().into_iter().map(|image| (image, ImageState::Fetching)));
         images.extend(observed.images.iter().map(|image| (*image, ImageState::Ready)));
         images.extend(observed.doubtful.iter().map(|image| (*image, ImageState::Doubtful)));
         self.notice_damage(&observed.damaged);

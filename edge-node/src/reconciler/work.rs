@@ -8,12 +8,13 @@ use shared::fault::{Fault, Faulty};
 use shared::id::Digest;
 use shared::plan::{Step, Subject};
 use shared::release::Image;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::images::ChunkSource;
 use crate::images::content::Content;
 use crate::images::fetch::{Fetched, Present, fetch};
-use crate::images::{ChunkSource, Progress};
+use crate::images::transfers::Transfers;
 use crate::runtime::{Runtime, RuntimeError};
 
 /// Starts and removals at once: a start is mostly waiting for runc, and a node has few cores. A stop needs no permit: it
@@ -40,23 +41,22 @@ pub struct Work {
     steps: Arc<Semaphore>,
     unpacks: Arc<Semaphore>,
     fetches: Arc<Semaphore>,
-    progress: BTreeMap<Digest, watch::Receiver<Progress>>,
+    transfers: Transfers,
 }
 
-impl Default for Work {
-    fn default() -> Self {
+impl Work {
+    /// Nothing is under way; images on their way will be seen in `transfers`.
+    pub fn new(transfers: Transfers) -> Self {
         Self {
             running: JoinSet::new(),
             subjects: BTreeMap::new(),
             steps: Arc::new(Semaphore::new(STEPS)),
             unpacks: Arc::new(Semaphore::new(UNPACKS)),
             fetches: Arc::new(Semaphore::new(1)),
-            progress: BTreeMap::new(),
+            transfers,
         }
     }
-}
 
-impl Work {
     /// Whether an action about `subject` is under way.
     pub fn is_busy(&self, subject: &Subject) -> bool {
         self.subjects.contains_key(subject)
@@ -72,9 +72,9 @@ impl Work {
         self.subjects.is_empty()
     }
 
-    /// Images that are being fetched, with their progress.
-    pub fn fetching(&self) -> impl Iterator<Item = (Digest, Progress)> {
-        self.progress.iter().map(|(image, progress)| (*image, *progress.borrow()))
+    /// Images that are being fetched.
+    pub fn fetching(&self) -> Vec<Digest> {
+        self.transfers.images()
     }
 
     /// Starts a step of the runtime.
@@ -103,8 +103,7 @@ impl Work {
         image: Image,
         present: Present,
     ) {
-        let (tell, progress) = watch::channel(Progress::default());
-        self.progress.insert(image.id(), progress);
+        let tell = self.transfers.begin(image.id());
         let permit = self.fetches.clone().acquire_owned();
         self.spawn(subject, async move {
             let _permit = permit.await;
@@ -116,9 +115,9 @@ impl Work {
     /// Gives up fetching images that are no longer in `wanted`; whether there were any. What arrived stays on disk until it
     /// is swept.
     pub fn keep_fetching(&mut self, wanted: &BTreeSet<Digest>) -> bool {
-        let unwanted: Vec<Digest> = self.progress.keys().filter(|image| !wanted.contains(*image)).copied().collect();
+        let unwanted: Vec<Digest> = self.fetching().into_iter().filter(|image| !wanted.contains(image)).collect();
         for image in &unwanted {
-            self.progress.remove(image);
+            self.transfers.end(*image);
             if let Some(task) = self.subjects.remove(&Subject::Image(*image)) {
                 task.abort();
             }
@@ -133,7 +132,7 @@ impl Work {
                 Some(Ok((subject, done))) => {
                     self.subjects.remove(&subject);
                     if let Done::Fetch(image, _) = &done {
-                        self.progress.remove(image);
+                        self.transfers.end(*image);
                     }
                     return done;
                 }
@@ -141,6 +140,8 @@ impl Work {
                 Some(Err(error)) => {
                     tracing::error!(%error, "an action ended badly");
                     self.subjects.retain(|_, task| !task.is_finished());
+                    let lost = |image: &Digest| !self.subjects.contains_key(&Subject::Image(*image));
+                    self.fetching().into_iter().filter(lost).for_each(|image| self.transfers.end(image));
                     return Done::Lost;
                 }
                 None => std::future::pending().await,

@@ -22,7 +22,7 @@ use shared::state::{Exit, InstanceId, Task};
 use shared::time::Uptime;
 use tokio::sync::Notify;
 
-use super::{Observed, ProbeFailure, Runtime, RuntimeError, Seen};
+use super::{Observed, ProbeFailure, Runtime, RuntimeError, Seen, Usage, Written};
 use crate::clock::Clock;
 
 /// Each step takes so long.
@@ -244,6 +244,26 @@ impl Runtime for Memory {
             Some(_) => Err(ProbeFailure("sick".into())),
             None => Err(ProbeFailure("gone".into())),
         }
+    }
+
+    /// What is in memory takes nothing of the disk.
+    async fn usage(&self) -> Result<Usage, RuntimeError> {
+        let machine = self.lock();
+        if machine.down {
+            return Err(RuntimeError::Unreachable("switched off".into()));
+        }
+        let written = |Container { spec, .. }: &Container| Written {
+            app: spec.app.clone(),
+            service: spec.service.clone(),
+            release: spec.release,
+            bytes: 0,
+        };
+        Ok(Usage {
+            images: machine.images.keys().copied().collect(),
+            layers: machine.layers.iter().map(|layer| (*layer, 0)).collect(),
+            instances: machine.containers.iter().map(|(id, container)| (id.clone(), written(container))).collect(),
+            ..Usage::default()
+        })
     }
 
     async fn changed(&self) {

@@ -32,6 +32,9 @@ pub trait Runtime: Send + Sync + 'static {
         limit: Duration,
     ) -> impl Future<Output = Result<(), ProbeFailure>> + Send;
 
+    /// What it takes of the disk. Reads the files of every container, so it may take long.
+    fn usage(&self) -> impl Future<Output = Result<Usage, RuntimeError>> + Send;
+
     /// Returns when something may have changed since the last call: a process ended, the runtime came back.
     /// A hint; the truth is [`observe`](Self::observe).
     fn changed(&self) -> impl Future<Output = ()> + Send;
@@ -71,6 +74,34 @@ pub struct Seen {
     pub task: Task,
     /// Its address on the bridge.
     pub address: Option<IpAddr>,
+}
+
+/// What takes how much of the disk, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Images that are unpacked, verified and synced, by id.
+    pub images: BTreeSet<Digest>,
+    /// Each unpacked layer by itself, by chain id.
+    pub layers: BTreeMap<Digest, u64>,
+    /// Layers that are being unpacked, and whatever else is no layer and no container's.
+    pub unpacking: u64,
+    /// What each container wrote into its own files.
+    pub instances: BTreeMap<InstanceId, Written>,
+    /// Where layers are unpacked, if it is known.
+    pub root: Option<PathBuf>,
+}
+
+/// What one container wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Whose.
+    pub app: Name,
+    /// Which service of it.
+    pub service: Name,
+    /// The release it was made for.
+    pub release: Digest,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// Why a step failed.

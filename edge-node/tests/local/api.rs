@@ -143,7 +143,8 @@ fn metrics_are_in_the_text_format() {
         "causeway_app_running{app=\"shop\"} 0",
         "causeway_service_running{app=\"shop\",service=\"web\"} 1",
         "causeway_node_info{version=\"0.1.0\",runtime=\"1.6\\\"20\"} 1",
-        "causeway_node_transfer_left_bytes 2",
+        "causeway_node_transfer_left_bytes 2097152",
+        "causeway_node_transfer_bytes_per_second 65536",
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is missing in\n{page}");
     }

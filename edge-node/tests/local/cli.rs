@@ -46,18 +46,45 @@ fn tables_and_json_in_both_languages() {
 
     let (code, out, _) = run(&socket, &["status"]);
     assert_eq!(code, 0);
-    for part in ["crane-7", "offline for 3d4h", "1m30s ago", "1.7", "5 GiB", "2026-11-21T12:25:07Z"] {
+    for part in [
+        "crane-7",
+        "offline for 3d4h",
+        "1m30s ago",
+        "1.7",
+        "5 GiB",
+        "2026-11-21T12:25:07Z",
+        "1 MiB of 3 MiB (33.3 %), 64 KiB/s, time left unknown; 260 MiB reused",
+    ] {
         assert!(out.contains(part), "{part} is missing in\n{out}");
     }
     let (_, out, _) = run(&socket, &["status", "--lang", "zh"]);
     assert!(out.contains("离线（已 3 天 4 小时）") && out.contains("1 分 30 秒前"), "{out}");
+    assert!(out.contains("3 MiB 中已到 1 MiB（33.3 %），64 KiB/s，剩余时间未知；复用 260 MiB"), "{out}");
     let (_, out, _) = run(&socket, &["events", "--from", "2", "--limit", "1"]);
     assert!(out.lines().count() == 2 && out.contains("1970-01-01T00:00:00Z   shop   containerd does not answer"), "{out}");
     assert!(out.contains("(gone·[2J·)"), "{out}");
     let (_, out, _) = run(&socket, &["trust", "show"]);
     assert!(out.contains("Publisher key") && out.contains("ed25519:"), "{out}");
 
-    for arguments in [&["status"][..], &["ps"], &["events"], &["trust", "show"], &["secret", "list", "shop"], &["version"]] {
+    let (code, out, _) = run(&socket, &["df"]);
+    assert_eq!(code, 0);
+    for part in [
+        "running   shop 1.0 (db, web)   40 MiB   100 MiB    30 MiB",
+        "40.0 % of the files unpacked from them",
+        "1 on their way: 1 MiB of 3 MiB arrived",
+        "gone/data",
+        "of 9 GiB at /var/lib/causeway; images leave 256 MiB free",
+        "! There are more files than were counted",
+        "! containerd does not answer (gone)",
+    ] {
+        assert!(out.contains(part), "{part} is missing in\n{out}");
+    }
+    let (_, out, _) = run(&socket, &["df", "--lang", "zh"]);
+    assert!(out.contains("运行中") && out.contains("为其解包后文件的 40.0 %") && out.contains("容器写入的文件   -"), "{out}");
+
+    for arguments in
+        [&["status"][..], &["ps"], &["df"], &["events"], &["trust", "show"], &["secret", "list", "shop"], &["version"]]
+    {
         let (code, out, err) = run(&socket, &[arguments, &["-o", "json"]].concat());
         assert_eq!(code, 0, "{arguments:?} {err}");
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{arguments:?} {out}");

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use edge_node::api::port::{Command, Importing, LinkStatus, LogsWanted, Node, Trust};
 use edge_node::api::{Listener, serve};
 use edge_node::config::Config;
+use edge_node::disk::{DiskUse, ImageUse, Kinds, Need, Overhead, Patches, Place, ServiceUse, VolumeUse};
 use edge_node::identity::Identity;
 use edge_node::shutdown::{Trigger, shutdown};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
@@ -46,6 +47,10 @@ fn service(service: &str, state: ServiceState, pid: u32) -> ServiceReport {
     }
 }
 
+fn transfer() -> Transfer {
+    Transfer { image: Digest::of(b"i"), done: 1 << 20, total: 3 << 20, rate: 64 << 10, reused: 260 << 20 }
+}
+
 fn report() -> Report {
     let fault = Fault::new(&node::SERVICE_EXITS).with("service", "db").with("code", 137).with("restarts", 2);
     let shop = AppReport {
@@ -73,7 +78,7 @@ fn report() -> Report {
             disk_free: 5 << 30,
         },
         apps: vec![idle, shop],
-        transfers: vec![Transfer { image: Digest::of(b"i"), done: 1, total: 3 }],
+        transfers: vec![transfer()],
         faults: vec![fault],
     }
 }
@@ -81,6 +86,10 @@ fn report() -> Report {
 impl Node for Fake {
     fn report(&self) -> Arc<Report> {
         Arc::new(report())
+    }
+
+    fn transfers(&self) -> Vec<Transfer> {
+        vec![transfer()]
     }
 
     fn link(&self) -> LinkStatus {
@@ -97,6 +106,34 @@ impl Node for Fake {
             ca: Digest::of(b"ca"),
             hub_key: key(1),
             publishers: vec![key(2)],
+        }
+    }
+
+    async fn disk(&self) -> DiskUse {
+        let service = |service| ServiceUse {
+            need: Need::Running,
+            app: name("shop"),
+            version: "1.0".into(),
+            release: Digest::of(b"one"),
+            service: name(service),
+        };
+        let image = ImageUse {
+            image: Digest::of(b"image"),
+            need: Need::Running,
+            uses: vec![service("db"), service("web")],
+            packs: 40 << 20,
+            unpacked: Some(100 << 20),
+            own: 30 << 20,
+        };
+        DiskUse {
+            images: vec![image],
+            kinds: Kinds { packs: 40 << 20, patches: 3 << 20, unpacked: Some(100 << 20), ..Kinds::default() },
+            patches: Patches { count: 1, arrived: 1 << 20, total: 3 << 20 },
+            overhead: Some(Overhead { packs: 40, unpacked: 100 }),
+            volumes: vec![VolumeUse { app: name("gone"), volume: name("data"), bytes: 7 << 20 }],
+            places: vec![Place { path: "/var/lib/causeway".into(), size: 9 << 30, free: 5 << 30, reserve: 256 << 20 }],
+            complete: false,
+            faults: vec![Fault::new(&node::RUNTIME_UNREACHABLE).with("cause", "gone")],
         }
     }
 

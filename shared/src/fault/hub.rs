@@ -250,6 +250,9 @@ super::texts! {
     LAYER_DAMAGED = "hub-layer-damaged",
         "Layer {layer} cannot be made ready for nodes: {cause}. Check the disk of the hub's state directory, then publish its release again, with its images",
         "无法为节点准备层 {layer}：{cause}。请检查中心状态目录所在的磁盘，然后连同镜像重新发布其发布包";
+    LAYER_TOO_LARGE = "hub-layer-too-large",
+        "Layer {layer} has more pieces than can be kept of one layer: that is about 32 GB of files. Build the image with this layer split into several",
+        "层 {layer} 的数据块超过单层上限（约 32 GB 文件）。请重新构建镜像，将该层拆分为多层";
     PATCH_CACHE_FULL = "hub-patch-cache-full",
         "A patch of {size} does not fit beside those that were used a moment ago; {max} are kept in all. It is tried again by itself; if it stays so, raise images.patch_cache in the hub's configuration",
         "一个 {size} 的补丁放不下：刚刚用过的补丁已占满 {max} 的缓存。系统会自动重试；如果持续如此，请在中心配置中调大 images.patch_cache";

@@ -8,6 +8,7 @@ mod exit;
 mod percent;
 mod table;
 mod terminal;
+mod transfer;
 mod words;
 mod yaml;
 
@@ -18,5 +19,6 @@ pub use exit::Exit;
 pub use percent::percent;
 pub use table::Table;
 pub use terminal::{log, plain, width};
+pub use transfer::{time_left, transfer};
 pub use words::{health, phase, state};
 pub use yaml::{Dollars, yaml};

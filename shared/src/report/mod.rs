@@ -142,8 +142,30 @@ pub struct Transfer {
     pub image: Digest,
     /// Bytes that are on disk.
     pub done: u64,
-    /// Bytes in all.
+    /// Bytes in all that travel; 0 while that is not known, also while it waits for another image.
     pub total: u64,
+    /// Bytes per second, as the last seconds showed; 0 when nothing came.
+    pub rate: u64,
+    /// Bytes of the image, as its publisher compressed it, that need not travel: the node has them, or a patch makes them.
+    pub reused: u64,
+}
+
+impl Transfer {
+    /// [`seconds_left`] of this image, where there is a link or none.
+    pub const fn seconds_left(&self, online: bool) -> Option<u64> {
+        seconds_left(self.done, self.total, self.rate, online)
+    }
+}
+
+/// Seconds until the last byte has come, at this rate; `None` when nobody can say: there is no link, nothing comes, or it is
+/// not known how much is missing.
+pub const fn seconds_left(done: u64, total: u64, rate: u64, online: bool) -> Option<u64> {
+    match total.saturating_sub(done) {
+        _ if total == 0 => None,
+        0 => Some(0),
+        _ if !online || rate == 0 => None,
+        left => Some(left.div_ceil(rate)),
+    }
 }
 
 /// One entry of the journal.
@@ -157,4 +179,25 @@ pub struct Event {
     pub app: Option<Name>,
     /// What happened, as code and parameters.
     pub what: Fault,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_said_only_when_it_is_known() {
+        for (done, total, rate, online, left) in [
+            (10, 30, 10, true, Some(2)),
+            (10, 31, 10, true, Some(3)),
+            (10, 30, 10, false, None),
+            (10, 30, 0, true, None),
+            (30, 30, 0, false, Some(0)),
+            (31, 30, 5, true, Some(0)),
+            (0, 0, 5, true, None),
+            (0, u64::MAX, 1, true, Some(u64::MAX)),
+        ] {
+            assert_eq!(seconds_left(done, total, rate, online), left, "{done} of {total} at {rate}");
+        }
+    }
 }

@@ -54,9 +54,19 @@ impl Desk {
 
     /// Brings the image from `source` to the point where containers can be made of it.
     pub(super) async fn receive(&self, source: &Memory) -> Result<(), Failure> {
+        self.fetch(source).await?;
+        self.unpack().await
+    }
+
+    /// Brings the image from `source` to disk.
+    pub(super) async fn fetch(&self, source: &Memory) -> Result<(), Failure> {
         let progress = tokio::sync::watch::Sender::default();
         let fetched = fetch(source, &self.content, &self.image, &Present::default(), &progress).await;
-        fetched.map_err(|error| error.to_string())?;
+        fetched.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Unpacks it.
+    pub(super) async fn unpack(&self) -> Result<(), Failure> {
         self.apply(Step::Unpack(self.image.clone())).await
     }
 
@@ -111,21 +121,27 @@ pub(super) fn service() -> serde_json::Value {
 /// An image as a signed release names it, and a source of its bytes.
 pub(super) fn signed(image: &image::Image) -> Result<(Image, Memory), Failure> {
     let mut source = Memory::default();
+    for layer in &image.layers {
+        source.insert_layer(&layer.tar.bytes).map_err(|error| error.to_string())?;
+    }
+    for blob in [&image.manifest, &image.config] {
+        source.insert(blob.bytes.clone());
+    }
+    Ok((named(image), source))
+}
+
+/// An image as a signed release names it.
+pub(super) fn named(image: &image::Image) -> Image {
+    let blob = |blob: &image::Blob| Blob { digest: blob.digest, size: blob.bytes.len() as u64 };
     let layers = image.layers.iter().map(|layer| Layer {
-        blob: Blob { digest: layer.blob.digest, size: layer.blob.bytes.len() as u64 },
+        blob: blob(&layer.blob),
         compression: match layer.blob.media_type {
             media::LAYER_GZIP => Compression::Gzip,
             media::LAYER_ZSTD => Compression::Zstd,
             _ => Compression::None,
         },
-        tar: Blob { digest: layer.tar.digest, size: layer.tar.bytes.len() as u64 },
+        tar: blob(&layer.tar),
     });
-    let layers = layers.collect();
-    for layer in &image.layers {
-        source.insert_layer(&layer.tar.bytes).map_err(|error| error.to_string())?;
-    }
-    let mut blob = |blob: &image::Blob| source.insert(blob.bytes.clone());
-    let (manifest, config) = (blob(&image.manifest), blob(&image.config));
     let platform = Platform { os: "linux".into(), architecture: image.architecture.clone(), variant: String::new() };
-    Ok((Image { platform, manifest, config, layers }, source))
+    Image { platform, manifest: blob(&image.manifest), config: blob(&image.config), layers: layers.collect() }
 }

@@ -4,15 +4,18 @@
 //! deploy   one container: the node's runtime against a client that makes the four calls and nothing else
 //! idle     a real node joined to a real hub, ten containers, nothing to do
 //! offline  the same node after a power cut, without the hub, against ten bare starts one after the other
-//! ready    one large image: the node's own path against `ctr image import`
+//! ready    one large image: the node's own path, and the unpacking in it, against `ctr image import`
+//! cold     one large image through the gate, against HTTPS
 //! ```
 //!
 //! Measurement and floor take turns, so that a noisy neighbour disturbs both; the figure is the ratio of the medians.
 
 mod bare;
+mod cold;
 mod deploy;
 mod desk;
 mod figure;
+mod https;
 mod idle;
 mod offline;
 pub mod pairs;
@@ -42,6 +45,8 @@ pub struct Plan {
     pub power_cuts: usize,
     /// Turns of [`ready`].
     pub images: usize,
+    /// Turns of [`cold`].
+    pub pulls: usize,
     /// Bytes of the large image, unpacked.
     pub image_size: usize,
 }
@@ -55,6 +60,7 @@ impl Plan {
         idle: Duration::from_secs(330), // Hub and node compare what they hold every 300 s.
         power_cuts: 3,
         images: 3,
+        pulls: 5,
         image_size: 290_000_000,
     };
     /// Everything once, to see that it runs. The figures mean nothing.
@@ -65,6 +71,7 @@ impl Plan {
         idle: Duration::from_secs(2),
         power_cuts: 1,
         images: 1,
+        pulls: 1,
         image_size: 6_000_000,
     };
 }
@@ -76,8 +83,10 @@ pub enum Part {
     Deploy,
     /// A whole node: idle, and after a reboot.
     Node,
-    /// A large image.
+    /// A large image, once its bytes are there.
     Image,
+    /// A large image over the link.
+    Pull,
 }
 
 /// Measures everything, or only one part. Whatever it needs lies below `dir`, which must be on a disk: what is written is
@@ -103,7 +112,11 @@ pub async fn run(plan: &Plan, only: Option<Part>, dir: &Path) -> Result<Vec<Figu
     }
     if wanted(Part::Image) {
         say("… image");
-        figures.push(ready::measure(plan, &dir.join("ready")).await?);
+        figures.extend(ready::measure(plan, &dir.join("ready")).await?);
+    }
+    if wanted(Part::Pull) {
+        say("… cold pull");
+        figures.extend(cold::measure(plan, &dir.join("cold")).await?);
     }
     Ok(figures)
 }

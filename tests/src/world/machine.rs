@@ -59,7 +59,7 @@ pub struct Daemon {
     /// What it wrote down.
     pub journal: Arc<Journal>,
     /// How people on site see it.
-    pub view: Arc<View>,
+    pub view: Arc<View<Watched>>,
     _run: Trigger,
     tasks: JoinSet<()>,
 }

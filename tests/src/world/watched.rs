@@ -9,7 +9,7 @@ use edge_node::images::extract::check;
 use edge_node::images::packs::PackTar;
 use edge_node::images::stop::Stop;
 use edge_node::runtime::memory::Memory;
-use edge_node::runtime::{Observed, ProbeFailure, Runtime, RuntimeError};
+use edge_node::runtime::{Observed, ProbeFailure, Runtime, RuntimeError, Usage};
 use shared::fault::{Fault, image as texts};
 use shared::id::Name;
 use shared::manifest::Probe;
@@ -71,6 +71,10 @@ impl Runtime for Watched {
 
     async fn probe(&self, instance: &InstanceId, probe: &Probe, limit: Duration) -> Result<(), ProbeFailure> {
         self.memory.probe(instance, probe, limit).await
+    }
+
+    async fn usage(&self) -> Result<Usage, RuntimeError> {
+        self.memory.usage().await
     }
 
     async fn changed(&self) {

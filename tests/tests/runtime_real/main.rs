@@ -10,6 +10,7 @@
 )]
 
 mod confined;
+mod disk;
 mod ends;
 mod files;
 mod network;

@@ -138,6 +138,9 @@ pub struct DeploymentNode {
     /// Bytes of images on disk and in all, while they are on their way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<(u64, u64)>,
+    /// Seconds from the report until their last byte has come; absent when nobody can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
     /// Why it does not run, or why it was undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Problem>,

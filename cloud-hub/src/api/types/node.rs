@@ -210,8 +210,17 @@ pub struct Transfer {
     pub image: Digest,
     /// Bytes on disk.
     pub done: u64,
-    /// Bytes in all.
+    /// Bytes in all that travel; 0 while the node does not know.
     pub total: u64,
+    /// Bytes per second, when the node reported.
+    #[serde(default)]
+    pub rate: u64,
+    /// Bytes of the image, as its publisher compressed it, that need not travel.
+    #[serde(default)]
+    pub reused: u64,
+    /// Seconds from the report until the last byte has come; absent when nobody can say, for example without a session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
 }
 
 /// Changes labels of a node: a value sets, `null` removes, labels not named stay.

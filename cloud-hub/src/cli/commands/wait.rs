@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shared::fault::{Fault, cli};
+use shared::people;
 use shared::report::Phase;
 use tokio::time::{Instant, sleep};
 
@@ -18,7 +19,7 @@ use super::super::rows::{self, View};
 use super::super::session::{Session, time};
 use super::super::words::{self, word};
 use super::progress::Progress;
-use crate::api::types::{Deployment, DeploymentStatus, Node};
+use crate::api::types::{Deployment, DeploymentNode, DeploymentStatus, Node};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -181,20 +182,26 @@ fn judge(deployment: &Deployment, condition: Condition, view: View) -> Verdict {
 fn state(status: &DeploymentStatus, all: u64, view: View) -> String {
     let mut phases: Vec<String> = Vec::new();
     for (phase, nodes) in &status.phases {
-        let (done, total) = transfers(status, phase);
-        let part = done.saturating_mul(100).checked_div(total).map(|percent| format!(" {percent}%")).unwrap_or_default();
-        phases.push(format!("{nodes} {}{part}", words::phase(view.lang, phase)));
+        phases.push(format!("{nodes} {}{}", words::phase(view.lang, phase), transfers(status, phase, view)));
     }
     phases.extend(status.absent.iter().map(|node| format!("{node}: {}", word(view.lang, "never"))));
     let phases = if phases.is_empty() { String::new() } else { format!(" ({})", phases.join(", ")) };
     Fault::new(&cli::READY_STATE).with("ready", status.ready).with("nodes", all).with("phases", phases).text(view.lang)
 }
 
-/// Bytes on their way to the nodes of a phase.
-fn transfers(status: &DeploymentStatus, phase: &str) -> (u64, u64) {
-    let of_phase = |node: &&crate::api::types::DeploymentNode| phase == "fetching" && node.phase == Some(Phase::Fetching);
-    let bytes = status.detail.iter().filter(of_phase).filter_map(|node| node.transfer);
-    bytes.fold((0, 0), |(done, total): (u64, u64), (d, t)| (done.saturating_add(d), total.saturating_add(t)))
+/// How much has come of what is on its way to the nodes of a phase, and the longest time that is left, once each node said
+/// it.
+fn transfers(status: &DeploymentStatus, phase: &str, view: View) -> String {
+    let fetching = |node: &&DeploymentNode| phase == "fetching" && node.phase == Some(Phase::Fetching);
+    let moving: Vec<_> =
+        status.detail.iter().filter(fetching).filter_map(|node| Some((node.transfer?, node.seconds_left))).collect();
+    let sum = |of: fn(&(u64, u64)) -> u64| moving.iter().map(|(bytes, _)| of(bytes)).fold(0, u64::saturating_add);
+    let Some(percent) = sum(|(done, _)| *done).saturating_mul(100).checked_div(sum(|(_, total)| *total)) else {
+        return String::new();
+    };
+    let left = moving.iter().map(|(_, left)| *left).collect::<Option<Vec<u64>>>().and_then(|left| left.into_iter().max());
+    let left = left.map(|seconds| format!(", {}", people::time_left(Some(seconds), view.lang))).unwrap_or_default();
+    format!(" {percent}%{left}")
 }
 
 /// Whether a node is as it should be.
@@ -242,6 +249,13 @@ mod tests {
                     {"node": "b", "ready": false, "phase": "fetching", "connected": true, "transfer": [30, 40]}]}),
                 Condition::Ready,
                 not("1 of 2 nodes ready (1 fetching 75%, 1 running)"),
+            ),
+            (
+                json!({"nodes": 2, "ready": 0, "accepted": 2, "phases": {"fetching": 2}, "detail": [
+                    {"node": "a", "ready": false, "phase": "fetching", "connected": true, "transfer": [10, 40], "secondsLeft": 75},
+                    {"node": "b", "ready": false, "phase": "fetching", "connected": true, "transfer": [30, 40], "secondsLeft": 9}]}),
+                Condition::Ready,
+                not("0 of 2 nodes ready (2 fetching 50%, 1m15s left)"),
             ),
             (json!({"nodes": 2, "ready": 0, "accepted": 2, "phases": {"unknown": 2}}), Condition::Accepted, Verdict::Met),
             (json!({"nodes": 0, "ready": 0, "accepted": 0, "phases": {}}), Condition::Ready, not("0 of 0 nodes ready")),

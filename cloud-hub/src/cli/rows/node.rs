@@ -1,14 +1,14 @@
 //! Nodes as rows.
 
-use shared::people::bytes;
+use shared::people::{bytes, percent, time_left};
 use shared::report::Phase;
 
 use super::super::table::{Column, col, wide};
 use super::super::words::word;
 use super::{View, labels, problem};
-use crate::api::types::{Node, NodeStatus};
+use crate::api::types::{Node, NodeStatus, Transfer};
 
-pub(super) static COLUMNS: [Column; 12] = [
+pub(super) static COLUMNS: [Column; 13] = [
     col("NAME", "名称"),
     col("STATUS", "状态"),
     col("SEEN", "最近联系"),
@@ -19,6 +19,7 @@ pub(super) static COLUMNS: [Column; 12] = [
     wide("CONTAINERD", "CONTAINERD"),
     wide("UPTIME", "开机时间"),
     wide("DISK-FREE", "可用磁盘"),
+    wide("TRANSFERS", "传输"),
     wide("LABELS", "标签"),
     wide("FAULTS", "问题"),
 ];
@@ -37,6 +38,7 @@ pub(super) fn cells(node: &Node, view: View) -> Vec<String> {
         fact(facts.map(|facts| facts.runtime.clone())),
         fact(facts.map(|facts| view.age(facts.uptime_seconds))),
         fact(facts.map(|facts| bytes(facts.disk_free))),
+        transfers(&node.status, view),
         labels(&node.metadata.labels),
         node.status.faults.iter().map(|fault| problem(fault, view.lang)).collect::<Vec<_>>().join("; "),
     ]
@@ -59,6 +61,17 @@ fn state(status: &NodeStatus, view: View) -> String {
         Some(age) if !status.connected => format!("{said} ({})", view.age(age)),
         _ => said,
     }
+}
+
+/// How much of the images on their way has come, and the longest time that is left.
+fn transfers(status: &NodeStatus, view: View) -> String {
+    let begun = || status.transfers.iter().filter(|transfer| transfer.total > 0);
+    let sum = |of: fn(&Transfer) -> u64| begun().map(of).fold(0, u64::saturating_add);
+    if status.transfers.is_empty() {
+        return String::new();
+    }
+    let left = begun().map(|transfer| transfer.seconds_left).max_by_key(|left| left.unwrap_or(u64::MAX)).flatten();
+    format!("{}, {}", percent(sum(|of| of.done), sum(|of| of.total)), time_left(left, view.lang))
 }
 
 /// Running apps of all that shall run or do.

@@ -50,10 +50,20 @@ fn nodes() {
         Lang::Zh,
         true,
         &expect![[r#"
-            名称      状态     最近联系   期望状态   应用   版本   平台   CONTAINERD   开机时间   可用磁盘   标签         问题
-            crane-7   已连接   3 秒       已同步     0/0    -      -      -            -          -          site=north   -
+            名称      状态     最近联系   期望状态   应用   版本   平台   CONTAINERD   开机时间   可用磁盘   传输   标签         问题
+            crane-7   已连接   3 秒       已同步     0/0    -      -      -            -          -          -      site=north   -
         "#]],
     );
+    let mut moving = objects[0].clone();
+    let transfer = |done: u64, left: Option<u64>| json!({"image": digest("i"), "done": done, "total": 100, "secondsLeft": left});
+    moving["status"]["transfers"] = json!([transfer(10, Some(75)), transfer(90, Some(3))]);
+    let mut stalled = moving.clone();
+    stalled["status"]["transfers"][1] = json!({"image": digest("j"), "done": 5, "total": 0});
+    stalled["status"]["transfers"][0] = transfer(10, None);
+    let view = View { lang: Lang::En, now: UnixMillis(10_000_000) };
+    let shown = |object: &Value| cells(Kind::Nodes, object, view).unwrap()[10].clone();
+    assert_eq!(shown(&moving), "50.0 %, 1m15s left");
+    assert_eq!(shown(&stalled), "10.0 %, time left unknown");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use shared::release::Blob;
 
 use super::line::Line;
 use super::pace::FAILURES_MAX;
-use super::{ChunkSource, FetchError, Progress, SourceError, blob};
+use super::{ChunkSource, FetchError, SourceError, blob};
 use crate::images::blobs::{BlobError, blocking, failed};
 use crate::images::content::Content;
 use crate::images::packs::{PackFile, is_rot};
@@ -56,13 +56,14 @@ async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: V
     Err(FetchError::Silent { blob: layer.digest, offset: 0, failures })
 }
 
-/// Brings `patch` to disk and makes the pack of `layer` of it. `tell` hears how many bytes of the patch are there.
+/// Brings `patch` to disk and makes the pack of `layer` of it. `tell` hears how many bytes of the
+/// patch are there, and how many of them just came.
 pub(super) async fn layer<S: ChunkSource>(
     line: &Line<'_, S>,
     content: &Content,
     layer: Blob,
     mut patch: Blob,
-    tell: &(impl Fn(u64) -> Progress + Sync),
+    tell: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), FetchError> {
     let digest = layer.digest;
     for attempt in 1.. {

@@ -170,7 +170,7 @@ impl Containerd {
         }
     }
 
-    fn snapshots(&self) -> Snapshots<'_> {
+    pub(super) fn snapshots(&self) -> Snapshots<'_> {
         Snapshots::new(&self.client, &self.config.snapshotter)
     }
 

@@ -33,6 +33,7 @@ mod rootfs;
 pub mod snapshot;
 mod spec;
 mod task;
+mod usage;
 mod user;
 mod verify;
 
@@ -55,7 +56,7 @@ use self::image::Images;
 use self::network::Network;
 use self::proof::Proofs;
 use self::spec::Host;
-use super::{Observed, ProbeFailure, Runtime, RuntimeError};
+use super::{Observed, ProbeFailure, Runtime, RuntimeError, Usage};
 use crate::boot::Boot;
 use crate::images::content::Content;
 
@@ -124,6 +125,10 @@ impl Runtime for Containerd {
 
     async fn probe(&self, instance: &InstanceId, probe: &Probe, limit: Duration) -> Result<(), ProbeFailure> {
         probe::run(&self.client, self.network.reach(instance), instance, probe, limit).await
+    }
+
+    async fn usage(&self) -> Result<Usage, RuntimeError> {
+        self.measure().await
     }
 
     async fn changed(&self) {

@@ -18,10 +18,10 @@ use super::{Containerd, clock, exits, files, task};
 use crate::runtime::{Observed, RuntimeError, Seen};
 
 /// The labels of one of our containers.
-struct Ours {
-    app: Name,
-    service: Name,
-    release: Digest,
+pub(super) struct Ours {
+    pub(super) app: Name,
+    pub(super) service: Name,
+    pub(super) release: Digest,
     hash: Digest,
 }
 
@@ -96,13 +96,13 @@ async fn version(client: &Client) -> Result<String, RuntimeError> {
     Ok(answer.map_err(failed("ask for the version"))?.into_inner().version)
 }
 
-async fn containers(client: &Client) -> Result<Vec<Container>, RuntimeError> {
+pub(super) async fn containers(client: &Client) -> Result<Vec<Container>, RuntimeError> {
     let mut service = ContainersClient::new(client.channel()).max_decoding_message_size(task::LIST_MAX);
     let answer = service.list(client.request(ListContainersRequest::default())).await;
     Ok(answer.map_err(failed("list containers"))?.into_inner().containers)
 }
 
-fn ours(container: &Container) -> Option<(InstanceId, Ours)> {
+pub(super) fn ours(container: &Container) -> Option<(InstanceId, Ours)> {
     let label = |name: &str| container.labels.get(name);
     let ours = Ours {
         app: label(APP)?.parse().ok()?,

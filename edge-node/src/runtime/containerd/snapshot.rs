@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
 use containerd_client::services::v1::snapshots::{
-    CommitSnapshotRequest, ListSnapshotsRequest, MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
-    StatSnapshotRequest, ViewSnapshotRequest,
+    CommitSnapshotRequest, Info, ListSnapshotsRequest, MountsRequest, PrepareSnapshotRequest, RemoveSnapshotRequest,
+    StatSnapshotRequest, UsageRequest, ViewSnapshotRequest,
 };
 use containerd_client::tonic::transport::Channel;
 use containerd_client::types::Mount;
@@ -104,19 +104,34 @@ impl<'a> Snapshots<'a> {
 
     /// The chain ids of all layers, each with the one below it.
     pub async fn layers(&self) -> Result<BTreeMap<Digest, Option<Digest>>, RuntimeError> {
-        let filters = vec!["kind==committed".to_owned()];
+        let layers = self.list(vec!["kind==committed".to_owned()]).await?;
+        Ok(layers.iter().filter_map(|info| Some((info.name.parse().ok()?, info.parent.parse().ok()))).collect())
+    }
+
+    /// All snapshots that pass a filter; without filters, all.
+    pub async fn list(&self, filters: Vec<String>) -> Result<Vec<Info>, RuntimeError> {
         let request = ListSnapshotsRequest { snapshotter: self.snapshotter.into(), filters };
         let listed = self.service().list(self.client.request(request)).await;
         let mut pages = listed.map_err(failed("listing snapshots"))?.into_inner();
-        let (mut layers, mut seen) = (BTreeMap::new(), 0);
+        let mut found = Vec::new();
         while let Some(page) = pages.message().await.map_err(failed("listing snapshots"))? {
-            seen += page.info.len();
-            if seen > SNAPSHOTS_MAX {
+            found.extend(page.info);
+            if found.len() > SNAPSHOTS_MAX {
                 return Err(RuntimeError::Failed { doing: "listing snapshots", cause: format!("more than {SNAPSHOTS_MAX}") });
             }
-            layers.extend(page.info.iter().filter_map(|info| Some((info.name.parse().ok()?, info.parent.parse().ok()))));
         }
-        Ok(layers)
+        Ok(found)
+    }
+
+    /// Bytes of the disk that a snapshot takes, without those below it; `None` when it is gone. containerd remembers it of a
+    /// layer, and reads the files of a container again.
+    pub async fn usage(&self, name: &str) -> Result<Option<u64>, RuntimeError> {
+        let request = UsageRequest { snapshotter: self.snapshotter.into(), key: name.into() };
+        match self.service().usage(self.client.request(request)).await {
+            Ok(usage) => Ok(Some(u64::try_from(usage.into_inner().size).unwrap_or_default())),
+            Err(status) if missing(&status) => Ok(None),
+            Err(status) => Err(failed("measuring a snapshot")(status)),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use bundle::{Bundle, BundleContent, Receipt, SignedReceipt};
 pub use held::{Desired, Join, Memory, Overrides};
 pub use release::{Envelope, Image, Layer, Release};
-pub use report::{AppReport, Event, Facts, HEALTHS, PHASES, Report, STATES, ServiceReport};
+pub use report::{AppReport, Event, Facts, HEALTHS, PHASES, Report, STATES, ServiceReport, Transfer};
 
 use super::WireError;
 use crate::fault::Fault as CoreFault;

@@ -25,8 +25,8 @@ pub struct Report {
     pub facts: Facts,
     /// Every app.
     pub apps: Vec<AppReport>,
-    /// Image, bytes done, bytes in all.
-    pub transfers: Vec<([u8; 32], u64, u64)>,
+    /// Images on their way.
+    pub transfers: Vec<Transfer>,
     /// What is wrong with the node as a whole.
     pub faults: Vec<Fault>,
 }
@@ -48,6 +48,21 @@ pub struct Facts {
     pub memory: u64,
     /// Bytes free.
     pub disk_free: u64,
+}
+
+/// [`report::Transfer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The image.
+    pub image: [u8; 32],
+    /// Bytes on disk.
+    pub done: u64,
+    /// Bytes in all that travel.
+    pub total: u64,
+    /// Bytes per second.
+    pub rate: u64,
+    /// Bytes that need not travel.
+    pub reused: u64,
 }
 
 /// [`report::AppReport`].
@@ -132,7 +147,7 @@ impl From<&report::Report> for Report {
                 disk_free: report.facts.disk_free,
             },
             apps: report.apps.iter().map(AppReport::from).collect(),
-            transfers: report.transfers.iter().map(|t| (*t.image.as_bytes(), t.done, t.total)).collect(),
+            transfers: report.transfers.iter().map(Transfer::from).collect(),
             faults: report.faults.iter().cloned().map(Fault::from).collect(),
         }
     }
@@ -143,7 +158,6 @@ impl TryFrom<Report> for report::Report {
     fn try_from(report: Report) -> Result<Self, WireError> {
         let (os, architecture, variant) = report.facts.platform;
         let apps: Result<Vec<_>, _> = report.apps.into_iter().map(report::AppReport::try_from).collect();
-        let transfer = |(image, done, total)| report::Transfer { image: Digest::from_bytes(image), done, total };
         Ok(Self {
             sequence: report.sequence,
             wall: UnixMillis(report.wall_ms),
@@ -159,9 +173,23 @@ impl TryFrom<Report> for report::Report {
                 disk_free: report.facts.disk_free,
             },
             apps: apps?,
-            transfers: report.transfers.into_iter().map(transfer).collect(),
+            transfers: report.transfers.into_iter().map(report::Transfer::from).collect(),
             faults: report.faults.into_iter().map(CoreFault::from).collect(),
         })
+    }
+}
+
+impl From<&report::Transfer> for Transfer {
+    fn from(transfer: &report::Transfer) -> Self {
+        let report::Transfer { image, done, total, rate, reused } = *transfer;
+        Self { image: *image.as_bytes(), done, total, rate, reused }
+    }
+}
+
+impl From<Transfer> for report::Transfer {
+    fn from(transfer: Transfer) -> Self {
+        let Transfer { image, done, total, rate, reused } = transfer;
+        Self { image: Digest::from_bytes(image), done, total, rate, reused }
     }
 }
 

@@ -53,7 +53,9 @@ fn node(node: &DeploymentNode, view: View) -> Vec<String> {
     let answer = |yes: bool| word(view.lang, if yes { "yes" } else { "no" });
     let phase = node.phase.map_or_else(|| word(view.lang, "unknown"), |phase| people::phase(phase, view.lang).into());
     let phase = match node.transfer {
-        Some((done, total)) => format!("{phase} {} / {}", bytes(done), bytes(total)),
+        Some((done, total)) => {
+            format!("{phase} {} / {}, {}", bytes(done), bytes(total), people::time_left(node.seconds_left, view.lang))
+        }
         None => phase,
     };
     vec![

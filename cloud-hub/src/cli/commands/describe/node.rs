@@ -1,12 +1,13 @@
 //! The page of a node.
 
 use shared::people::{self, bytes, rfc3339};
+use shared::report;
 
 use super::super::super::page::Page;
 use super::super::super::rows::{self, View, labels, problem};
 use super::super::super::table::{Column, col};
 use super::super::super::words::word;
-use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp};
+use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp, Transfer};
 
 static WANTED: [Column; 4] = [col("APP", "应用"), col("RELEASE", "发布包"), col("DEPLOYMENT", "部署"), col("RUN", "运行")];
 static SERVICES: [Column; 7] = [
@@ -46,7 +47,7 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     apps(page, &status.apps, view);
     if !status.transfers.is_empty() {
         page.section("Images on their way", "传输中的镜像");
-        page.lines(status.transfers.iter().map(|t| format!("{}  {} / {}", t.image.short(), bytes(t.done), bytes(t.total))));
+        page.lines(status.transfers.iter().map(|transfer| format!("{}  {}", transfer.image.short(), moving(transfer, view))));
     }
     let of_apps = status.apps.iter().filter_map(|app| app.fault.as_ref().map(|fault| (Some(&app.app), fault)));
     let faults: Vec<_> = status.faults.iter().map(|fault| (None, fault)).chain(of_apps).collect();
@@ -57,6 +58,11 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
             None => problem(fault, view.lang),
         }));
     }
+}
+
+fn moving(transfer: &Transfer, view: View) -> String {
+    let Transfer { image, done, total, rate, reused, seconds_left } = *transfer;
+    people::transfer(&report::Transfer { image, done, total, rate, reused }, seconds_left, view.lang)
 }
 
 fn stamp(stamp: Stamp) -> String {

@@ -1,0 +1,63 @@
+//! How far an image is, in words.
+
+use super::{age, bytes, percent};
+use crate::fault::Lang;
+use crate::report::Transfer;
+
+/// One image on its way: `12 MiB of 30 MiB (40.0 %), 1.2 MiB/s, 15s left; 260 MiB reused`. `left` is
+/// [`Transfer::seconds_left`].
+pub fn transfer(transfer: &Transfer, left: Option<u64>, lang: Lang) -> String {
+    let Transfer { done, total, rate, reused, .. } = transfer;
+    if *total == 0 {
+        return match lang {
+            Lang::En => "not begun".into(),
+            Lang::Zh => "尚未开始".into(),
+        };
+    }
+    let (part, done, total, rate) = (percent(*done, *total), bytes(*done), bytes(*total), bytes(*rate));
+    let left = time_left(left, lang);
+    let reused = bytes(*reused);
+    match lang {
+        Lang::En => format!("{done} of {total} ({part}), {rate}/s, {left}; {reused} reused"),
+        Lang::Zh => format!("{total} 中已到 {done}（{part}），{rate}/s，{left}；复用 {reused}"),
+    }
+}
+
+/// The time that is left, or that nobody can say.
+pub fn time_left(left: Option<u64>, lang: Lang) -> String {
+    match (left.map(|seconds| age(seconds, lang)), lang) {
+        (Some(left), Lang::En) => format!("{left} left"),
+        (Some(left), Lang::Zh) => format!("剩余 {left}"),
+        (None, Lang::En) => "time left unknown".into(),
+        (None, Lang::Zh) => "剩余时间未知".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Digest;
+
+    #[test]
+    fn it_is_said_what_is_known() {
+        let moving = Transfer { image: Digest::of(b"i"), done: 12 << 20, total: 30 << 20, rate: 1_280_000, reused: 260 << 20 };
+        let say = |of: &Transfer, online, lang| transfer(of, of.seconds_left(online), lang);
+        for (of, online, en, zh) in [
+            (
+                moving.clone(),
+                true,
+                "12 MiB of 30 MiB (40.0 %), 1.2 MiB/s, 15s left; 260 MiB reused",
+                "30 MiB 中已到 12 MiB（40.0 %），1.2 MiB/s，剩余 15 秒；复用 260 MiB",
+            ),
+            (
+                moving.clone(),
+                false,
+                "12 MiB of 30 MiB (40.0 %), 1.2 MiB/s, time left unknown; 260 MiB reused",
+                "30 MiB 中已到 12 MiB（40.0 %），1.2 MiB/s，剩余时间未知；复用 260 MiB",
+            ),
+            (Transfer { done: 0, total: 0, rate: 0, ..moving }, true, "not begun", "尚未开始"),
+        ] {
+            assert_eq!((say(&of, online, Lang::En).as_str(), say(&of, online, Lang::Zh).as_str()), (en, zh));
+        }
+    }
+}
