@@ -6,7 +6,7 @@ mod error;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::assign::{Labels, Target};
+use shared::assign::Target;
 use shared::fault::{Fault, hub};
 use shared::id::{Digest, Name};
 use shared::oci::Platform;
@@ -115,7 +115,9 @@ impl Hub {
         seen: Option<u64>,
         by: &str,
     ) -> Result<(Deployment, u64, bool), DeployError> {
-        check_target(&request.target)?;
+        if let Some(why) = target_problem(&request.target) {
+            return Err(DeployError::BadTarget { why });
+        }
         self.check_fit(&request).await?;
         let changing = self.changing.lock().await;
         let current = self.record::<Deployment>(&key(DEPLOYMENTS, name)).await?;
@@ -242,24 +244,16 @@ pub fn request(entry: &Entry, target: Target, run: bool, redeploy: bool) -> Requ
     Request { app: app.clone(), release: entry.id, version: version.clone(), target, run, redeploy }
 }
 
-fn check_target(target: &Target) -> Result<(), DeployError> {
+/// Why a target cannot be used, if it cannot.
+pub(crate) fn target_problem(target: &Target) -> Option<String> {
     match target {
-        Target::Nodes(names) if names.is_empty() => Err(DeployError::BadTarget { why: "it names no node".into() }),
-        Target::Nodes(names) if names.len() > NAMED_NODES_MAX => {
-            Err(DeployError::BadTarget { why: format!("it names more than {NAMED_NODES_MAX} nodes") })
+        Target::Nodes(names) if names.is_empty() => Some("it names no node".into()),
+        Target::Nodes(names) if names.len() > NAMED_NODES_MAX => Some(format!("it names more than {NAMED_NODES_MAX} nodes")),
+        Target::Nodes(_) => None,
+        Target::Labels(labels) if labels.len() > SELECTOR_MAX => Some(format!("it selects by more than {SELECTOR_MAX} labels")),
+        Target::Labels(labels) => {
+            labels.iter().find_map(|(key, value)| crate::nodes::check_label(key, value).err()).map(|error| error.to_string())
         }
-        Target::Nodes(_) => Ok(()),
-        Target::Labels(labels) => check_selector(labels),
-    }
-}
-
-fn check_selector(labels: &Labels) -> Result<(), DeployError> {
-    if labels.len() > SELECTOR_MAX {
-        return Err(DeployError::BadTarget { why: format!("it selects by more than {SELECTOR_MAX} labels") });
-    }
-    match labels.iter().find_map(|(key, value)| crate::nodes::check_label(key, value).err()) {
-        Some(error) => Err(DeployError::BadTarget { why: error.to_string() }),
-        None => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ pub mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::assign::Assigned;
+use shared::assign::{Assigned, AssignedBudget};
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::report::Report;
@@ -38,12 +38,14 @@ pub struct Wanted {
     pub hash: Digest,
     /// By app.
     pub apps: BTreeMap<Name, Assigned>,
+    /// What its link may carry.
+    pub budget: Option<AssignedBudget>,
 }
 
 impl From<&records::Desired> for Wanted {
     fn from(desired: &records::Desired) -> Self {
         let stamp = Stamp { epoch: desired.epoch, generation: desired.generation };
-        Self { stamp, hash: desired.hash, apps: desired.apps.clone() }
+        Self { stamp, hash: desired.hash, apps: desired.apps.clone(), budget: desired.budget.clone() }
     }
 }
 
@@ -217,6 +219,7 @@ pub(crate) mod tests {
             apps: Vec::new(),
             transfers: Vec::new(),
             faults: Vec::new(),
+            spent: shared::budget::Spent::default(),
         }
     }
 

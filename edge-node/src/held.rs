@@ -10,7 +10,7 @@ use shared::id::{Digest, Name};
 use shared::plan::Note;
 use shared::release::Release;
 use shared::sign::Envelope;
-use shared::state::{Desired, Memory, Override, Stamp};
+use shared::state::{Desired, Memory, Override, Paused, Stamp};
 use shared::time::Uptime;
 use shared::wire::v1;
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use crate::store::{Change, Store, StoreError};
 
 const ACCEPTED: &str = "accepted";
 const OVERRIDES: &str = "overrides";
+const PAUSED: &str = "paused";
 const RELEASE: &str = "release/";
 const MEMORY: &str = "memory/";
 
@@ -35,6 +36,8 @@ pub struct Holding {
     pub memory: BTreeMap<Name, Memory>,
     /// What operators stopped.
     pub overrides: BTreeSet<Override>,
+    /// Transfers that operators paused.
+    pub paused: Paused,
 }
 
 impl Holding {
@@ -92,6 +95,7 @@ impl Held {
             releases: BTreeMap::new(),
             memory: BTreeMap::new(),
             overrides: BTreeSet::new(),
+            paused: Paused::default(),
         };
         for (name, bytes) in &records {
             if let Err(error) = take(&mut holding, name, bytes, uptime) {
@@ -190,6 +194,12 @@ impl Held {
         })
     }
 
+    /// Has these transfers paused and no others.
+    pub fn pause(&self, paused: Paused) -> Result<(), StoreError> {
+        let changes = vec![(PAUSED.to_owned(), Some(v1::Paused::from(&paused).encode()))];
+        self.change(changes, |holding| holding.paused = paused)
+    }
+
     /// Forgets releases that are neither wanted, remembered nor in `used`.
     pub fn prune(&self, used: &BTreeSet<Digest>) -> Result<(), StoreError> {
         let _turn = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -228,6 +238,8 @@ fn take(holding: &mut Holding, name: &str, bytes: &[u8], uptime: Uptime) -> Resu
         holding.hash = envelope.payload_digest();
     } else if name == OVERRIDES {
         holding.overrides = v1::Overrides::decode(bytes)?.try_into()?;
+    } else if name == PAUSED {
+        holding.paused = v1::Paused::decode(bytes)?.into();
     } else if name.starts_with(RELEASE) {
         let envelope = Envelope::from_bytes(bytes)?;
         holding.releases.insert(envelope.payload_digest(), Arc::new(Release::from_bytes(&envelope.payload)?));
@@ -282,6 +294,7 @@ mod tests {
         assert!(held.accept(state(4, id, [(id, signed)].into())).expect("accept"));
         held.note(&name("shop"), Note::Try(id, 2), Duration::ZERO).expect("note");
         held.hold(Override { app: name("shop"), service: Some(name("web")) }, true, Duration::ZERO).expect("hold");
+        held.pause(Paused { all: false, images: [id].into() }).expect("pause");
 
         let again = Held::load(store, &name("n1"), Duration::ZERO);
         assert_eq!(again.holding(), held.holding());

@@ -4,6 +4,7 @@
 //! link to the hub is only one of the things that can wake that loop.
 
 pub mod api;
+pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -13,10 +13,12 @@ use bytes::Bytes;
 use shared::fault::{Fault, Faulty, node};
 use shared::report::{Event, Report};
 use shared::sign::Keyring;
+use shared::state::Override;
 use shared::time::Uptime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::port::{self, LinkStatus, LogsWanted, Target};
+use crate::budget::Ledger;
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::images::content::Content;
@@ -25,7 +27,7 @@ use crate::journal::Journal;
 use crate::link::Link;
 use crate::link::transport::NodeEnds;
 use crate::logs::{LogFiles, Wanted};
-use crate::reconciler::{self, Command, Status, Verb};
+use crate::reconciler::{self, Command, Status, Verb, Wish};
 use crate::reporter::{Machine, Reporter};
 use crate::runtime::Runtime;
 use crate::session;
@@ -44,6 +46,8 @@ pub struct Setup<R> {
     pub held: Arc<Held>,
     /// What happened to it.
     pub journal: Arc<Journal>,
+    /// What its link carried.
+    pub ledger: Arc<Ledger>,
     /// What it has of images.
     pub content: Content,
     /// Logs of services.
@@ -80,6 +84,7 @@ pub struct View {
     link: Link,
     held: Arc<Held>,
     journal: Arc<Journal>,
+    ledger: Arc<Ledger>,
     logs: LogFiles,
     clock: Clock,
     commands: mpsc::Sender<Command>,
@@ -92,18 +97,18 @@ pub struct View {
 impl<R: Runtime> Node<R> {
     /// Puts the parts together.
     pub fn assemble(setup: Setup<R>) -> Self {
-        let Setup { trust, runtime, held, journal, content, logs, clock, machine, faults, ends } = setup;
+        let Setup { trust, runtime, held, journal, ledger, content, logs, clock, machine, faults, ends } = setup;
         let now = clock.now();
         journal.record(now.wall, None, Fault::new(&node::EVENT_STARTED).with("version", env!("CARGO_PKG_VERSION")));
         for fault in &faults {
             journal.record(now.wall, None, fault.clone());
         }
         let (status, changes) = watch::channel(Status::default());
-        let reporter = Arc::new(Reporter::new(clock, held.clone(), changes, machine.clone(), faults));
+        let reporter = Arc::new(Reporter::new(clock, held.clone(), changes, ledger.clone(), machine.clone(), faults));
         let (latest, newest) = watch::channel(Arc::new(reporter.report()));
         let (confirmed, agreed) = watch::channel(None);
         let (tell, commands) = mpsc::channel(COMMANDS);
-        let (link, inbound, pump) = Link::new(ends);
+        let (link, inbound, pump) = Link::new(ends, ledger.clone());
         let believed = Arc::new(RwLock::new(Trust {
             hub: Keyring::new([trust.hub_key], 1),
             publishers: Keyring::new(trust.publishers.iter().copied(), 1),
@@ -114,6 +119,7 @@ impl<R: Runtime> Node<R> {
             link,
             held,
             journal,
+            ledger,
             logs,
             clock,
             commands: tell,
@@ -139,6 +145,7 @@ impl<R: Runtime> Node<R> {
             source: Arc::new(view.link.clone()),
             content,
             held: view.held.clone(),
+            ledger: view.ledger.clone(),
             journal: view.journal.clone(),
             clock: view.clock,
             platform: machine.platform,
@@ -185,9 +192,13 @@ impl View {
 
     async fn tell(&self, target: Target, verb: Verb) -> Result<(), Fault> {
         let Target { app, service } = target;
+        self.wish(Wish::App(Override { app, service }, verb)).await
+    }
+
+    async fn wish(&self, wish: Wish) -> Result<(), Fault> {
         let (answer, answered) = oneshot::channel();
         let gone = || Fault::new(&node::STOPPING);
-        self.commands.send(Command { app, service, verb, answer }).await.map_err(|_| gone())?;
+        self.commands.send(Command { wish, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -201,6 +212,11 @@ impl port::Node for View {
         let (now, (online, since)) = (self.clock.now().uptime, *lock(&self.online));
         let age = |at: Uptime| now.saturating_sub(at);
         LinkStatus { online, since: age(since), confirmed: self.confirmed.borrow().map(age), trouble: self.link.trouble() }
+    }
+
+    fn carried(&self) -> port::Carried {
+        let (budget, spent) = self.ledger.view();
+        port::Carried { budget, today: spent.day.counts, month: spent.month.counts, paused: self.held.holding().paused }
     }
 
     fn trust(&self) -> port::Trust {
@@ -231,6 +247,8 @@ impl port::Node for View {
             port::Command::Start(target) => self.tell(target, Verb::Start).await,
             port::Command::Stop(target) => self.tell(target, Verb::Stop).await,
             port::Command::Restart(target) => self.tell(target, Verb::Restart).await,
+            port::Command::Pause(image) => self.wish(Wish::Pause(image)).await,
+            port::Command::Resume(image) => self.wish(Wish::Resume(image)).await,
             port::Command::SecretChanged(app) => self.tell(Target { app, service: None }, Verb::Retry).await,
             port::Command::Publishers(keys) => {
                 let mut believed = self.believed.write().unwrap_or_else(PoisonError::into_inner);

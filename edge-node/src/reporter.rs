@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use shared::budget::Spent;
 use shared::fault::Fault;
 use shared::oci::Platform;
 use shared::report::{Facts, Report};
 use shared::time::{UnixMillis, Uptime};
 use tokio::sync::watch;
 
+use crate::budget::Ledger;
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::reconciler::Status;
@@ -19,6 +21,7 @@ pub struct Reporter {
     clock: Clock,
     held: Arc<Held>,
     status: watch::Receiver<Status>,
+    ledger: Arc<Ledger>,
     machine: Machine,
     /// What is wrong with the node that no round can see: a refused state, a repaired store.
     faults: Mutex<Vec<Fault>>,
@@ -45,9 +48,16 @@ pub struct Machine {
 const FAULTS_MAX: usize = 8;
 
 impl Reporter {
-    /// A reporter of what `held` and `status` say.
-    pub fn new(clock: Clock, held: Arc<Held>, status: watch::Receiver<Status>, machine: Machine, faults: Vec<Fault>) -> Self {
-        Self { clock, held, status, machine, faults: Mutex::new(faults), sequence: 0.into() }
+    /// A reporter of what `held`, `status` and `ledger` say.
+    pub fn new(
+        clock: Clock,
+        held: Arc<Held>,
+        status: watch::Receiver<Status>,
+        ledger: Arc<Ledger>,
+        machine: Machine,
+        faults: Vec<Fault>,
+    ) -> Self {
+        Self { clock, held, status, ledger, machine, faults: Mutex::new(faults), sequence: 0.into() }
     }
 
     /// A report of this moment.
@@ -73,6 +83,7 @@ impl Reporter {
             apps: status.apps,
             transfers: status.transfers,
             faults,
+            spent: self.ledger.view().1,
         }
     }
 
@@ -114,6 +125,7 @@ pub fn says_the_same(a: &Report, b: &Report) -> bool {
         wall: UnixMillis(0),
         uptime_ms: 0,
         facts: Facts { disk_free: 0, ..report.facts.clone() },
+        spent: Spent::default(),
         ..report.clone()
     };
     still(a) == still(b)

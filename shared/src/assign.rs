@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! deployments ──▶ those that cover the node ──▶ per app the highest revision wins ──▶ at most APPS_MAX apps
+//! budgets ──────▶ those that cover the node ──▶ the highest revision wins
 //! ```
 //!
 //! The answer depends on its arguments only, so every hub comes to the same one, and who lost against whom can
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::id::{Digest, Name};
 use crate::state::{APPS_MAX, Assignment};
 
@@ -82,6 +84,37 @@ fn winner(mut candidates: Vec<(&Name, &Rule)>) -> Option<Assigned> {
     let (first, rest) = candidates.split_first()?;
     let overruled = rest.iter().map(|(name, rule)| ((*name).clone(), rule.assignment.revision)).collect();
     Some(Assigned { assignment: first.1.assignment.clone(), deployment: first.0.clone(), overruled })
+}
+
+/// A budget, as far as it decides about nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetRule {
+    /// What.
+    pub budget: Budget,
+    /// Grows with each change of any budget.
+    pub revision: u64,
+    /// Which nodes.
+    pub target: Target,
+}
+
+/// The budget of a node, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedBudget {
+    /// What.
+    pub budget: Budget,
+    /// Its name.
+    pub name: Name,
+    /// Budgets that lost here, with their revisions, highest first.
+    pub overruled: Vec<(Name, u64)>,
+}
+
+/// The budget of `node`: as with deployments, the one with the highest revision wins, which is the one set last.
+pub fn assign_budget(node: &Name, labels: &Labels, budgets: &BTreeMap<Name, BudgetRule>) -> Option<AssignedBudget> {
+    let mut candidates: Vec<(&Name, &BudgetRule)> = budgets.iter().filter(|(_, rule)| rule.target.covers(node, labels)).collect();
+    candidates.sort_by(|(a, x), (b, y)| y.revision.cmp(&x.revision).then_with(|| a.cmp(b)));
+    let ((name, rule), rest) = candidates.split_first()?;
+    let overruled = rest.iter().map(|(name, rule)| ((*name).clone(), rule.revision)).collect();
+    Some(AssignedBudget { budget: rule.budget.clone(), name: (*name).clone(), overruled })
 }
 
 /// The releases of `apps`, without repetition.
@@ -165,6 +198,26 @@ mod tests {
         assert_eq!(apps.len(), APPS_MAX);
         assert!(!apps.contains_key(&name("a0")), "the highest revision is the newest");
         assert!(apps.contains_key(&name(&format!("a{}", APPS_MAX + 9))));
+    }
+
+    #[test]
+    fn the_budget_that_was_set_last_is_in_force() {
+        let rule = |revision, target| BudgetRule {
+            budget: Budget { rate: Some(1024 * revision), ..Budget::default() },
+            revision,
+            target,
+        };
+        let all: BTreeMap<Name, BudgetRule> = [
+            (name("fleet"), rule(4, Target::Labels(labels(&[])))),
+            (name("north"), rule(6, Target::Labels(labels(&[("site", "north")])))),
+            (name("old"), rule(2, nodes(&["n1"]))),
+        ]
+        .into();
+        let n1 = assign_budget(&name("n1"), &labels(&[("site", "north")]), &all).expect("covered");
+        assert_eq!((n1.name, n1.budget.rate), (name("north"), Some(6 * 1024)));
+        assert_eq!(n1.overruled, [(name("fleet"), 4), (name("old"), 2)]);
+        assert_eq!(assign_budget(&name("n2"), &labels(&[]), &all).map(|budget| budget.name), Some(name("fleet")));
+        assert_eq!(assign_budget(&name("n2"), &labels(&[]), &BTreeMap::new()), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 pub mod accept;
 pub mod assign;
+pub mod budget;
 pub mod fault;
 pub mod health;
 pub mod id;

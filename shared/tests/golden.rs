@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use shared::wire::WireError;
 use shared::wire::v1::{
-    AppReport, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece, LogWanted, Memory,
-    Overrides, Patch, PatchWanted, Pull, Release, Report, ServiceReport, Stamp, Up,
+    AppReport, Budget, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece, LogWanted,
+    Memory, Overrides, Patch, PatchWanted, Paused, Pull, Release, Report, ServiceReport, Spent, Stamp, Tally, Transfer, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -112,9 +112,23 @@ fn report() -> Report {
             disk_free: 1 << 40,
         },
         apps: vec![app],
-        transfers: vec![([3; 32], 10, 20)],
+        transfers: vec![
+            Transfer { image: [3; 32], done: 10, total: 20, waits: None },
+            Transfer { image: [4; 32], done: 0, total: 0, waits: Some(fault()) },
+        ],
         faults: vec![fault()],
+        spent: spent(),
     }
+}
+
+fn spent() -> Spent {
+    let day = Tally { period: 20_778, behind_ms: 0, counts: [1, 20, 300, 1 << 30] };
+    Spent(day, Tally { period: 682, behind_ms: 3_600_000, counts: [2, 40, 600, 1 << 31] })
+}
+
+fn budget() -> Budget {
+    let windows = vec![(0x7f, 22 * 60, 6 * 60), (0x60, 0, 24 * 60)];
+    Budget { rate: Some(125_000), per_day: Some(1 << 30), per_month: None, windows, zone: -210 }
 }
 
 fn event() -> Event {
@@ -153,10 +167,16 @@ fn all() -> Vec<Golden> {
         golden!(Down, "down-patch", Down::Patch(Patch { request: 7, layer: [1; 32], blob: [4; 32], size: 1 << 33 })),
         golden!(Envelope, "envelope", envelope()),
         golden!(Release, "release", release()),
-        golden!(Desired, "desired", Desired { node: "crane-7".into(), stamp: STAMP, as_of_ms: 1_790_000_000_000, apps }),
+        golden!(
+            Desired,
+            "desired",
+            Desired { node: "crane-7".into(), stamp: STAMP, as_of_ms: 1_790_000_000_000, apps, budget: Some(budget()) }
+        ),
         golden!(Memory, "memory", memory),
         golden!(Memory, "memory-empty", Memory { good: None, trial: None, undone: None, finished: BTreeMap::new() }),
         golden!(Overrides, "overrides", Overrides(vec![("a".into(), None), ("b".into(), Some("web".into()))])),
+        golden!(Paused, "paused", Paused { all: false, images: vec![[5; 32]] }),
+        golden!(Spent, "spent", spent()),
         golden!(Event, "event", event()),
         golden!(Join, "join", join),
     ]

@@ -88,6 +88,7 @@ impl Site {
             trust,
             runtime: Arc::new(Memory::new(clock)),
             held: held.clone(),
+            ledger: Arc::new(Ledger::open(store.clone(), clock)),
             journal: Arc::new(Journal::new(store)),
             content: Content::open(&node, "boot").unwrap(),
             logs: LogFiles::new(node.join("logs")),

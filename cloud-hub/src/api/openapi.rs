@@ -7,7 +7,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    api_tokens, blobs, deployments, diff, events, images, logs, nodes, publishers, releases, system, tokens, types, watch,
+    api_tokens, blobs, budgets, deployments, diff, events, images, logs, nodes, publishers, releases, system, tokens, types,
+    watch,
 };
 
 #[derive(OpenApi)]
@@ -20,6 +21,7 @@ use super::{
         images::ingest,
         releases::apps, releases::list, releases::publish, releases::show, diff::diff,
         deployments::list, deployments::show, deployments::apply, deployments::remove, deployments::rollback,
+        budgets::list, budgets::show, budgets::apply, budgets::remove,
         nodes::list, nodes::show, nodes::label, nodes::remove, nodes::revoke, logs::read,
         tokens::list, tokens::create, tokens::remove, tokens::enroll,
         api_tokens::list, api_tokens::create, api_tokens::remove,

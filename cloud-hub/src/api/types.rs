@@ -20,6 +20,8 @@
 //! | `/api/v1/deployments` | GET | → [`List`]`<`[`Deployment`]`>` |
 //! | `/api/v1/deployments/{name}` | GET, PUT, DELETE | [`NewDeployment`] → [`Deployment`] |
 //! | `/api/v1/deployments/{name}/rollback` | POST | [`Rollback`] → [`Deployment`] |
+//! | `/api/v1/budgets` | GET | → [`List`]`<`[`Budget`]`>` |
+//! | `/api/v1/budgets/{name}` | GET, PUT, DELETE | [`NewBudget`] → [`Budget`] |
 //! | `/api/v1/nodes` | GET `?selector=&limit=&after=` | → [`List`]`<`[`Node`]`>` |
 //! | `/api/v1/nodes/{name}` | GET, PATCH, DELETE | [`NodePatch`] → [`Node`] |
 //! | `/api/v1/nodes/{name}/revoke` | POST | → [`Node`] |
@@ -35,6 +37,7 @@
 //! Every error is a [`Problem`] with the fitting HTTP status.
 
 mod access;
+mod budget;
 mod deployment;
 mod diff;
 mod event;
@@ -54,6 +57,7 @@ pub use access::{
     ApiToken, ApiTokenSpec, Caller, EnrollRequest, Enrolled, IssuedApiToken, IssuedToken, NewApiToken, NewPublisher, NewToken,
     PendingToken, Publisher, PublisherSpec, Role,
 };
+pub use budget::{Budget, BudgetLimits, BudgetSpec, BudgetStatus, Carried, CarriedBytes, NewBudget, NodeBudget};
 pub use deployment::{
     Deployment, DeploymentNode, DeploymentSpec, DeploymentStatus, HistoryEntry, NewDeployment, Rollback, Selector, Target,
 };

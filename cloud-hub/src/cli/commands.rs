@@ -1,6 +1,7 @@
 //! The commands, one file each; every one has the form `run(session, arguments)`.
 
 mod access;
+mod budget;
 mod context;
 mod deploy;
 mod describe;
@@ -37,6 +38,7 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<(), C
         Command::Undeploy(args) => deploy::undeploy(session, &args).await,
         Command::Token(args) => access::token(session, &args).await,
         Command::ApiToken(args) => access::api_token(session, &args).await,
+        Command::Budget(args) => budget::run(session, &args).await,
         Command::Node(args) => node::run(session, &args).await,
         Command::Logs(args) => Box::pin(logs::run(session, &args)).await,
         Command::Wait(args) => Box::pin(wait::run(session, &args)).await,

@@ -76,6 +76,6 @@ fn targets_are_bounded() {
         (labels(SELECTOR_MAX + 1), false),
         (Target::Labels([("a=b".to_owned(), "c".to_owned())].into()), false),
     ] {
-        assert_eq!(check_target(&target).is_ok(), good, "{target:?}");
+        assert_eq!(target_problem(&target).is_none(), good, "{target:?}");
     }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use shared::assign::Assigned;
+use shared::assign::{Assigned, AssignedBudget};
+use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::report::{self, AppReport, Phase, Report};
 use shared::time::UnixMillis;
 
 use super::{Fleet, Life};
 use crate::api::types::{
-    AppStatus, DeploymentNode, DeploymentStatus, Facts, NodeAssignment, NodeStatus, OverruledAssignment, Problem, ServiceStatus,
-    Stamp, Transfer,
+    AppStatus, Carried, DeploymentNode, DeploymentStatus, Facts, NodeAssignment, NodeBudget, NodeStatus, OverruledAssignment,
+    Problem, ServiceStatus, Stamp, Transfer,
 };
 use crate::hub::Hub;
 
@@ -49,6 +50,7 @@ pub fn node_status(life: &Life, now: UnixMillis) -> NodeStatus {
         facts: report.map(facts),
         apps: report.map(|report| report.apps.iter().map(|app| app_status(app, report)).collect()).unwrap_or_default(),
         transfers: report.map(|report| report.transfers.iter().map(transfer).collect()).unwrap_or_default(),
+        carried: report.map(carried),
         faults: life.trouble.iter().chain(reported).cloned().map(Problem::from).collect(),
     }
 }
@@ -74,6 +76,12 @@ fn assignment(assigned: &Assigned) -> NodeAssignment {
         run: assigned.assignment.run,
         overruled: assigned.overruled.iter().map(lost).collect(),
     }
+}
+
+/// What images may take of a node's link, as shown.
+pub fn node_budget(assigned: &AssignedBudget) -> NodeBudget {
+    let overruled = assigned.overruled.iter().map(|(name, _)| name.clone()).collect();
+    NodeBudget { budget: assigned.name.clone(), limits: (&assigned.budget).into(), overruled }
 }
 
 /// The status of a deployment over the whole fleet, node by node when `detail` is set.
@@ -115,8 +123,13 @@ fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) 
         connected: life.connected,
         age_seconds: life.reported.map(|then| age(then, now)),
         transfer: (!transfers.is_empty()).then_some(bytes),
-        fault: about_this.and_then(|app| app.fault.clone()).map(Problem::from),
+        fault: about_this.and_then(|app| app.fault.clone().or_else(|| waits(app, transfers))).map(Problem::from),
     }
+}
+
+/// Why the images of an app do not come, if they do not.
+fn waits(app: &AppReport, transfers: &[report::Transfer]) -> Option<Fault> {
+    transfers.iter().filter(|_| app.phase == Phase::Fetching).find_map(|transfer| transfer.waits.clone())
 }
 
 fn is_ready(app: &AppReport, asked: Asked<'_>) -> bool {
@@ -171,7 +184,12 @@ fn service_status(service: &report::ServiceReport, uptime_ms: u64) -> ServiceSta
 }
 
 fn transfer(transfer: &report::Transfer) -> Transfer {
-    Transfer { image: transfer.image, done: transfer.done, total: transfer.total }
+    let report::Transfer { image, done, total, waits } = transfer.clone();
+    Transfer { image, done, total, waits: waits.map(Problem::from) }
+}
+
+fn carried(report: &Report) -> Carried {
+    Carried { today: report.spent.day.counts.into(), month: report.spent.month.counts.into() }
 }
 
 #[cfg(test)]
@@ -199,7 +217,8 @@ mod tests {
     fn life(assigned: Option<Assigned>, said: Option<AppReport>) -> Life {
         let apps = assigned.into_iter().map(|a| (name("web"), a)).collect();
         let stamp = shared::state::Stamp { epoch: 1, generation: 3 };
-        let mut life = Life { wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps })), ..Life::default() };
+        let mut life =
+            Life { wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps, budget: None })), ..Life::default() };
         if let Some(said) = said {
             life.reported(Report { apps: vec![said], ..report(1, 3) }, UnixMillis(1000));
         }

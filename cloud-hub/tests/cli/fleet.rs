@@ -72,6 +72,33 @@ async fn a_release_goes_to_a_node_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn budgets_are_set_shown_and_removed() {
+    let world = World::new().await;
+    let shell = Shell::of(&world).await;
+    join(&world, &shell, "n1").await;
+    shell.run(&["budget", "set", "north", "--rate", "1Mbit"]).await.failed(2, "cli-no-budget-target");
+    shell.run(&["budget", "set", "north", "-l", "site=north"]).await.failed(2, "budget-limits-nothing");
+    shell.run(&["budget", "set", "north", "--per-day", "much", "--all-nodes"]).await.failed(2, "cli-bad-pair");
+    shell.run(&["budget", "set", "north", "--window", "22-6", "--all-nodes"]).await.failed(2, "budget-bad-window");
+    let set = ["budget", "set", "north", "-l", "site=north", "--per-day", "2GiB", "--window", "22:00-06:00", "--zone", "+08:00"];
+    let said = shell.run(&set).await.ok();
+    assert_eq!(said, "Budget north: 2 GiB a day; 22:00-06:00 (+08:00), in force on 1 nodes, each by itself\n");
+    let said = shell.run(&["budget", "set", "north", "--rate", "1Mbit", "--lang", "zh"]).await.ok();
+    assert_eq!(said, "预算 north：122 KiB/秒 (+00:00)，在 1 个节点上各自生效\n", "all of it anew, for the same nodes");
+    let table = shell.run(&["get", "budgets"]).await.ok();
+    assert!(table.contains("north") && table.contains("122 KiB/s (+00:00)") && table.contains("site=north"), "{table}");
+    let one: Value = serde_json::from_str(&shell.run(&["get", "budget/north", "-o", "json"]).await.ok()).unwrap();
+    assert_eq!((&one["spec"]["limits"]["rate"], &one["status"]["nodes"][0]), (&Value::from(125_000), &Value::from("n1")));
+    let text = shell.run(&["describe", "node", "n1"]).await.ok();
+    assert!(text.contains("Link budget:") && text.contains("north: 122 KiB/s (+00:00)"), "{text}");
+    assert!(shell.run(&["describe", "budget", "north", "--lang", "zh"]).await.ok().contains("122 KiB/秒"));
+    shell.run(&["budget", "remove", "north"]).await.ok();
+    shell.run(&["budget", "remove", "north"]).await.failed(3, "hub-budget-not-found");
+    assert!(!shell.run(&["describe", "node", "n1"]).await.ok().contains("Link budget"));
+    world.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_labelled_listed_revoked_and_forgotten() {
     let world = World::new().await;
     let shell = Shell::of(&world).await;

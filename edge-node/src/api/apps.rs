@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use shared::fault::{Fault, node};
 use shared::id::Name;
-use shared::report::{AppReport, Report, Transfer};
+use shared::report::{AppReport, Report};
 
 use super::Api;
 use super::port::{Command, Node, Target};
@@ -14,10 +14,6 @@ use super::problem::{Answer, Path, Problem};
 
 pub async fn list<N: Node>(State(api): State<Api<N>>) -> Json<Vec<AppReport>> {
     Json(api.node.report().apps.clone())
-}
-
-pub async fn transfers<N: Node>(State(api): State<Api<N>>) -> Json<Vec<Transfer>> {
-    Json(api.node.report().transfers.clone())
 }
 
 /// What may be done with an app or a service.

@@ -5,18 +5,19 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use shared::budget::Counts;
 use shared::report::{Phase, Report, ServiceState};
 
 use super::Api;
-use super::port::{LinkStatus, Node};
+use super::port::{Carried, LinkStatus, Node};
 
 pub async fn metrics<N: Node>(State(api): State<Api<N>>) -> impl IntoResponse {
-    let text = render(&api.node.report(), &api.node.link());
+    let text = render(&api.node.report(), &api.node.link(), &api.node.carried());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 /// Labels are names, versions and fixed words; only versions can hold what needs escaping.
-fn render(report: &Report, link: &LinkStatus) -> String {
+fn render(report: &Report, link: &LinkStatus, carried: &Carried) -> String {
     let mut page = Page(String::new());
     let facts = &report.facts;
     let versions = format!("version=\"{}\",runtime=\"{}\"", escape(&facts.version), escape(&facts.runtime));
@@ -41,6 +42,12 @@ fn render(report: &Report, link: &LinkStatus) -> String {
     page.gauge("causeway_service_restarts", "Starts after exits by itself, in a row", restarts);
     let left = report.transfers.iter().map(|transfer| transfer.total.saturating_sub(transfer.done)).sum();
     page.gauge("causeway_node_transfer_left_bytes", "Bytes of images that are still to come", [(String::new(), count(left))]);
+    let counts = [("day", carried.today), ("month", carried.month)].into_iter().flat_map(|(period, counts)| {
+        let Counts { control, events, logs, images } = counts;
+        [("control", control), ("events", events), ("logs", logs), ("images", images)]
+            .map(|(class, bytes)| (format!("period=\"{period}\",class=\"{class}\""), count(bytes)))
+    });
+    page.gauge("causeway_node_link_bytes", "Bytes that the link carried in the day and in the month", counts);
     page.0
 }
 

@@ -12,6 +12,7 @@ pub mod port;
 pub mod problem;
 mod secrets;
 mod status;
+mod transfers;
 mod trust;
 
 use std::io;
@@ -48,6 +49,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/status"),
     ("get", "/v1/apps"),
     ("get", "/v1/transfers"),
+    ("post", "/v1/transfers/{verb}"),
+    ("post", "/v1/transfers/{image}/{verb}"),
     ("get", "/v1/events"),
     ("get", "/v1/logs/{app}/{service}"),
     ("post", "/v1/apps/{app}/{verb}"),
@@ -96,7 +99,9 @@ pub fn router<N: Node>(node: Arc<N>, config: &Config) -> Router {
     Router::new()
         .route("/v1/status", get(status::status::<N>))
         .route("/v1/apps", get(apps::list::<N>))
-        .route("/v1/transfers", get(apps::transfers::<N>))
+        .route("/v1/transfers", get(transfers::list::<N>))
+        .route("/v1/transfers/{verb}", post(transfers::all::<N>))
+        .route("/v1/transfers/{image}/{verb}", post(transfers::one::<N>))
         .route("/v1/events", get(status::events::<N>))
         .route("/v1/logs/{app}/{service}", get(logs::logs::<N>))
         .route("/v1/apps/{app}/{verb}", post(apps::app::<N>))

@@ -10,7 +10,7 @@ use shared::state::Stamp;
 use shared::time::UnixMillis;
 
 use super::Api;
-use super::port::Node;
+use super::port::{Carried, Node};
 use super::problem::{Answer, Problem, Query};
 
 /// Most journal entries of one answer.
@@ -35,6 +35,8 @@ pub struct Status {
     pub apps: usize,
     /// What is wrong with the node as a whole.
     pub faults: Vec<Fault>,
+    /// What the link carried, and may carry.
+    pub carried: Carried,
 }
 
 /// The session with the hub.
@@ -70,6 +72,7 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
         uptime_ms: report.uptime_ms,
         apps: report.apps.len(),
         faults: report.faults.clone(),
+        carried: api.node.carried(),
     })
 }
 

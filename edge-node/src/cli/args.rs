@@ -63,6 +63,12 @@ pub enum Command {
     Stop(TargetArgs),
     /// Stop the processes of an app or service once and start them
     Restart(TargetArgs),
+    /// List images on their way to this node, and why they wait
+    Transfers,
+    /// Pause a transfer, or all; it stays so, through reboots, until it is resumed here, and nothing is lost
+    Pause(TransferArgs),
+    /// Go on with a transfer that was paused here, or with all
+    Resume(TransferArgs),
     /// Show what happened on this node
     Events(EventsArgs),
     /// Secrets of apps on this node
@@ -169,6 +175,14 @@ pub struct TargetArgs {
     /// The service; else all of the app
     #[arg(value_name = "SERVICE")]
     pub service: Option<Name>,
+}
+
+/// Of `pause` and `resume`.
+#[derive(Debug, ClapArgs)]
+pub struct TransferArgs {
+    /// The image, as transfers lists it; else all
+    #[arg(value_name = "IMAGE")]
+    pub image: Option<String>,
 }
 
 /// Of `events`.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::fault::{Fault, Faulty, node};
+use shared::fault::{Fault, Faulty, budget, node};
 use shared::health::Health;
 use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
 use shared::people::{bytes, percent};
-use shared::plan::{Action, Note, Plan, Step, Subject, plan};
+use shared::plan::{Action, Note, Plan, Step, Subject, paused, plan};
 use shared::report::{self, Transfer};
 use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Task, Trouble};
 use shared::time::{Now, Uptime, backoff};
@@ -19,9 +19,9 @@ use super::restarts::Restarts;
 use super::work::{Done, Work};
 use super::{Parts, RETRY, Status};
 use crate::held::{Held, Holding};
-use crate::images::ChunkSource;
 use crate::images::content::Keep;
 use crate::images::fetch::{Fetched, Present};
+use crate::images::{ChunkSource, Progress};
 use crate::runtime::{Observed, Runtime, Seen};
 
 /// What the loop remembers from round to round. Nothing here matters after a restart of the daemon.
@@ -33,6 +33,8 @@ pub(super) struct Rounds<R, S> {
     checkups: Checkups,
     /// Images that are fetched or failed; the rest is observed.
     images: BTreeMap<Digest, ImageState>,
+    /// How far an image was when it was last on its way, for those that are paused.
+    progress: BTreeMap<Digest, Progress>,
     /// How often in a row bringing an image failed, whether fetching or unpacking, until it was ready.
     failures: BTreeMap<Digest, u32>,
     /// Steps about a service that failed.
@@ -58,6 +60,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             ended: Vec::new(),
             checkups: Checkups::default(),
             images: BTreeMap::new(),
+            progress: BTreeMap::new(),
             failures: BTreeMap::new(),
             troubles: BTreeMap::new(),
             pauses: BTreeMap::new(),
@@ -97,6 +100,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     fn proceed(&mut self, observed: Observed, now: Now) -> Uptime {
         self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
+        self.parts.ledger.set(holding.desired.budget.as_ref());
         let version = observed.version.clone();
         let present = Present { layers: observed.layers.clone(), root: observed.root.clone() };
         let actual = self.actual(&holding, observed);
@@ -110,12 +114,25 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         {
             wake = Some(wake.map_or(due, |at| at.min(due)));
         }
-        let transfers =
-            self.work.fetching().map(|(image, progress)| Transfer { image, done: progress.done, total: progress.total });
-        let transfers: Vec<Transfer> = transfers.collect();
+        let transfers = self.transfers_of(paused(&holding.desired, &actual));
         let apps = report::apps(&holding.desired, &actual, now);
         self.say(|status| *status = Status { runtime: version, apps, transfers, faults: Vec::new() });
         wake.unwrap_or(Uptime::MAX)
+    }
+
+    /// Images on their way, with why they wait if they do, and those that are paused.
+    fn transfers_of(&mut self, paused: Vec<Digest>) -> Vec<Transfer> {
+        let waits = self.parts.ledger.waits().borrow().clone();
+        let here: BTreeMap<Digest, Progress> = self.work.fetching().collect();
+        self.progress.retain(|image, _| paused.contains(image));
+        self.progress.extend(&here);
+        let transfer = |image, Progress { done, total }, waits| Transfer { image, done, total, waits };
+        let moving = here.iter().map(|(image, progress)| transfer(*image, *progress, waits.clone()));
+        let still = paused.into_iter().filter(|image| !here.contains_key(image)).map(|image| {
+            let progress = self.progress.get(&image).copied().unwrap_or_default();
+            transfer(image, progress, Some(Fault::new(&budget::PAUSED)))
+        });
+        moving.chain(still).collect()
     }
 
     /// What is observed, with what the loop remembers.
@@ -143,6 +160,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             instances,
             memory: holding.memory.clone(),
             overrides: holding.overrides.clone(),
+            paused: holding.paused.clone(),
             troubles: self.troubles.clone(),
         }
     }
@@ -184,8 +202,9 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             }
             match action {
                 Action::Fetch(image) => {
-                    let Parts { source, content, .. } = &self.parts;
-                    self.work.fetch(subject, source.clone(), content.clone(), image.clone(), present.clone());
+                    let Parts { source, content, ledger, .. } = &self.parts;
+                    let (source, content, ledger) = (source.clone(), content.clone(), ledger.clone());
+                    self.work.fetch(subject, source, content, image.clone(), present.clone(), ledger);
                 }
                 // What is being made needs its image, and is no instance yet.
                 Action::Do(Step::DropImage(_)) if self.work.is_creating() => {}
@@ -221,7 +240,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         });
         let images =
             holding.releases.values().flat_map(|release| release.images.values().flatten()).map(shared::release::Image::id);
-        self.untidy |= self.work.keep_fetching(&wanted.chain(images).collect());
+        let wanted = wanted.chain(images).filter(|image| !holding.paused.covers(*image));
+        self.untidy |= self.work.keep_fetching(&wanted.collect());
         if !self.untidy || !plan.actions.is_empty() || !self.work.is_idle() {
             return false;
         }
@@ -369,6 +389,11 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let status = self.status.borrow();
         let report = status.apps.iter().find(|report| report.app == over.app);
         report.is_some_and(|report| over.service.as_ref().is_none_or(|name| report.services.iter().any(|s| s.service == *name)))
+    }
+
+    /// Whether the image is on its way, or paused.
+    pub fn transfers(&self, image: Digest) -> bool {
+        self.status.borrow().transfers.iter().any(|transfer| transfer.image == image)
     }
 
     pub fn now(&self) -> Now {

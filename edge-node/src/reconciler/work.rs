@@ -11,6 +11,7 @@ use shared::release::Image;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::budget::Ledger;
 use crate::images::content::Content;
 use crate::images::fetch::{Fetched, Present, fetch};
 use crate::images::{ChunkSource, Progress};
@@ -102,13 +103,14 @@ impl Work {
         content: Content,
         image: Image,
         present: Present,
+        ledger: Arc<Ledger>,
     ) {
         let (tell, progress) = watch::channel(Progress::default());
         self.progress.insert(image.id(), progress);
         let permit = self.fetches.clone().acquire_owned();
         self.spawn(subject, async move {
             let _permit = permit.await;
-            let done = fetch(&*source, &content, &image, &present, &tell).await;
+            let done = fetch(&*source, &content, &image, &present, &ledger, &tell).await;
             Done::Fetch(image.id(), done.map_err(|error| error.fault()))
         });
     }

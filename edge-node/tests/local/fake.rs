@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_node::api::port::{Command, LinkStatus, LogsWanted, Node, Trust};
+use edge_node::api::port::{Carried, Command, LinkStatus, LogsWanted, Node, Trust};
 use edge_node::api::{Listener, serve};
 use edge_node::config::Config;
 use edge_node::identity::Identity;
 use edge_node::shutdown::{Trigger, shutdown};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use shared::budget::{Budget, Counts, Spent};
 use shared::fault::{Fault, node};
 use shared::health::Health;
 use shared::id::{Digest, Name};
@@ -72,8 +73,12 @@ fn report() -> Report {
             disk_free: 5 << 30,
         },
         apps: vec![idle, shop],
-        transfers: vec![Transfer { image: Digest::of(b"i"), done: 1, total: 3 }],
+        transfers: vec![
+            Transfer { image: Digest::of(b"i"), done: 1, total: 3, waits: None },
+            Transfer { image: Digest::of(b"j"), done: 0, total: 0, waits: Some(Fault::new(&shared::fault::budget::PAUSED)) },
+        ],
         faults: vec![fault],
+        spent: Spent::default(),
     }
 }
 
@@ -85,6 +90,12 @@ impl Node for Fake {
     fn link(&self) -> LinkStatus {
         let since = Duration::from_secs(3 * 86_400 + 4 * 3600);
         LinkStatus { online: false, since, confirmed: Some(Duration::from_secs(90)), trouble: None }
+    }
+
+    fn carried(&self) -> Carried {
+        let budget = Budget { per_day: Some(1 << 30), ..Budget::default() };
+        let today = Counts { control: 1, events: 2, logs: 3, images: 4 << 20 };
+        Carried { budget: Some(budget), today, month: today, ..Carried::default() }
     }
 
     fn trust(&self) -> Trust {

@@ -193,6 +193,9 @@ super::texts! {
     DEPLOYMENT_NOT_FOUND = "hub-deployment-not-found",
         "There is no deployment {name}. See hubctl get deployments",
         "没有部署 {name}。请查看 hubctl get deployments";
+    BUDGET_NOT_FOUND = "hub-budget-not-found",
+        "There is no budget {name}. See hubctl get budgets",
+        "没有预算 {name}。请查看 hubctl get budgets";
     DEPLOYMENT_OTHER_APP = "hub-deployment-other-app",
         "Deployment {name} is one of the app {app} and stays so. Choose another name, or undeploy it first",
         "部署 {name} 属于应用 {app}，不能更改。请使用其他名称，或先删除该部署";
@@ -295,6 +298,12 @@ super::texts! {
     UNDEPLOYED = "hub-undeployed",
         "{by} took away deployment {deployment} of {app}",
         "{by} 删除了应用 {app} 的部署 {deployment}";
+    BUDGET_SET = "hub-budget-set",
+        "{by} set budget {budget} (revision {revision})",
+        "{by} 设置了预算 {budget}（修订 {revision}）";
+    BUDGET_REMOVED = "hub-budget-removed",
+        "{by} took away budget {budget}",
+        "{by} 删除了预算 {budget}";
     NODE_ENROLLED = "hub-node-enrolled",
         "Node {node} joined with a token of {by}",
         "节点 {node} 使用 {by} 创建的令牌接入";

@@ -12,7 +12,10 @@ use crate::time::{Uptime, backoff};
 /// Adds the steps that are possible now for images.
 pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut Plan) {
     for image in wanted(desired, actual).values() {
+        let paused = actual.paused.covers(image.id());
         match actual.images.get(&image.id()) {
+            // What is under way is given up by whoever does it, and has all its bytes on disk when it goes on.
+            None | Some(ImageState::Failed(_)) if paused => {}
             None => plan.actions.push(Action::Fetch((*image).clone())),
             Some(ImageState::Fetched) => plan.act(Step::Unpack((*image).clone())),
             Some(ImageState::Failed(trouble)) => {
@@ -28,6 +31,12 @@ pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut 
             plan.act(Step::DropImage(*id));
         }
     }
+}
+
+/// Images that are wanted, not on disk yet, and paused by an on-site operator.
+pub fn paused(desired: &Desired, actual: &Actual) -> Vec<Digest> {
+    let is_on_disk = |image: &Digest| matches!(actual.images.get(image), Some(ImageState::Fetched | ImageState::Ready));
+    wanted(desired, actual).into_keys().filter(|image| actual.paused.covers(*image) && !is_on_disk(image)).collect()
 }
 
 /// Images of every wanted release, by id.

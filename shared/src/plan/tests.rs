@@ -11,7 +11,7 @@ use crate::health::Health;
 use crate::manifest::{App, Condition, HealthCheck, Metadata, Period, Port, Probe, Restart, Service, Spec};
 use crate::oci::Platform;
 use crate::release::{Blob, Release};
-use crate::state::{Assignment, Exit, ImageState, Instance, Memory, Override, Stamp, Task, Trial, Trouble, Undone};
+use crate::state::{Assignment, Exit, ImageState, Instance, Memory, Override, Paused, Stamp, Task, Trial, Trouble, Undone};
 use crate::time::UnixMillis;
 
 fn name(text: &str) -> Name {
@@ -74,6 +74,7 @@ impl World {
             instances: BTreeMap::new(),
             memory: BTreeMap::new(),
             overrides: BTreeSet::new(),
+            paused: Paused::default(),
             troubles: BTreeMap::new(),
         };
         let now = Now { uptime: Duration::from_secs(1000), wall: UnixMillis(0) };
@@ -298,6 +299,30 @@ fn the_old_release_runs_until_the_new_one_is_complete_on_disk() {
     world.actual.images.remove(&image);
     world.settle(60);
     assert_eq!(world.running(), ["web@2"]);
+}
+
+#[test]
+fn what_is_paused_is_not_asked_for_and_the_rest_goes_on() {
+    let mut world = World::new();
+    world.deploy(&release("shop", "1", vec![("web", service("web:1"))]));
+    world.settle(60);
+    let next = release("shop", "2", vec![("web", service("web:2")), ("db", service("db:1"))]);
+    world.deploy(&next);
+    let image = next.images[&name("web")][0].id();
+    world.actual.paused.images.insert(image);
+    world.settle(600);
+    assert_eq!(world.running(), ["web@1"]);
+    assert_eq!(world.actual.images.get(&next.images[&name("db")][0].id()), Some(&ImageState::Ready));
+    let trouble = Trouble { failures: 1, at: world.now.uptime, fault: Fault::new(&crate::fault::node::STOPPING) };
+    world.actual.images.insert(image, ImageState::Failed(trouble));
+    assert_eq!(world.plan(), Plan::default(), "no timer wakes for it either");
+    let report = crate::report::apps(&world.desired, &world.actual, world.now);
+    assert_eq!(report[0].fault.as_ref().map(|fault| &*fault.code), Some("budget-paused"));
+    world.actual.paused = Paused { all: true, ..Paused::default() };
+    assert_eq!(world.plan(), Plan::default());
+    world.actual.paused = Paused::default();
+    world.settle(60);
+    assert_eq!(world.running(), ["db@2", "web@2"]);
 }
 
 #[test]

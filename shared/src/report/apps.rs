@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{AppReport, Phase, ServiceReport, ServiceState};
-use crate::fault::{Fault, node};
+use crate::fault::{Fault, budget, node};
 use crate::health::Health;
 use crate::id::{Digest, Name};
 use crate::plan::app::{AppView, Chosen};
@@ -56,7 +56,11 @@ fn arriving(view: &AppView<'_>, wanted: Chosen<'_>) -> (Phase, Option<Fault>) {
             let fault = Fault::new(&node::NO_IMAGE_FOR_PLATFORM).with("service", service).with("platform", platform);
             return (Phase::Pending, Some(fault));
         };
-        match view.actual.images.get(&image.id()) {
+        let state = view.actual.images.get(&image.id());
+        if view.actual.paused.covers(image.id()) && !matches!(state, Some(ImageState::Ready | ImageState::Fetched)) {
+            return (Phase::Pending, Some(Fault::new(&budget::PAUSED)));
+        }
+        match state {
             Some(ImageState::Failed(trouble)) => return (Phase::Pending, Some(trouble.fault.clone())),
             Some(ImageState::Fetching | ImageState::Fetched) => fetching = true,
             Some(ImageState::Ready) | None => {}

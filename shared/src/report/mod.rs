@@ -4,6 +4,7 @@ mod apps;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Spent;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::id::{Digest, Name};
@@ -32,6 +33,8 @@ pub struct Report {
     pub transfers: Vec<Transfer>,
     /// What is wrong with the node as a whole, for example a refused desired state.
     pub faults: Vec<Fault>,
+    /// What its link carried today and this month.
+    pub spent: Spent,
 }
 
 /// What a node is.
@@ -135,15 +138,17 @@ pub enum ServiceState {
     Stopped,
 }
 
-/// An image on its way.
+/// An image on its way, or kept from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
     /// The image.
     pub image: Digest,
     /// Bytes that are on disk.
     pub done: u64,
-    /// Bytes in all.
+    /// Bytes in all; 0 while that is not known.
     pub total: u64,
+    /// Why it waits, and what for; absent while it does not.
+    pub waits: Option<Fault>,
 }
 
 /// One entry of the journal.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use edge_node::budget::Ledger;
+use edge_node::clock::Clock;
 use edge_node::images::content::Content;
 use edge_node::images::fetch::{Present, fetch};
 use edge_node::images::memory::Memory;
@@ -52,7 +54,8 @@ impl Desk {
     /// Brings the image from `source` to the point where containers can be made of it.
     pub(super) async fn receive(&self, source: &Memory) -> Result<(), Failure> {
         let progress = tokio::sync::watch::Sender::default();
-        let fetched = fetch(source, &self.content, &self.image, &Present::default(), &progress).await;
+        let fetched =
+            fetch(source, &self.content, &self.image, &Present::default(), &Ledger::unlimited(Clock::system()), &progress).await;
         fetched.map_err(|error| error.to_string())?;
         self.apply(Step::Unpack(self.image.clone())).await
     }

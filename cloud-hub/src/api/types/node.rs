@@ -9,7 +9,7 @@ use shared::report::{Phase, ServiceState};
 use shared::time::UnixMillis;
 use utoipa::ToSchema;
 
-use super::{Metadata, Problem};
+use super::{Carried, Metadata, NodeBudget, Problem};
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -36,6 +36,9 @@ pub struct NodeSpec {
     /// What it shall run, by app.
     #[schema(value_type = BTreeMap<String, NodeAssignment>)]
     pub apps: BTreeMap<Name, NodeAssignment>,
+    /// What images may take of its link; all of it when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<NodeBudget>,
 }
 
 /// One app a node shall run.
@@ -101,9 +104,12 @@ pub struct NodeStatus {
     /// Every app on it.
     #[serde(default)]
     pub apps: Vec<AppStatus>,
-    /// Images on their way.
+    /// Images on their way, and those that wait.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
+    /// What its link carried; absent when it never said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
     /// What is wrong with the node as a whole.
     #[serde(default)]
     pub faults: Vec<Problem>,
@@ -210,8 +216,11 @@ pub struct Transfer {
     pub image: Digest,
     /// Bytes on disk.
     pub done: u64,
-    /// Bytes in all.
+    /// Bytes in all; 0 while that is not known.
     pub total: u64,
+    /// Why it waits, and until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Problem>,
 }
 
 /// Changes labels of a node: a value sets, `null` removes, labels not named stay.

@@ -17,7 +17,7 @@ use crate::api::types::{self, Deployment, NewDeployment, Release, Selector, Targ
 
 pub(super) async fn deploy(session: &mut Session, args: &Deploy) -> Result<(), CliError> {
     let patience = time(&args.patience.timeout, "--timeout")?;
-    let asked = target(args)?;
+    let asked = target(&args.node, args.selector.as_deref(), args.all_nodes)?;
     let release = kinds::release(&args.release)?;
     let client = session.client()?;
     let (app, release) = match release {
@@ -39,14 +39,14 @@ pub(super) async fn deploy(session: &mut Session, args: &Deploy) -> Result<(), C
 }
 
 /// Where it shall go, if the command line says so.
-fn target(args: &Deploy) -> Result<Option<Target>, CliError> {
-    if args.all_nodes {
+pub(super) fn target(nodes: &[String], selector: Option<&str>, all_nodes: bool) -> Result<Option<Target>, CliError> {
+    if all_nodes {
         return Ok(Some(Target::Selector(Selector::default())));
     }
-    if let Some(text) = &args.selector {
+    if let Some(text) = selector {
         return Ok(Some(Target::Selector(Selector { match_labels: equalities(text)? })));
     }
-    let nodes: BTreeSet<_> = args.node.iter().map(|node| kinds::name(node)).collect::<Result<_, _>>()?;
+    let nodes: BTreeSet<_> = nodes.iter().map(|node| kinds::name(node)).collect::<Result<_, _>>()?;
     Ok((!nodes.is_empty()).then_some(Target::Nodes(nodes)))
 }
 

@@ -18,7 +18,7 @@ use super::super::rows::{self, View};
 use super::super::session::{Session, time};
 use super::super::words::{self, word};
 use super::progress::Progress;
-use crate::api::types::{Deployment, DeploymentStatus, Node};
+use crate::api::types::{Deployment, DeploymentNode, DeploymentStatus, Node};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -55,7 +55,7 @@ impl Condition {
         let possible = match kind {
             Kind::Deployments => &Self::DEPLOYMENT[..],
             Kind::Nodes => &Self::NODE,
-            Kind::Apps | Kind::Releases | Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => &[],
+            Kind::Apps | Kind::Releases | Kind::Budgets | Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => &[],
         };
         let plain = text.strip_prefix("condition=").unwrap_or(text).to_ascii_lowercase();
         possible.iter().copied().find(|condition| condition.text() == plain).ok_or_else(|| {
@@ -149,9 +149,14 @@ async fn look(client: &Client, kind: Kind, name: &str, condition: Condition, vie
     match kind {
         Kind::Nodes => Ok(judge_node(&serde_json::from_value(object).map_err(bad)?, condition, view)),
         // The command line lets nothing else be waited for.
-        Kind::Deployments | Kind::Apps | Kind::Releases | Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => {
-            Ok(judge(&serde_json::from_value(object).map_err(bad)?, condition, view))
-        }
+        Kind::Deployments
+        | Kind::Apps
+        | Kind::Releases
+        | Kind::Budgets
+        | Kind::Events
+        | Kind::Publishers
+        | Kind::Tokens
+        | Kind::ApiTokens => Ok(judge(&serde_json::from_value(object).map_err(bad)?, condition, view)),
     }
 }
 
@@ -186,13 +191,18 @@ fn state(status: &DeploymentStatus, all: u64, view: View) -> String {
         phases.push(format!("{nodes} {}{part}", words::phase(view.lang, phase)));
     }
     phases.extend(status.absent.iter().map(|node| format!("{node}: {}", word(view.lang, "never"))));
+    let held = |node: &&DeploymentNode| node.fault.as_ref().is_some_and(|fault| fault.code.starts_with("budget-"));
+    if let Some(node) = status.detail.iter().find(held) {
+        let why = node.fault.as_ref().map(|fault| fault.text(view.lang)).unwrap_or_default();
+        phases.push(format!("{}: {why}", node.node));
+    }
     let phases = if phases.is_empty() { String::new() } else { format!(" ({})", phases.join(", ")) };
     Fault::new(&cli::READY_STATE).with("ready", status.ready).with("nodes", all).with("phases", phases).text(view.lang)
 }
 
 /// Bytes on their way to the nodes of a phase.
 fn transfers(status: &DeploymentStatus, phase: &str) -> (u64, u64) {
-    let of_phase = |node: &&crate::api::types::DeploymentNode| phase == "fetching" && node.phase == Some(Phase::Fetching);
+    let of_phase = |node: &&DeploymentNode| phase == "fetching" && node.phase == Some(Phase::Fetching);
     let bytes = status.detail.iter().filter(of_phase).filter_map(|node| node.transfer);
     bytes.fold((0, 0), |(done, total): (u64, u64), (d, t)| (done.saturating_add(d), total.saturating_add(t)))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Stamp, WireError, malformed, name};
+use super::{Budget, Fault, Stamp, WireError, malformed, name};
 use crate::id::{Digest, Name};
 use crate::state;
 use crate::time::UnixMillis;
@@ -20,6 +20,8 @@ pub struct Desired {
     pub as_of_ms: u64,
     /// App to release, revision, run.
     pub apps: BTreeMap<String, ([u8; 32], u64, bool)>,
+    /// What its link may carry.
+    pub budget: Option<Budget>,
 }
 
 impl From<&state::Desired> for Desired {
@@ -30,6 +32,7 @@ impl From<&state::Desired> for Desired {
             stamp: desired.stamp.into(),
             as_of_ms: desired.as_of.0,
             apps: desired.apps.iter().map(app).collect(),
+            budget: desired.budget.as_ref().map(Budget::from),
         }
     }
 }
@@ -44,7 +47,8 @@ impl TryFrom<Desired> for state::Desired {
         for (app, (release, revision, run)) in desired.apps {
             apps.insert(name(&app)?, state::Assignment { release: Digest::from_bytes(release), revision, run });
         }
-        Ok(Self { node: name(&desired.node)?, stamp: desired.stamp.into(), as_of: UnixMillis(desired.as_of_ms), apps })
+        let (node, budget) = (name(&desired.node)?, desired.budget.map(TryInto::try_into).transpose()?);
+        Ok(Self { node, stamp: desired.stamp.into(), as_of: UnixMillis(desired.as_of_ms), apps, budget })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Version 1, frozen. A change of any type here is a new version.
 
+mod budget;
 mod held;
 mod release;
 mod report;
@@ -8,9 +9,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use budget::{Budget, Paused, Spent, Tally};
 pub use held::{Desired, Join, Memory, Overrides};
 pub use release::{Envelope, Image, Layer, Release};
-pub use report::{AppReport, Event, Facts, HEALTHS, PHASES, Report, STATES, ServiceReport};
+pub use report::{AppReport, Event, Facts, HEALTHS, PHASES, Report, STATES, ServiceReport, Transfer};
 
 use super::WireError;
 use crate::fault::Fault as CoreFault;
@@ -33,7 +35,7 @@ macro_rules! coded {
         }
     )*};
 }
-coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Event, Join);
+coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Paused, Spent, Event, Join);
 
 fn malformed(what: &'static str, why: impl ToString) -> WireError {
     WireError::Malformed { what, why: why.to_string() }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Stamp, WireError, malformed, name};
+use super::{Fault, Spent, Stamp, WireError, malformed, name};
 use crate::fault::Fault as CoreFault;
 use crate::health::Health as CoreHealth;
 use crate::id::{Digest, Name};
@@ -25,10 +25,25 @@ pub struct Report {
     pub facts: Facts,
     /// Every app.
     pub apps: Vec<AppReport>,
-    /// Image, bytes done, bytes in all.
-    pub transfers: Vec<([u8; 32], u64, u64)>,
+    /// Images on their way.
+    pub transfers: Vec<Transfer>,
     /// What is wrong with the node as a whole.
     pub faults: Vec<Fault>,
+    /// What its link carried.
+    pub spent: Spent,
+}
+
+/// [`report::Transfer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transfer {
+    /// The image.
+    pub image: [u8; 32],
+    /// Bytes that are on disk.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+    /// Why it waits.
+    pub waits: Option<Fault>,
 }
 
 /// [`report::Facts`].
@@ -132,8 +147,9 @@ impl From<&report::Report> for Report {
                 disk_free: report.facts.disk_free,
             },
             apps: report.apps.iter().map(AppReport::from).collect(),
-            transfers: report.transfers.iter().map(|t| (*t.image.as_bytes(), t.done, t.total)).collect(),
+            transfers: report.transfers.iter().map(Transfer::from).collect(),
             faults: report.faults.iter().cloned().map(Fault::from).collect(),
+            spent: Spent::from(&report.spent),
         }
     }
 }
@@ -143,7 +159,6 @@ impl TryFrom<Report> for report::Report {
     fn try_from(report: Report) -> Result<Self, WireError> {
         let (os, architecture, variant) = report.facts.platform;
         let apps: Result<Vec<_>, _> = report.apps.into_iter().map(report::AppReport::try_from).collect();
-        let transfer = |(image, done, total)| report::Transfer { image: Digest::from_bytes(image), done, total };
         Ok(Self {
             sequence: report.sequence,
             wall: UnixMillis(report.wall_ms),
@@ -159,9 +174,23 @@ impl TryFrom<Report> for report::Report {
                 disk_free: report.facts.disk_free,
             },
             apps: apps?,
-            transfers: report.transfers.into_iter().map(transfer).collect(),
+            transfers: report.transfers.into_iter().map(report::Transfer::from).collect(),
             faults: report.faults.into_iter().map(CoreFault::from).collect(),
+            spent: report.spent.into(),
         })
+    }
+}
+
+impl From<&report::Transfer> for Transfer {
+    fn from(transfer: &report::Transfer) -> Self {
+        let report::Transfer { image, done, total, waits } = transfer.clone();
+        Self { image: *image.as_bytes(), done, total, waits: waits.map(Fault::from) }
+    }
+}
+
+impl From<Transfer> for report::Transfer {
+    fn from(Transfer { image, done, total, waits }: Transfer) -> Self {
+        Self { image: Digest::from_bytes(image), done, total, waits: waits.map(CoreFault::from) }
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::super::page::Page;
 use super::super::super::rows::{self, View, labels, problem};
 use super::super::super::table::{Column, col};
 use super::super::super::words::word;
-use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp};
+use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp, Transfer};
 
 static WANTED: [Column; 4] = [col("APP", "应用"), col("RELEASE", "发布包"), col("DEPLOYMENT", "部署"), col("RUN", "运行")];
 static SERVICES: [Column; 7] = [
@@ -30,10 +30,20 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     page.field("Wanted state", "期望状态", stamp(status.wanted));
     page.field_some("Accepted state", "已接受状态", status.accepted.map(stamp));
     page.field_some("Certificate", "证书", node.spec.certificate.map(|digest| digest.short()));
+    let budget = node.spec.budget.as_ref();
+    page.field_some(
+        "Link budget",
+        "链路预算",
+        budget.map(|b| format!("{}: {}", b.budget, rows::budget::limits(&b.limits, view.lang))),
+    );
     // Everything from here on is as old as this.
     page.field_some("Report age", "报告时间", status.age_seconds.map(|seconds| view.age(seconds)));
     if let Some(facts) = &status.facts {
         self::facts(page, facts, view);
+    }
+    if let Some(carried) = status.carried {
+        page.field("Carried today", "当日流量", people::counts(&carried.today.into(), view.lang));
+        page.field("This month", "当月流量", people::counts(&carried.month.into(), view.lang));
     }
     if !node.spec.apps.is_empty() {
         page.section("Wanted apps", "期望的应用");
@@ -46,7 +56,7 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     apps(page, &status.apps, view);
     if !status.transfers.is_empty() {
         page.section("Images on their way", "传输中的镜像");
-        page.lines(status.transfers.iter().map(|t| format!("{}  {} / {}", t.image.short(), bytes(t.done), bytes(t.total))));
+        page.lines(status.transfers.iter().map(|transfer| self::transfer(transfer, view)));
     }
     let of_apps = status.apps.iter().filter_map(|app| app.fault.as_ref().map(|fault| (Some(&app.app), fault)));
     let faults: Vec<_> = status.faults.iter().map(|fault| (None, fault)).chain(of_apps).collect();
@@ -57,6 +67,13 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
             None => problem(fault, view.lang),
         }));
     }
+}
+
+fn transfer(transfer: &Transfer, view: View) -> String {
+    let Transfer { image, done, total, waits } = transfer;
+    let total = if *total == 0 { "-".into() } else { bytes(*total) };
+    let waits = waits.as_ref().map(|fault| format!("  {}", problem(fault, view.lang))).unwrap_or_default();
+    format!("{}  {} / {total}{waits}", image.short(), bytes(*done))
 }
 
 fn stamp(stamp: Stamp) -> String {

@@ -1,0 +1,45 @@
+//! Images on their way: what the report says about them, and what an operator tells them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use shared::fault::{Fault, budget};
+use shared::id::Digest;
+use shared::report::Transfer;
+
+use super::Api;
+use super::port::{Command, Node};
+use super::problem::{Answer, Path, Problem};
+
+pub async fn list<N: Node>(State(api): State<Api<N>>) -> Json<Vec<Transfer>> {
+    Json(api.node.report().transfers.clone())
+}
+
+/// What may be done with a transfer.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    Pause,
+    Resume,
+}
+
+impl Verb {
+    const fn command(self, image: Option<Digest>) -> Command {
+        match self {
+            Self::Pause => Command::Pause(image),
+            Self::Resume => Command::Resume(image),
+        }
+    }
+}
+
+pub async fn all<N: Node>(State(api): State<Api<N>>, Path(verb): Path<Verb>) -> Answer<StatusCode> {
+    api.command(verb.command(None)).await
+}
+
+pub async fn one<N: Node>(State(api): State<Api<N>>, Path((image, verb)): Path<(Digest, Verb)>) -> Answer<StatusCode> {
+    if !api.node.report().transfers.iter().any(|transfer| transfer.image == image) {
+        return Err(Problem::not_found(Fault::new(&budget::NO_TRANSFER).with("image", image.short())));
+    }
+    api.command(verb.command(Some(image))).await
+}
