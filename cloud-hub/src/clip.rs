@@ -6,7 +6,7 @@
 use shared::fault::Fault;
 use shared::manifest::SERVICES_MAX;
 use shared::oci::Platform;
-use shared::report::{AppReport, Facts, Report, ServiceReport, Transfer};
+use shared::report::{AppReport, Facts, NextReport, Report, ServiceReport, Transfer};
 use shared::state::APPS_MAX;
 
 /// Longest text, in bytes.
@@ -42,6 +42,7 @@ pub(crate) fn report(report: Report) -> Report {
     Report {
         facts: facts(report.facts),
         apps: report.apps.into_iter().take(APPS_MAX).map(app).collect(),
+        next: report.next.into_iter().take(APPS_MAX).map(next).collect(),
         transfers: report.transfers.into_iter().take(TRANSFERS_MAX).map(transfer).collect(),
         faults: report.faults.iter().take(FAULTS_MAX).map(fault).collect(),
         ..report
@@ -61,6 +62,10 @@ fn app(app: AppReport) -> AppReport {
         fault: app.fault.as_ref().map(fault),
         ..app
     }
+}
+
+fn next(next: NextReport) -> NextReport {
+    NextReport { version: text(&next.version), fault: next.fault.as_ref().map(fault), ..next }
 }
 
 fn transfer(transfer: Transfer) -> Transfer {

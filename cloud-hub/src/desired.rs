@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shared::assign::{Assigned, AssignedBudget, BudgetRule, Labels, Rule, assign, assign_budget};
+use shared::assign::{Assigned, AssignedBudget, BudgetRule, Labels, Rule, assign, assign_budget, assign_next};
 use shared::budget::Budget;
 use shared::id::{Digest, Name};
 use shared::sign::{Envelope, Purpose, SecretKey};
@@ -122,6 +122,7 @@ struct Rules {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Share {
     apps: BTreeMap<Name, Assigned>,
+    next: BTreeMap<Name, Assigned>,
     budget: Option<AssignedBudget>,
 }
 
@@ -208,9 +209,10 @@ impl Hub {
         let mut fresh = Vec::new();
         for (node, labels) in nodes {
             let apps = assign(&node, &labels, &rules.apps);
-            let share = Share { apps, budget: assign_budget(&node, &labels, &rules.budgets) };
+            let next = assign_next(&node, &labels, &rules.apps);
+            let share = Share { apps, next, budget: assign_budget(&node, &labels, &rules.budgets) };
             let held = self.fleet().nodes.get(&node).and_then(|life| life.wanted.clone());
-            let is_same = |held: &Wanted| held.apps == share.apps && held.budget == share.budget;
+            let is_same = |held: &Wanted| (&held.apps, &held.next, &held.budget) == (&share.apps, &share.next, &share.budget);
             if held.is_some_and(|held| is_same(&held) && held.stamp.epoch == self.epoch) {
                 continue;
             }
@@ -251,8 +253,8 @@ impl Hub {
 }
 
 fn rule(deployment: records::Deployment) -> Rule {
-    let records::Deployment { app, release, revision, run, target, .. } = deployment;
-    Rule { app, assignment: Assignment { release, revision, run }, target }
+    let records::Deployment { app, release, revision, run, target, prefetch, .. } = deployment;
+    Rule { app, assignment: Assignment { release, revision, run }, target, prefetch }
 }
 
 fn budget_rule(budget: records::Budget) -> BudgetRule {
@@ -273,20 +275,21 @@ enum Next {
 
 fn next(key: &SecretKey, epoch: u64, node: &Name, stored: Option<&records::Desired>, share: Share, now: UnixMillis) -> Next {
     if let Some(stored) = stored.filter(|stored| stored.epoch == epoch && says_the_same(stored, &share)) {
-        let Share { apps, budget } = share;
-        let is_same = (&stored.apps, &stored.budget) == (&apps, &budget);
-        return if is_same { Next::Same } else { Next::OtherReasons(records::Desired { apps, budget, ..stored.clone() }) };
+        let Share { apps, next, budget } = share;
+        let is_same = (&stored.apps, &stored.next, &stored.budget) == (&apps, &next, &budget);
+        return if is_same { Next::Same } else { Next::OtherReasons(records::Desired { apps, next, budget, ..stored.clone() }) };
     }
-    let Share { apps, budget } = share;
+    let Share { apps, next, budget } = share;
     let generation = stored.map_or(0, |stored| stored.generation).saturating_add(1);
     let assignments = apps.iter().map(|(app, assigned)| (app.clone(), assigned.assignment.clone())).collect();
+    let on_disk = next.iter().map(|(app, assigned)| (app.clone(), assigned.assignment.release)).collect();
     let allowed = budget.as_ref().map(|assigned| assigned.budget.clone());
     let stamp = Stamp { epoch, generation };
-    let desired = Desired { node: node.clone(), stamp, as_of: now, apps: assignments, budget: allowed };
+    let desired = Desired { node: node.clone(), stamp, as_of: now, apps: assignments, next: on_disk, budget: allowed };
     let payload = v1::Desired::from(&desired).encode();
     let hash = Digest::of(&payload);
     let envelope = Envelope::sign(Purpose::Desired, payload, &[key]).to_bytes();
-    Next::Changed(records::Desired { epoch, generation, hash, envelope, apps, budget })
+    Next::Changed(records::Desired { epoch, generation, hash, envelope, apps, next, budget })
 }
 
 fn says_the_same(stored: &records::Desired, share: &Share) -> bool {
@@ -297,7 +300,10 @@ fn says_the_same(stored: &records::Desired, share: &Share) -> bool {
         budget.map(|assigned| &assigned.budget)
     }
     let same_budget = allowed(stored.budget.as_ref()) == allowed(share.budget.as_ref());
-    same_budget && assignments(&stored.apps).eq(assignments(&share.apps))
+    let same_next = assignments(&stored.next).map(|(app, a)| (app, a.release));
+    same_budget
+        && assignments(&stored.apps).eq(assignments(&share.apps))
+        && same_next.eq(assignments(&share.next).map(|(app, a)| (app, a.release)))
 }
 
 #[cfg(test)]
@@ -313,7 +319,11 @@ mod tests {
     fn apps(revision: u64, overruled: &[&str]) -> Share {
         let assignment = Assignment { release: Digest::of(b"r"), revision, run: true };
         let overruled = overruled.iter().map(|n| (name(n), 1)).collect();
-        Share { apps: [(name("web"), Assigned { assignment, deployment: name("d"), overruled })].into(), budget: None }
+        Share {
+            apps: [(name("web"), Assigned { assignment, deployment: name("d"), overruled })].into(),
+            next: BTreeMap::new(),
+            budget: None,
+        }
     }
 
     fn limited(share: Share, rate: u64, by: &str) -> Share {
@@ -332,7 +342,7 @@ mod tests {
         let Next::OtherReasons(reasons) = step(1, Some(&first), apps(5, &["old"])) else { panic!("only the reasons differ") };
         assert_eq!((reasons.generation, &reasons.envelope), (1, &first.envelope));
 
-        let none = Share { apps: BTreeMap::new(), budget: None };
+        let none = Share { apps: BTreeMap::new(), next: BTreeMap::new(), budget: None };
         let budget = limited(apps(5, &[]), 2048, "north");
         for (epoch, apps, stamp) in [(1, apps(6, &[]), (1, 2)), (1, none, (1, 2)), (2, apps(5, &[]), (2, 2)), (1, budget, (1, 2))]
         {

@@ -38,6 +38,8 @@ pub struct Wanted {
     pub hash: Digest,
     /// By app.
     pub apps: BTreeMap<Name, Assigned>,
+    /// Releases to have on disk for later, by app.
+    pub next: BTreeMap<Name, Assigned>,
     /// What its link may carry.
     pub budget: Option<AssignedBudget>,
 }
@@ -45,7 +47,8 @@ pub struct Wanted {
 impl From<&records::Desired> for Wanted {
     fn from(desired: &records::Desired) -> Self {
         let stamp = Stamp { epoch: desired.epoch, generation: desired.generation };
-        Self { stamp, hash: desired.hash, apps: desired.apps.clone(), budget: desired.budget.clone() }
+        let records::Desired { apps, next, budget, .. } = desired.clone();
+        Self { stamp, hash: desired.hash, apps, next, budget }
     }
 }
 
@@ -189,6 +192,7 @@ fn is_news(last: &Report, report: &Report) -> bool {
     let facts = |report: &Report| shared::report::Facts { disk_free: 0, ..report.facts.clone() };
     last.accepted != report.accepted
         || last.apps != report.apps
+        || last.next != report.next
         || last.transfers != report.transfers
         || last.faults != report.faults
         || facts(last) != facts(report)
@@ -217,6 +221,7 @@ pub(crate) mod tests {
                 disk_free: 1000 - sequence,
             },
             apps: Vec::new(),
+            next: Vec::new(),
             transfers: Vec::new(),
             faults: Vec::new(),
             spent: shared::budget::Spent::default(),

@@ -171,6 +171,8 @@ pub struct Deployment {
     pub target: Target,
     /// Run it, or have it on disk and stopped.
     pub run: bool,
+    /// Have it on disk for later, whatever of the app runs meanwhile; never changes.
+    pub prefetch: bool,
     /// The revision it was deployed under.
     pub revision: u64,
     /// When it was made.
@@ -241,6 +243,8 @@ pub struct Desired {
     pub envelope: Vec<u8>,
     /// What it says, and why.
     pub apps: BTreeMap<Name, Assigned>,
+    /// Releases to have on disk for later, and why.
+    pub next: BTreeMap<Name, Assigned>,
     /// The budget it brings, and why.
     pub budget: Option<AssignedBudget>,
 }

@@ -41,9 +41,9 @@ pub struct Holding {
 }
 
 impl Holding {
-    /// Releases that may have to run: assigned ones, last good ones, and those on trial.
+    /// Releases that may have to run: assigned ones, next ones, last good ones, and those on trial.
     pub fn needed(&self) -> BTreeSet<Digest> {
-        let wanted = self.desired.apps.values().map(|assignment| assignment.release);
+        let wanted = self.desired.releases().map(|(_, release)| release);
         let remembered = self.memory.values().flat_map(|memory| [memory.good, memory.trial.as_ref().map(|trial| trial.release)]);
         wanted.chain(remembered.flatten()).collect()
     }
@@ -120,7 +120,7 @@ impl Held {
     /// must not think that they agree.
     pub fn is_complete(&self) -> bool {
         let holding = self.lock();
-        holding.desired.apps.values().all(|assignment| holding.releases.contains_key(&assignment.release))
+        holding.desired.releases().all(|(_, release)| holding.releases.contains_key(&release))
     }
 
     /// Ids of the releases the node has.
@@ -144,7 +144,7 @@ impl Held {
         let _turn = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.releases();
         let is_here = |id: &Digest| known.contains(id) || accepted.releases.contains_key(id);
-        if !accepted.desired.apps.values().all(|assignment| is_here(&assignment.release)) {
+        if !accepted.desired.releases().all(|(_, release)| is_here(&release)) {
             return Ok(false);
         }
         let mut changes = vec![(ACCEPTED.to_owned(), Some(accepted.envelope.to_bytes()))];

@@ -81,6 +81,7 @@ impl Reporter {
                 disk_free: free(&self.machine),
             },
             apps: status.apps,
+            next: status.next,
             transfers: status.transfers,
             faults,
             spent: self.ledger.view().1,

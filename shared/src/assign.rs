@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! deployments ──▶ those that cover the node ──▶ per app the highest revision wins ──▶ at most APPS_MAX apps
+//! prefetches ───▶ those that cover the node ──▶ per app the highest revision wins, unless something was deployed since
 //! budgets ──────▶ those that cover the node ──▶ the highest revision wins
 //! ```
 //!
@@ -47,6 +48,8 @@ pub struct Rule {
     pub assignment: Assignment,
     /// Which nodes.
     pub target: Target,
+    /// Have the release on disk for later, whatever of the app runs meanwhile.
+    pub prefetch: bool,
 }
 
 /// What a node shall do with one app, and why.
@@ -66,8 +69,23 @@ pub struct Assigned {
 /// revisions, which one hub never gives out, are decided by the smaller name. Beyond [`APPS_MAX`] apps the newest
 /// are left out: what runs already stays.
 pub fn assign(node: &Name, labels: &Labels, deployments: &BTreeMap<Name, Rule>) -> BTreeMap<Name, Assigned> {
+    winners(node, labels, deployments, false)
+}
+
+/// The releases that `node` shall have on disk for later, under `deployments`: per app the prefetch with the highest
+/// revision, unless something of the app was deployed there since. Then the prefetch did its work, or came to nothing.
+pub fn assign_next(node: &Name, labels: &Labels, deployments: &BTreeMap<Name, Rule>) -> BTreeMap<Name, Assigned> {
+    let apps = winners(node, labels, deployments, false);
+    let mut next = winners(node, labels, deployments, true);
+    let since = |app: &Name| apps.get(app).map_or(0, |assigned| assigned.assignment.revision);
+    next.retain(|app, assigned| assigned.assignment.revision > since(app));
+    next
+}
+
+fn winners(node: &Name, labels: &Labels, deployments: &BTreeMap<Name, Rule>, prefetch: bool) -> BTreeMap<Name, Assigned> {
     let mut apps: BTreeMap<Name, Vec<(&Name, &Rule)>> = BTreeMap::new();
-    for (name, rule) in deployments.iter().filter(|(_, rule)| rule.target.covers(node, labels)) {
+    let covers = |rule: &Rule| rule.prefetch == prefetch && rule.target.covers(node, labels);
+    for (name, rule) in deployments.iter().filter(|(_, rule)| covers(rule)) {
         apps.entry(rule.app.clone()).or_default().push((name, rule));
     }
     let mut assigned: Vec<(Name, Assigned)> =
@@ -140,7 +158,7 @@ mod tests {
 
     fn rule(app: &str, revision: u64, target: Target) -> Rule {
         let release = Digest::of(format!("{app}{revision}").as_bytes());
-        Rule { app: name(app), assignment: Assignment { release, revision, run: true }, target }
+        Rule { app: name(app), assignment: Assignment { release, revision, run: true }, target, prefetch: false }
     }
 
     fn deployments(rules: &[(&str, Rule)]) -> BTreeMap<Name, Rule> {
@@ -181,6 +199,23 @@ mod tests {
         assert_eq!(n1[&name("web")].overruled, [(name("older"), 5), (name("fleet"), 3)]);
         assert_eq!(on("n2")[&name("web")].deployment, name("fleet"));
         assert!(on("n2")[&name("web")].overruled.is_empty());
+    }
+
+    #[test]
+    fn a_prefetch_is_beside_what_runs_until_something_is_deployed_later() {
+        let prefetch = |revision| Rule { prefetch: true, ..rule("web", revision, nodes(&["n1"])) };
+        let of = |rules: &[(&str, Rule)]| {
+            let all = deployments(rules);
+            let names = |assigned: BTreeMap<Name, Assigned>| assigned.into_values().map(|a| a.deployment).collect::<Vec<_>>();
+            let (node, none) = (name("n1"), labels(&[]));
+            (names(assign(&node, &none, &all)), names(assign_next(&node, &none, &all)))
+        };
+        let runs = || ("web", rule("web", 3, nodes(&["n1"])));
+        assert_eq!(of(&[runs(), ("next", prefetch(5))]), (vec![name("web")], vec![name("next")]));
+        assert_eq!(of(&[("next", prefetch(5))]), (vec![], vec![name("next")]), "nothing needs to run before");
+        assert_eq!(of(&[runs(), ("next", prefetch(5)), ("later", prefetch(6))]).1, [name("later")]);
+        let deployed = ("deployed", rule("web", 7, nodes(&["n1"])));
+        assert_eq!(of(&[runs(), ("next", prefetch(5)), deployed]), (vec![name("deployed")], vec![]));
     }
 
     #[test]

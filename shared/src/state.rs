@@ -47,6 +47,8 @@ pub struct Desired {
     pub as_of: UnixMillis,
     /// One release per app.
     pub apps: BTreeMap<Name, Assignment>,
+    /// Releases to have on disk, by app: what will run there next. What runs meanwhile is in `apps`.
+    pub next: BTreeMap<Name, Digest>,
     /// What images may take of its link; all of it when absent.
     pub budget: Option<Budget>,
 }
@@ -54,7 +56,20 @@ pub struct Desired {
 impl Desired {
     /// A node that was told nothing yet.
     pub fn empty(node: Name) -> Self {
-        Self { node, stamp: Stamp::default(), as_of: UnixMillis::default(), apps: BTreeMap::new(), budget: None }
+        Self {
+            node,
+            stamp: Stamp::default(),
+            as_of: UnixMillis::default(),
+            apps: BTreeMap::new(),
+            next: BTreeMap::new(),
+            budget: None,
+        }
+    }
+
+    /// Every release that it names, with its app.
+    pub fn releases(&self) -> impl Iterator<Item = (&Name, Digest)> {
+        let apps = self.apps.iter().map(|(app, assignment)| (app, assignment.release));
+        apps.chain(self.next.iter().map(|(app, release)| (app, *release)))
     }
 }
 

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use shared::wire::WireError;
 use shared::wire::v1::{
     AppReport, Budget, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece, LogWanted,
-    Memory, Overrides, Patch, PatchWanted, Paused, Pull, Release, Report, ServiceReport, Spent, Stamp, Tally, Transfer, Up,
+    Memory, NextReport, Overrides, Patch, PatchWanted, Paused, Pull, Release, Report, ServiceReport, Spent, Stamp, Tally,
+    Transfer, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -112,6 +113,7 @@ fn report() -> Report {
             disk_free: 1 << 40,
         },
         apps: vec![app],
+        next: vec![NextReport { app: "a".into(), release: [9; 32], version: "2.0.0".into(), phase: 8, fault: Some(fault()) }],
         transfers: vec![
             Transfer { image: [3; 32], done: 10, total: 20, waits: None },
             Transfer { image: [4; 32], done: 0, total: 0, waits: Some(fault()) },
@@ -170,7 +172,14 @@ fn all() -> Vec<Golden> {
         golden!(
             Desired,
             "desired",
-            Desired { node: "crane-7".into(), stamp: STAMP, as_of_ms: 1_790_000_000_000, apps, budget: Some(budget()) }
+            Desired {
+                node: "crane-7".into(),
+                stamp: STAMP,
+                as_of_ms: 1_790_000_000_000,
+                apps,
+                next: [("a".into(), [9; 32])].into(),
+                budget: Some(budget())
+            }
         ),
         golden!(Memory, "memory", memory),
         golden!(Memory, "memory-empty", Memory { good: None, trial: None, undone: None, finished: BTreeMap::new() }),

@@ -17,6 +17,7 @@ use cloud_hub::hub::Hub;
 use cloud_hub::os::system_clock;
 use cloud_hub::serve::{Running, start};
 use edge_node::api::port::Trust;
+use edge_node::budget::Ledger;
 use edge_node::clock::{Clock, wall};
 use edge_node::held::Held;
 use edge_node::images::content::Content;

@@ -251,6 +251,39 @@ fn an_image_arrives_on_a_line_of_64_kbit_and_nearly_nothing_comes_twice() {
     });
 }
 
+/// A release that was prefetched lies on the disk, whatever runs meanwhile and through a reboot; the switch needs no byte.
+#[test]
+fn what_was_prefetched_is_switched_to_without_a_byte() {
+    story(1, async |world| {
+        world.deploy("web", "web", "1", everywhere()).await;
+        world.must_settle().await;
+        let before = running(world, 0).await;
+        let catalog = world.catalog.clone();
+        let next = catalog.release("web", "2");
+        let hub = world.center.hub().expect("hub");
+        let entry = hub.release(next.id).await.expect("store").expect("published");
+        let wish = cloud_hub::deployments::request(&entry, everywhere(), false, false);
+        let wish = cloud_hub::deployments::Request { prefetch: true, ..wish };
+        hub.deploy(&name("web-prefetch"), wish, None, "world").await.expect("prefetch");
+        world.must_settle().await;
+        let phase = async |world: &World| {
+            let status = world.center.hub().expect("hub").status_of(&node(1)).expect("status");
+            status.next.iter().map(|next| (next.version.clone(), next.phase)).collect::<Vec<_>>()
+        };
+        assert_eq!(phase(world).await, [("2".to_owned(), Phase::Fetched)]);
+        assert_eq!((running(world, 0).await, version(world, 0, "page").await), (before, "1".to_owned()));
+
+        world.machines[0].reboot(seconds(30), UnixMillis(BEGINNING)).await;
+        world.must_settle().await;
+        let sky = world.machines[0].sky.clone();
+        sky.count_frames();
+        world.deploy("web", "web", "2", everywhere()).await;
+        world.must_settle().await;
+        assert_eq!((version(world, 0, "page").await.as_str(), sky.pulled().bytes), ("2", 0));
+        assert_eq!(phase(world).await, [], "what was deployed later ends it");
+    });
+}
+
 /// A budget of 4 MiB a day and an image of 10: it takes three days, and neither kills, nor a power cut, nor a clock that
 /// was not set give a byte more. What was paused on site stays so through all of that.
 #[test]

@@ -17,6 +17,7 @@ use crate::records;
 pub(super) fn object(hub: &Hub, name: &Name, record: records::Node, revision: u64) -> Node {
     let life = hub.life_of(name).unwrap_or_default();
     let apps = life.wanted.as_ref().map(|wanted| assignments(&wanted.apps)).unwrap_or_default();
+    let next = life.wanted.as_ref().map(|wanted| assignments(&wanted.next)).unwrap_or_default();
     let budget = life.wanted.as_ref().and_then(|wanted| wanted.budget.as_ref()).map(node_budget);
     Node {
         metadata: Metadata {
@@ -26,7 +27,7 @@ pub(super) fn object(hub: &Hub, name: &Name, record: records::Node, revision: u6
             created: record.created,
             updated: record.updated,
         },
-        spec: NodeSpec { revoked: record.revoked, certificate: record.certificate, apps, budget },
+        spec: NodeSpec { revoked: record.revoked, certificate: record.certificate, apps, next, budget },
         status: node_status(&life, hub.now()),
     }
 }

@@ -64,7 +64,8 @@ pub use deployment::{
 pub use diff::{Change, DiffLine, LayerDiff, PlatformDiff, ReleaseDiff};
 pub use event::{Event, WatchChange, WatchEvent};
 pub use node::{
-    AppStatus, Facts, Node, NodeAssignment, NodePatch, NodeSpec, NodeStatus, OverruledAssignment, ServiceStatus, Stamp, Transfer,
+    AppStatus, Facts, NextStatus, Node, NodeAssignment, NodePatch, NodeSpec, NodeStatus, OverruledAssignment, ServiceStatus,
+    Stamp, Transfer,
 };
 pub use release::{
     AppEntry, AppStatusEntry, IngestLine, IngestRequest, Release, ReleaseImage, ReleaseSpec, ReleaseStatus, Upload,

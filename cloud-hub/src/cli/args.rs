@@ -59,6 +59,8 @@ pub(super) enum Command {
     Describe(Describe),
     /// Deploy a release to nodes
     Deploy(Deploy),
+    /// Bring a release to the disks of nodes, so that deploying it later switches at once; what runs there stays
+    Prefetch(Prefetch),
     /// Deploy an earlier release of a deployment again
     Rollback(Rollback),
     /// Remove a deployment; its nodes stop the app and keep its volumes
@@ -277,6 +279,29 @@ pub(super) struct Deploy {
     /// Under a new revision even if nothing changed: nodes that undid it try once more
     #[arg(long)]
     pub(super) redeploy: bool,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Prefetch {
+    /// The release, for example counter@1.1.0
+    #[arg(value_name = "APP@VERSION")]
+    pub(super) release: String,
+    /// The prefetch's name among the deployments; default the app's with -prefetch behind it. undeploy ends it
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// To this node; may be given several times
+    #[arg(short, long, value_name = "NODE", conflicts_with_all = ["selector", "all_nodes"])]
+    pub(super) node: Vec<String>,
+    /// To all nodes with these labels, now and in future: key=value,…
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all_nodes")]
+    pub(super) selector: Option<String>,
+    /// To every node, now and in future
+    #[arg(long)]
+    pub(super) all_nodes: bool,
     #[command(flatten)]
     pub(super) patience: Patience,
     #[command(flatten)]

@@ -34,6 +34,7 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<(), C
         Command::Get(args) => Box::pin(get::run(session, &args)).await,
         Command::Describe(args) => Box::pin(describe::run(session, &args)).await,
         Command::Deploy(args) => Box::pin(deploy::deploy(session, &args)).await,
+        Command::Prefetch(args) => Box::pin(deploy::prefetch(session, &args)).await,
         Command::Rollback(args) => Box::pin(deploy::rollback(session, &args)).await,
         Command::Undeploy(args) => deploy::undeploy(session, &args).await,
         Command::Token(args) => access::token(session, &args).await,

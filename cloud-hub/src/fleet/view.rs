@@ -1,17 +1,17 @@
 //! The fleet as the API shows it. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use shared::assign::{Assigned, AssignedBudget};
-use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::report::{self, AppReport, Phase, Report};
 use shared::time::UnixMillis;
 
-use super::{Fleet, Life};
+use super::{Fleet, Life, Wanted};
 use crate::api::types::{
-    AppStatus, Carried, DeploymentNode, DeploymentStatus, Facts, NodeAssignment, NodeBudget, NodeStatus, OverruledAssignment,
-    Problem, ServiceStatus, Stamp, Transfer,
+    AppStatus, Carried, DeploymentNode, DeploymentStatus, Facts, NextStatus, NodeAssignment, NodeBudget, NodeStatus,
+    OverruledAssignment, Problem, ServiceStatus, Stamp, Transfer,
 };
 use crate::hub::Hub;
 
@@ -26,6 +26,8 @@ pub struct Asked<'a> {
     pub release: Digest,
     /// Run it, or have it on disk and stopped.
     pub run: bool,
+    /// Have it on disk for later.
+    pub prefetch: bool,
 }
 
 /// Whole seconds from `then` to `now`; 0 when the clock went back.
@@ -49,6 +51,7 @@ pub fn node_status(life: &Life, now: UnixMillis) -> NodeStatus {
         in_sync: life.accepted == Some(wanted),
         facts: report.map(facts),
         apps: report.map(|report| report.apps.iter().map(|app| app_status(app, report)).collect()).unwrap_or_default(),
+        next: report.map(|report| report.next.iter().map(next_status).collect()).unwrap_or_default(),
         transfers: report.map(|report| report.transfers.iter().map(transfer).collect()).unwrap_or_default(),
         carried: report.map(carried),
         faults: life.trouble.iter().chain(reported).cloned().map(Problem::from).collect(),
@@ -88,7 +91,9 @@ pub fn node_budget(assigned: &AssignedBudget) -> NodeBudget {
 pub fn deployment_status(fleet: &Fleet, asked: Asked<'_>, detail: bool, now: UnixMillis) -> DeploymentStatus {
     let mut status = DeploymentStatus::default();
     for (node, life) in &fleet.nodes {
-        let Some(assigned) = life.wanted.as_ref().and_then(|wanted| wanted.apps.get(asked.app)) else { continue };
+        let of =
+            |wanted: &Arc<Wanted>| if asked.prefetch { wanted.next.get(asked.app) } else { wanted.apps.get(asked.app) }.cloned();
+        let Some(assigned) = life.wanted.as_ref().and_then(of) else { continue };
         if assigned.overruled.iter().any(|(loser, _)| loser == asked.deployment) {
             status.overruled.push(node.clone());
         }
@@ -115,21 +120,23 @@ fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) 
     let bytes = transfers
         .iter()
         .fold((0, 0), |(done, total): (u64, u64), t| (done.saturating_add(t.done), total.saturating_add(t.total)));
+    let next = life.report.as_deref().and_then(|report| {
+        report.next.iter().find(|next| asked.prefetch && next.app == *asked.app && next.release == asked.release)
+    });
+    let about_this = about_this.filter(|_| !asked.prefetch);
+    let fault = about_this.and_then(|app| app.fault.as_ref()).or_else(|| next.and_then(|next| next.fault.as_ref()));
+    let phase = about_this.map(|app| app.phase).or_else(|| next.map(|next| next.phase));
+    let waits = transfers.iter().filter(|_| phase == Some(Phase::Fetching)).find_map(|transfer| transfer.waits.as_ref());
     DeploymentNode {
         node: node.clone(),
-        ready: about_this.is_some_and(|app| is_ready(app, asked)),
-        phase: about_this.map(|app| app.phase),
+        ready: about_this.is_some_and(|app| is_ready(app, asked)) || phase == Some(Phase::Fetched),
+        phase,
         running: app.map(|app| app.version.clone()).filter(|version| !version.is_empty()),
         connected: life.connected,
         age_seconds: life.reported.map(|then| age(then, now)),
         transfer: (!transfers.is_empty()).then_some(bytes),
-        fault: about_this.and_then(|app| app.fault.clone().or_else(|| waits(app, transfers))).map(Problem::from),
+        fault: fault.or(waits).cloned().map(Problem::from),
     }
-}
-
-/// Why the images of an app do not come, if they do not.
-fn waits(app: &AppReport, transfers: &[report::Transfer]) -> Option<Fault> {
-    transfers.iter().filter(|_| app.phase == Phase::Fetching).find_map(|transfer| transfer.waits.clone())
 }
 
 fn is_ready(app: &AppReport, asked: Asked<'_>) -> bool {
@@ -148,6 +155,7 @@ const fn phase_text(phase: Phase) -> &'static str {
         Phase::Undone => "undone",
         Phase::Stopped => "stopped",
         Phase::Leaving => "leaving",
+        Phase::Fetched => "fetched",
     }
 }
 
@@ -167,6 +175,11 @@ fn app_status(app: &AppReport, report: &Report) -> AppStatus {
         services: app.services.iter().map(|service| service_status(service, report.uptime_ms)).collect(),
         fault: app.fault.clone().map(Problem::from),
     }
+}
+
+fn next_status(next: &report::NextReport) -> NextStatus {
+    let report::NextReport { app, release, version, phase, fault } = next.clone();
+    NextStatus { app, release, version, phase, fault: fault.map(Problem::from) }
 }
 
 fn service_status(service: &report::ServiceReport, uptime_ms: u64) -> ServiceStatus {
@@ -217,8 +230,10 @@ mod tests {
     fn life(assigned: Option<Assigned>, said: Option<AppReport>) -> Life {
         let apps = assigned.into_iter().map(|a| (name("web"), a)).collect();
         let stamp = shared::state::Stamp { epoch: 1, generation: 3 };
-        let mut life =
-            Life { wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps, budget: None })), ..Life::default() };
+        let mut life = Life {
+            wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps, next: BTreeMap::new(), budget: None })),
+            ..Life::default()
+        };
         if let Some(said) = said {
             life.reported(Report { apps: vec![said], ..report(1, 3) }, UnixMillis(1000));
         }
@@ -227,8 +242,8 @@ mod tests {
 
     #[test]
     fn phases_are_written_as_serde_writes_them() {
-        use Phase::{Failing, Fetching, Leaving, Pending, Running, Starting, Stopped, Undone};
-        for phase in [Pending, Fetching, Starting, Running, Failing, Undone, Stopped, Leaving] {
+        use Phase::{Failing, Fetched, Fetching, Leaving, Pending, Running, Starting, Stopped, Undone};
+        for phase in [Pending, Fetching, Starting, Running, Failing, Undone, Stopped, Leaving, Fetched] {
             assert_eq!(serde_json::to_value(phase).expect("phase"), phase_text(phase));
         }
     }
@@ -250,7 +265,7 @@ mod tests {
             .map(|(n, life)| (name(n), life))
             .collect(),
         };
-        let asked = Asked { deployment: &name("d"), app: &name("web"), release: v2, run: true };
+        let asked = Asked { deployment: &name("d"), app: &name("web"), release: v2, run: true, prefetch: false };
         let status = deployment_status(&fleet, asked, true, UnixMillis(61_000));
         assert_eq!((status.nodes, status.ready, status.accepted), (4, 1, 3));
         let phases: Vec<(&str, u64)> = status.phases.iter().map(|(p, n)| (p.as_str(), *n)).collect();

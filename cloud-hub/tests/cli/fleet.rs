@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use shared::report::{AppReport, Phase};
+use shared::wire::v1::{NextReport, Up};
 
 use crate::node::{FakeNode, Identity, report, request, running};
 use crate::shell::Shell;
@@ -68,6 +69,45 @@ async fn a_release_goes_to_a_node_and_back() {
     shell.run(&["undeploy", "web"]).await.ok();
     shell.run(&["undeploy", "web"]).await.failed(3, "hub-deployment-not-found");
     shell.run(&["wait", "--for=deleted", "deployment/web", "--timeout", "5s"]).await.ok();
+    world.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_prefetched_and_then_deployed() {
+    let world = World::new().await;
+    let shell = Shell::of(&world).await;
+    let v1 = world.publish_as(&shell, "1.0.0").await;
+    let v2 = world.publish_as(&shell, "2.0.0").await;
+    let identity = join(&world, &shell, "n1").await;
+    shell.run(&["deploy", "web@1.0.0", "-n", "n1"]).await.ok();
+    shell.run(&["prefetch", "web@2.0.0"]).await.failed(2, "cli-no-target");
+    shell.run(&["prefetch", "web@2.0.0", "--name", "web"]).await.failed(5, "hub-deployment-other-kind");
+    let said = shell.run(&["prefetch", "web@2.0.0", "-n", "n1"]).await.ok();
+    assert!(said.starts_with("Prefetch web-prefetch: web@2.0.0 to the disks of 1 nodes, revision 2; "), "{said}");
+    shell.run(&["deploy", "web@2.0.0", "--name", "web-prefetch"]).await.failed(5, "hub-deployment-other-kind");
+
+    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.unwrap();
+    node.hello(0, [0; 32]).await;
+    let Up::Report(mut said) = report(1, 2, Some(running("web", v1, "1.0.0"))) else { panic!("not a report") };
+    let next = |phase| NextReport { app: "web".into(), release: *v2.as_bytes(), version: "2.0.0".into(), phase, fault: None };
+    said.next = vec![next(1)];
+    node.say(&Up::Report(said.clone())).await;
+    let wait = ["wait", "--for=ready", "deployment/web-prefetch", "--timeout", "2s"];
+    let late = shell.run(&wait).await.failed(6, "cli-wait-timeout");
+    assert!(late.err.contains("0 of 1 nodes ready (1 fetching)"), "{late:?}");
+    shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "5s"]).await.ok();
+    (said.next, said.sequence) = (vec![next(8)], 2);
+    node.say(&Up::Report(said)).await;
+    shell.run(&["wait", "--for=ready", "deployment/web-prefetch", "--timeout", "20s"]).await.ok();
+    let text = shell.run(&["describe", "node", "n1", "--lang", "zh"]).await.ok();
+    assert!(text.contains("预取") && text.contains("已就位"), "{text}");
+    let text = shell.run(&["describe", "deployment", "web-prefetch"]).await.ok();
+    assert!(text.contains("prefetch only") && text.contains("fetched"), "{text}");
+
+    // What is deployed later ends it.
+    shell.run(&["deploy", "web@2.0.0"]).await.ok();
+    assert!(shell.run(&["get", "deployments"]).await.ok().contains("web-prefetch   web@2.0.0   0/0"));
+    shell.run(&["undeploy", "web-prefetch"]).await.ok();
     world.running.stop().await;
 }
 

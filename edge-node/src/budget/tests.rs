@@ -46,7 +46,7 @@ async fn frames_on_their_way_are_spent_until_they_cannot_come() {
     assert_eq!(ledger.ask(), Ask::Later(LOOK));
     assert_eq!(*ledger.waits().borrow(), None, "nobody waits for tomorrow yet");
     drop(first);
-    assert_eq!(ledger.ask(), Ask::Go((1 << 19) - 2 * HEADERS - 0));
+    assert_eq!(ledger.ask(), Ask::Go((1 << 19) - 2 * HEADERS));
     drop((second, third));
     assert_eq!(take_all(&ledger, 4 << 10), 1 << 20);
     let waits = ledger.waits().borrow().clone().expect("all is used");

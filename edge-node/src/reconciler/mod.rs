@@ -16,7 +16,7 @@ use std::time::Duration;
 use shared::fault::{Fault, Faulty, budget as texts};
 use shared::id::{Digest, Name};
 use shared::oci::Platform;
-use shared::report::{AppReport, Transfer};
+use shared::report::{AppReport, NextReport, Transfer};
 use shared::state::{Override, PAUSED_MAX, Paused};
 use shared::time::Uptime;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,6 +63,8 @@ pub struct Status {
     pub runtime: String,
     /// Every app.
     pub apps: Vec<AppReport>,
+    /// Releases that are brought to disk and not run.
+    pub next: Vec<NextReport>,
     /// Images on their way, and those that are paused.
     pub transfers: Vec<Transfer>,
     /// What is wrong with the node as a whole.

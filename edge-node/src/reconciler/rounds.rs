@@ -116,7 +116,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
         let transfers = self.transfers_of(paused(&holding.desired, &actual));
         let apps = report::apps(&holding.desired, &actual, now);
-        self.say(|status| *status = Status { runtime: version, apps, transfers, faults: Vec::new() });
+        let next = report::next(&holding.desired, &actual);
+        self.say(|status| *status = Status { runtime: version, apps, next, transfers, faults: Vec::new() });
         wake.unwrap_or(Uptime::MAX)
     }
 

@@ -73,6 +73,7 @@ fn report() -> Report {
             disk_free: 5 << 30,
         },
         apps: vec![idle, shop],
+        next: vec![],
         transfers: vec![
             Transfer { image: Digest::of(b"i"), done: 1, total: 3, waits: None },
             Transfer { image: Digest::of(b"j"), done: 0, total: 0, waits: Some(Fault::new(&shared::fault::budget::PAUSED)) },

@@ -240,6 +240,9 @@ super::texts! {
     DEPLOYED = "cli-deployed",
         "Deployment {name}: {release} to {nodes} nodes, revision {revision}",
         "部署 {name}：{release} 到 {nodes} 个节点，修订 {revision}";
+    PREFETCHED = "cli-prefetched",
+        "Prefetch {name}: {release} to the disks of {nodes} nodes, revision {revision}; nothing that runs is touched. To end it: hubctl undeploy {name}",
+        "预取 {name}：{release} 到 {nodes} 个节点的磁盘，修订 {revision}；正在运行的应用不受影响。结束预取请执行 hubctl undeploy {name}";
     BUDGET_SET = "cli-budget-set",
         "Budget {name}: {limits}, in force on {nodes} nodes, each by itself",
         "预算 {name}：{limits}，在 {nodes} 个节点上各自生效";

@@ -11,16 +11,16 @@ use crate::time::{Uptime, backoff};
 
 /// Adds the steps that are possible now for images.
 pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut Plan) {
-    for image in wanted(desired, actual).values() {
+    for image in wanted(desired, actual) {
         let paused = actual.paused.covers(image.id());
         match actual.images.get(&image.id()) {
             // What is under way is given up by whoever does it, and has all its bytes on disk when it goes on.
             None | Some(ImageState::Failed(_)) if paused => {}
-            None => plan.actions.push(Action::Fetch((*image).clone())),
-            Some(ImageState::Fetched) => plan.act(Step::Unpack((*image).clone())),
+            None => plan.actions.push(Action::Fetch(image.clone())),
+            Some(ImageState::Fetched) => plan.act(Step::Unpack(image.clone())),
             Some(ImageState::Failed(trouble)) => {
                 let due = trouble.at + backoff(trouble.failures);
-                if due <= now { plan.actions.push(Action::Fetch((*image).clone())) } else { plan.wake(due) }
+                if due <= now { plan.actions.push(Action::Fetch(image.clone())) } else { plan.wake(due) }
             }
             Some(ImageState::Fetching | ImageState::Ready) => {}
         }
@@ -36,13 +36,25 @@ pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut 
 /// Images that are wanted, not on disk yet, and paused by an on-site operator.
 pub fn paused(desired: &Desired, actual: &Actual) -> Vec<Digest> {
     let is_on_disk = |image: &Digest| matches!(actual.images.get(image), Some(ImageState::Fetched | ImageState::Ready));
-    wanted(desired, actual).into_keys().filter(|image| actual.paused.covers(*image) && !is_on_disk(image)).collect()
+    wanted(desired, actual)
+        .into_iter()
+        .map(Image::id)
+        .filter(|image| actual.paused.covers(*image) && !is_on_disk(image))
+        .collect()
 }
 
-/// Images of every wanted release, by id.
-fn wanted<'a>(desired: &'a Desired, actual: &'a Actual) -> BTreeMap<Digest, &'a Image> {
+/// Images of every wanted release, each once: those that shall run before those that only come to disk.
+fn wanted<'a>(desired: &'a Desired, actual: &'a Actual) -> Vec<&'a Image> {
     let views = desired.apps.keys().map(|name| AppView::new(name, desired, actual));
-    views.filter_map(|view| view.wanted()).flat_map(|chosen| images(chosen, actual)).map(|image| (image.id(), image)).collect()
+    let of_apps = views.filter_map(|view| view.wanted());
+    let of_next = desired.next.values().filter_map(|id| Some(Chosen { id: *id, release: actual.releases.get(id)? }));
+    let mut seen = BTreeSet::new();
+    let all = by_id(of_apps, actual).into_values().chain(by_id(of_next, actual).into_values());
+    all.filter(|image| seen.insert(image.id())).collect()
+}
+
+fn by_id<'a>(releases: impl Iterator<Item = Chosen<'a>>, actual: &'a Actual) -> BTreeMap<Digest, &'a Image> {
+    releases.flat_map(|chosen| images(chosen, actual)).map(|image| (image.id(), image)).collect()
 }
 
 fn images<'a>(chosen: Chosen<'a>, actual: &'a Actual) -> impl Iterator<Item = &'a Image> {
@@ -50,7 +62,7 @@ fn images<'a>(chosen: Chosen<'a>, actual: &'a Actual) -> impl Iterator<Item = &'
     services.filter_map(move |service| chosen.release.image(service, &actual.platform))
 }
 
-/// Ids of the images that must stay: of wanted, active, tried and last good releases, and of every container.
+/// Ids of the images that must stay: of wanted, next, active, tried and last good releases, and of every container.
 /// `None` when a container's release is unknown: then nobody can say what it needs.
 fn needed(desired: &Desired, actual: &Actual) -> Option<BTreeSet<Digest>> {
     let mut needed = BTreeSet::new();
@@ -61,6 +73,8 @@ fn needed(desired: &Desired, actual: &Actual) -> Option<BTreeSet<Digest>> {
         let known = releases.into_iter().flatten().filter_map(|id| Some(Chosen { id, release: actual.releases.get(&id)? }));
         needed.extend(known.flat_map(|chosen| images(chosen, actual)).map(Image::id));
     }
+    let next = desired.next.values().filter_map(|id| Some(Chosen { id: *id, release: actual.releases.get(id)? }));
+    needed.extend(next.flat_map(|chosen| images(chosen, actual)).map(Image::id));
     for instance in actual.instances.values() {
         let release = actual.releases.get(&instance.release)?;
         needed.extend(release.image(&instance.service, &actual.platform).map(Image::id));

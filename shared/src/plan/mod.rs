@@ -9,7 +9,7 @@
 //! - the old release runs until every image of the new one is ready on disk;
 //! - a release that fails its trial is undone once, remembered, and not tried again under the same revision;
 //! - a node that knows no desired state touches nothing;
-//! - no image is dropped that a running instance, the last good release or the wanted one needs.
+//! - no image is dropped that a running instance, the last good release, the wanted one or the next one needs.
 //!
 //! ```text
 //! app ──► which release now? (app)  ──► its services (services) ──► Create, Start, Stop, Remove

@@ -1,5 +1,7 @@
 //! The planner against a small world that carries its plans out at once.
 
+mod images;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -299,30 +301,6 @@ fn the_old_release_runs_until_the_new_one_is_complete_on_disk() {
     world.actual.images.remove(&image);
     world.settle(60);
     assert_eq!(world.running(), ["web@2"]);
-}
-
-#[test]
-fn what_is_paused_is_not_asked_for_and_the_rest_goes_on() {
-    let mut world = World::new();
-    world.deploy(&release("shop", "1", vec![("web", service("web:1"))]));
-    world.settle(60);
-    let next = release("shop", "2", vec![("web", service("web:2")), ("db", service("db:1"))]);
-    world.deploy(&next);
-    let image = next.images[&name("web")][0].id();
-    world.actual.paused.images.insert(image);
-    world.settle(600);
-    assert_eq!(world.running(), ["web@1"]);
-    assert_eq!(world.actual.images.get(&next.images[&name("db")][0].id()), Some(&ImageState::Ready));
-    let trouble = Trouble { failures: 1, at: world.now.uptime, fault: Fault::new(&crate::fault::node::STOPPING) };
-    world.actual.images.insert(image, ImageState::Failed(trouble));
-    assert_eq!(world.plan(), Plan::default(), "no timer wakes for it either");
-    let report = crate::report::apps(&world.desired, &world.actual, world.now);
-    assert_eq!(report[0].fault.as_ref().map(|fault| &*fault.code), Some("budget-paused"));
-    world.actual.paused = Paused { all: true, ..Paused::default() };
-    assert_eq!(world.plan(), Plan::default());
-    world.actual.paused = Paused::default();
-    world.settle(60);
-    assert_eq!(world.running(), ["db@2", "web@2"]);
 }
 
 #[test]

@@ -36,6 +36,10 @@ pub struct NodeSpec {
     /// What it shall run, by app.
     #[schema(value_type = BTreeMap<String, NodeAssignment>)]
     pub apps: BTreeMap<Name, NodeAssignment>,
+    /// Releases to have on disk for later, by app; `run` does not matter.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, NodeAssignment>)]
+    pub next: BTreeMap<Name, NodeAssignment>,
     /// What images may take of its link; all of it when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<NodeBudget>,
@@ -104,6 +108,9 @@ pub struct NodeStatus {
     /// Every app on it.
     #[serde(default)]
     pub apps: Vec<AppStatus>,
+    /// Releases that it brings to disk and does not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<NextStatus>,
     /// Images on their way, and those that wait.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
@@ -174,6 +181,26 @@ pub struct AppStatus {
     /// Its services.
     pub services: Vec<ServiceStatus>,
     /// Why it does not run, or why a release was undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Problem>,
+}
+
+/// A release that a node brings to disk and does not run, as it said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextStatus {
+    /// Its app.
+    #[schema(value_type = String)]
+    pub app: Name,
+    /// The release.
+    #[schema(value_type = String)]
+    pub release: Digest,
+    /// Its version.
+    pub version: String,
+    /// `pending`, `fetching` or `fetched`.
+    #[schema(value_type = String)]
+    pub phase: Phase,
+    /// Why it does not come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Problem>,
 }

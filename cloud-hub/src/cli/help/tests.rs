@@ -80,6 +80,7 @@ fn the_top_level_help_in_both_languages() {
           get         Show objects of one kind: apps, releases, nodes, deployments, budgets, events, publishers, tokens, api-tokens
           describe    Show one object with everything that matters to it
           deploy      Deploy a release to nodes
+          prefetch    Bring a release to the disks of nodes, so that deploying it later switches at once; what runs there stays
           rollback    Deploy an earlier release of a deployment again
           undeploy    Remove a deployment; its nodes stop the app and keep its volumes
           token       Make or remove a token with which one node can join
@@ -118,6 +119,7 @@ fn the_top_level_help_in_both_languages() {
           get         列出某类对象：apps、releases、nodes、deployments、budgets、events、publishers、tokens、api-tokens
           describe    显示一个对象的全部要点
           deploy      把发布包部署到节点
+          prefetch    把发布包提前传到节点的磁盘，之后部署时可立即切换；正在运行的应用不受影响
           rollback    重新部署某个部署的较早发布包
           undeploy    删除部署；节点停止该应用并保留其卷
           token       生成或作废供一个节点接入的令牌

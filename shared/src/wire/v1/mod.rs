@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use budget::{Budget, Paused, Spent, Tally};
 pub use held::{Desired, Join, Memory, Overrides};
 pub use release::{Envelope, Image, Layer, Release};
-pub use report::{AppReport, Event, Facts, HEALTHS, PHASES, Report, STATES, ServiceReport, Transfer};
+pub use report::{AppReport, Event, Facts, HEALTHS, NextReport, PHASES, Report, STATES, ServiceReport, Transfer};
 
 use super::WireError;
 use crate::fault::Fault as CoreFault;
@@ -46,6 +46,7 @@ fn name(text: &str) -> Result<Name, WireError> {
 }
 
 /// From node to hub.
+#[expect(clippy::large_enum_variant, reason = "a message is encoded or taken apart at once; none is kept")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Up {
     /// First message of a session, and every few minutes: what the node holds.

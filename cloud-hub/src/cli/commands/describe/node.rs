@@ -6,7 +6,7 @@ use super::super::super::page::Page;
 use super::super::super::rows::{self, View, labels, problem};
 use super::super::super::table::{Column, col};
 use super::super::super::words::word;
-use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp, Transfer};
+use crate::api::types::{AppStatus, Facts, NextStatus, Node, ServiceStatus, Stamp, Transfer};
 
 static WANTED: [Column; 4] = [col("APP", "应用"), col("RELEASE", "发布包"), col("DEPLOYMENT", "部署"), col("RUN", "运行")];
 static SERVICES: [Column; 7] = [
@@ -54,6 +54,10 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
         page.table(&WANTED, &node.spec.apps.iter().map(row).collect::<Vec<_>>());
     }
     apps(page, &status.apps, view);
+    if !status.next.is_empty() {
+        page.section("Prefetched", "预取");
+        page.table(&APPS, &status.next.iter().map(|next| self::next(next, view)).collect::<Vec<_>>());
+    }
     if !status.transfers.is_empty() {
         page.section("Images on their way", "传输中的镜像");
         page.lines(status.transfers.iter().map(|transfer| self::transfer(transfer, view)));
@@ -74,6 +78,10 @@ fn transfer(transfer: &Transfer, view: View) -> String {
     let total = if *total == 0 { "-".into() } else { bytes(*total) };
     let waits = waits.as_ref().map(|fault| format!("  {}", problem(fault, view.lang))).unwrap_or_default();
     format!("{}  {} / {total}{waits}", image.short(), bytes(*done))
+}
+
+fn next(next: &NextStatus, view: View) -> Vec<String> {
+    vec![next.app.to_string(), next.version.clone(), people::phase(next.phase, view.lang).into()]
 }
 
 fn stamp(stamp: Stamp) -> String {
