@@ -259,12 +259,7 @@ fn what_was_prefetched_is_switched_to_without_a_byte() {
         world.must_settle().await;
         let before = running(world, 0).await;
         let catalog = world.catalog.clone();
-        let next = catalog.release("web", "2");
-        let hub = world.center.hub().expect("hub");
-        let entry = hub.release(next.id).await.expect("store").expect("published");
-        let wish = cloud_hub::deployments::request(&entry, everywhere(), false, false);
-        let wish = cloud_hub::deployments::Request { prefetch: true, ..wish };
-        hub.deploy(&name("web-prefetch"), wish, None, "world").await.expect("prefetch");
+        world.prefetch("web-prefetch", catalog.release("web", "2"), everywhere()).await;
         world.must_settle().await;
         let phase = async |world: &World| {
             let status = world.center.hub().expect("hub").status_of(&node(1)).expect("status");

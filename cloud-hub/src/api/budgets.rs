@@ -84,10 +84,11 @@ pub(super) async fn apply(
     Seen(seen): Seen,
     Json(new): Json<NewBudget>,
 ) -> Result<axum::Json<Budget>, ApiError> {
-    let budget = shared::budget::Budget::try_from(new.limits).map_err(BudgetError::from)?;
+    let (target, limits) = new.parts();
+    let budget = shared::budget::Budget::try_from(limits).map_err(BudgetError::from)?;
     let hub = api.hub.clone();
     let set = super::to_its_end(async move {
-        let set = hub.set_budget(&name, budget, new.target.into(), seen, by.name.as_str()).await;
+        let set = hub.set_budget(&name, budget, target.into(), seen, by.name.as_str()).await;
         set.map(|(record, revision)| object(&hub, &name, record, revision))
     });
     Ok(axum::Json(set.await??))

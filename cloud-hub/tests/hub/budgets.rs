@@ -11,7 +11,8 @@ use crate::world::World;
 
 impl World {
     async fn budget(&self, name: &str, target: Value, limits: Value) -> (StatusCode, Value) {
-        let body = json!({"target": target, "limits": limits});
+        let mut body = limits;
+        body["target"] = target;
         self.call(Method::PUT, &format!("/api/v1/budgets/{name}"), Some(body)).await
     }
 }
@@ -71,6 +72,7 @@ async fn budgets_that_make_no_sense_are_refused_by_name() {
         (n1.clone(), json!({"windows": vec!["22:00-06:00"; 17]}), 422, "budget-too-many-windows"),
         (json!({"nodes": []}), json!({"rate": 4096}), 422, "hub-deployment-bad-target"),
         (n1.clone(), json!({"rate": -1}), 400, "hub-bad-json"),
+        (n1.clone(), json!({"rate": 4096, "perday": 1 << 20}), 400, "hub-bad-json"),
     ] {
         let (found, problem) = world.budget("b", target, limits.clone()).await;
         assert_eq!((found.as_u16(), problem["code"].as_str().unwrap()), (status, code), "{limits}: {problem}");

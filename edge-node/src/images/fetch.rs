@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Before each frame the budget of the link is asked ([`crate::budget::Ledger`]): while it allows none, the fetch waits
-//! where it is, and the ledger says why. While the source is away the requests wait with what arrived; nothing is lost and nothing is asked
-//! twice that has arrived. When the source is there and silent, [`pace`] decides. A wrong byte cannot be seen
+//! where it is, and the ledger says why. While the source is away the requests wait with what arrived; nothing is lost
+//! and nothing is asked twice that has arrived. When the source is there and silent, [`pace`] decides. A wrong byte cannot be seen
 //! before the blob is whole: then the blob is thrown away and fetched once more, and a second time is a fault.
 //!
 //! The future may be dropped at any point. What was written counts when the work goes on; of a source that

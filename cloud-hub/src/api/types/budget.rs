@@ -31,14 +31,42 @@ fn utc() -> String {
     shared::budget::Zone::default().to_string()
 }
 
-/// Asks for a budget: makes it, or replaces all of it.
+/// Asks for a budget: makes it, or replaces all of it. Its limits are those of [`BudgetLimits`], read strictly: a limit with a
+/// typing error must not become none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewBudget {
     /// Which nodes; each keeps to it alone.
     pub target: Target,
-    /// How much.
-    pub limits: BudgetLimits,
+    /// Bytes of images per second; no limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u64>,
+    /// Bytes of a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<u64>,
+    /// Bytes of a month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_month: Option<u64>,
+    /// When images may come: `22:00-06:00`, `mon-fri 20:00-24:00`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<String>,
+    /// The site's distance from UTC: `+08:00`.
+    #[serde(default = "utc")]
+    pub zone: String,
+}
+
+impl NewBudget {
+    /// `limits` for `target`.
+    pub fn new(target: Target, limits: BudgetLimits) -> Self {
+        let BudgetLimits { rate, per_day, per_month, windows, zone } = limits;
+        Self { target, rate, per_day, per_month, windows, zone }
+    }
+
+    /// For which nodes, and how much.
+    pub fn parts(self) -> (Target, BudgetLimits) {
+        let Self { target, rate, per_day, per_month, windows, zone } = self;
+        (target, BudgetLimits { rate, per_day, per_month, windows, zone })
+    }
 }
 
 /// A budget with the nodes it is in force on.

@@ -34,7 +34,7 @@ async fn set(session: &mut Session, args: &BudgetSet) -> Result<(), CliError> {
         Some(target) => (target, None),
         None => same_target(&client, &args.name).await?,
     };
-    let (object, _): (Value, _) = client.change(Method::PUT, path, seen, &NewBudget { target, limits }).await?;
+    let (object, _): (Value, _) = client.change(Method::PUT, path, seen, &NewBudget::new(target, limits)).await?;
     let budget: Budget = serde_json::from_value(object.clone()).map_err(|error| client.bad_answer(error))?;
     match args.output.format {
         Format::Table | Format::Wide => {
