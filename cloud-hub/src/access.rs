@@ -53,6 +53,8 @@ pub enum Resource {
     Releases,
     /// Deployments.
     Deployments,
+    /// Budgets of nodes' links.
+    Budgets,
     /// Nodes.
     Nodes,
     /// What apps print: it may hold anything.
@@ -69,11 +71,15 @@ pub enum Resource {
 
 /// Whether `role` may do `verb` to `resource`. The only place that knows.
 pub const fn is_allowed(role: Role, verb: Verb, resource: Resource) -> bool {
-    use Resource::{ApiTokens, Blobs, Caller, Deployments, Events, Images, Logs, Metrics, Nodes, Publishers, Releases, Tokens};
+    use Resource::{
+        ApiTokens, Blobs, Budgets, Caller, Deployments, Events, Images, Logs, Metrics, Nodes, Publishers, Releases, Tokens,
+    };
     let needed = match (verb, resource) {
-        (Verb::Read, Caller | Publishers | Blobs | Images | Releases | Deployments | Nodes | Events | Metrics) => Role::Viewer,
+        (Verb::Read, Caller | Publishers | Blobs | Images | Releases | Deployments | Budgets | Nodes | Events | Metrics) => {
+            Role::Viewer
+        }
         (Verb::Read, Logs | Tokens) => Role::Operator,
-        (Verb::Write, Blobs | Images | Releases | Deployments | Nodes | Tokens) => Role::Operator,
+        (Verb::Write, Blobs | Images | Releases | Deployments | Budgets | Nodes | Tokens) => Role::Operator,
         (_, ApiTokens) | (Verb::Write, Caller | Publishers | Logs | Events | Metrics) => Role::Admin,
     };
     role as u8 >= needed as u8
@@ -225,17 +231,18 @@ mod tests {
     #[test]
     fn roles_are_steps() {
         use Resource::{
-            ApiTokens, Blobs, Caller, Deployments, Events, Images, Logs, Metrics, Nodes, Publishers, Releases, Tokens,
+            ApiTokens, Blobs, Budgets, Caller, Deployments, Events, Images, Logs, Metrics, Nodes, Publishers, Releases, Tokens,
         };
-        let all = [Caller, Publishers, Blobs, Images, Releases, Deployments, Nodes, Logs, Tokens, ApiTokens, Events, Metrics];
+        let all =
+            [Caller, Publishers, Blobs, Images, Releases, Deployments, Budgets, Nodes, Logs, Tokens, ApiTokens, Events, Metrics];
         let may = |role, verb| all.into_iter().filter(|resource| is_allowed(role, verb, *resource)).collect::<Vec<_>>();
         assert_eq!(
             may(Role::Viewer, Verb::Read),
-            [Caller, Publishers, Blobs, Images, Releases, Deployments, Nodes, Events, Metrics]
+            [Caller, Publishers, Blobs, Images, Releases, Deployments, Budgets, Nodes, Events, Metrics]
         );
         assert_eq!(may(Role::Viewer, Verb::Write), []);
         assert_eq!(may(Role::Operator, Verb::Read).len(), all.len() - 1, "all but API tokens");
-        assert_eq!(may(Role::Operator, Verb::Write), [Blobs, Images, Releases, Deployments, Nodes, Tokens]);
+        assert_eq!(may(Role::Operator, Verb::Write), [Blobs, Images, Releases, Deployments, Budgets, Nodes, Tokens]);
         assert_eq!((may(Role::Admin, Verb::Read).len(), may(Role::Admin, Verb::Write).len()), (all.len(), all.len()));
     }
 

@@ -6,7 +6,7 @@
 use shared::fault::Fault;
 use shared::manifest::SERVICES_MAX;
 use shared::oci::Platform;
-use shared::report::{AppReport, Facts, Report, ServiceReport};
+use shared::report::{AppReport, Facts, NextReport, Report, ServiceReport, Transfer};
 use shared::state::APPS_MAX;
 
 /// Longest text, in bytes.
@@ -42,7 +42,8 @@ pub(crate) fn report(report: Report) -> Report {
     Report {
         facts: facts(report.facts),
         apps: report.apps.into_iter().take(APPS_MAX).map(app).collect(),
-        transfers: report.transfers.into_iter().take(TRANSFERS_MAX).collect(),
+        next: report.next.into_iter().take(APPS_MAX).map(next).collect(),
+        transfers: report.transfers.into_iter().take(TRANSFERS_MAX).map(transfer).collect(),
         faults: report.faults.iter().take(FAULTS_MAX).map(fault).collect(),
         ..report
     }
@@ -63,6 +64,14 @@ fn app(app: AppReport) -> AppReport {
     }
 }
 
+fn next(next: NextReport) -> NextReport {
+    NextReport { version: text(&next.version), fault: next.fault.as_ref().map(fault), ..next }
+}
+
+fn transfer(transfer: Transfer) -> Transfer {
+    Transfer { waits: transfer.waits.as_ref().map(fault), ..transfer }
+}
+
 fn service(service: ServiceReport) -> ServiceReport {
     ServiceReport { instance: text(&service.instance), ..service }
 }
@@ -70,7 +79,7 @@ fn service(service: ServiceReport) -> ServiceReport {
 #[cfg(test)]
 mod tests {
     use shared::id::{Digest, Name};
-    use shared::report::{Phase, Transfer};
+    use shared::report::Phase;
     use shared::time::UnixMillis;
     use shared::wire::{MESSAGE_MAX, v1};
 
@@ -123,7 +132,7 @@ mod tests {
             };
             AppReport { services: vec![service; services], fault, ..app("a", Digest::of(b"r"), Phase::Failing) }
         };
-        let transfer = Transfer { image: Digest::of(b"i"), done: 0, total: 0, rate: 0, reused: 0 };
+        let transfer = Transfer { image: Digest::of(b"i"), done: 0, total: 0, rate: 0, reused: 0, waits: None };
         for (what, said) in [
             ("empty faults", Report { faults: vec![fault_of(0, 0, ""); 131_000], ..plain(1, 1) }),
             ("long faults", Report { faults: vec![fault_of(8, 500, "\u{1}"); 56], ..plain(1, 1) }),

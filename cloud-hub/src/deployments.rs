@@ -6,7 +6,7 @@ mod error;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shared::assign::{Labels, Target};
+use shared::assign::Target;
 use shared::fault::{Fault, hub};
 use shared::id::{Digest, Name};
 use shared::oci::Platform;
@@ -17,6 +17,7 @@ pub use error::DeployError;
 
 use crate::catalog::Entry;
 use crate::desired::Scope;
+use crate::fleet::Wanted;
 use crate::hub::{Hub, PAGE};
 use crate::records::{self, DEPLOYMENTS, Deployment, HUB, NODES, Past, Stored, key, name_of};
 use crate::store::{Change, Expect, StoreError};
@@ -45,6 +46,8 @@ pub struct Request {
     pub target: Target,
     /// Run it, or have it on disk and stopped.
     pub run: bool,
+    /// Have it on disk for later, whatever of the app runs meanwhile.
+    pub prefetch: bool,
     /// A new revision even if nothing changed.
     pub redeploy: bool,
 }
@@ -60,14 +63,19 @@ pub enum Decision {
     Deploy(Deployment),
     /// The deployment is one of another app.
     OtherApp(Name),
+    /// A deployment that runs is no prefetch, and the other way round: its nodes would stop the app.
+    OtherKind,
 }
 
 /// Decides; `revision` is the next free one.
 pub fn decide(current: Option<&Deployment>, request: Request, revision: u64, by: &str, now: UnixMillis) -> Decision {
-    let Request { app, release, version, target, run, redeploy } = request;
+    let Request { app, release, version, target, run, prefetch, redeploy } = request;
     if let Some(current) = current {
         if current.app != app {
             return Decision::OtherApp(current.app.clone());
+        }
+        if current.prefetch != prefetch {
+            return Decision::OtherKind;
         }
         if (current.release, current.run) == (release, run) && !redeploy {
             return if current.target == target {
@@ -81,7 +89,7 @@ pub fn decide(current: Option<&Deployment>, request: Request, revision: u64, by:
     history.extend(current.into_iter().flat_map(|current| current.history.iter().cloned()));
     history.truncate(HISTORY_MAX);
     let created = current.map_or(now, |current| current.created);
-    Decision::Deploy(Deployment { app, release, version, target, run, revision, created, updated: now, history })
+    Decision::Deploy(Deployment { app, release, version, target, run, prefetch, revision, created, updated: now, history })
 }
 
 /// The entry a rollback goes to: the newest of another release than the present one, or the one that is named by
@@ -115,7 +123,9 @@ impl Hub {
         seen: Option<u64>,
         by: &str,
     ) -> Result<(Deployment, u64, bool), DeployError> {
-        check_target(&request.target)?;
+        if let Some(why) = target_problem(&request.target) {
+            return Err(DeployError::BadTarget { why });
+        }
         self.check_fit(&request).await?;
         let changing = self.changing.lock().await;
         let current = self.record::<Deployment>(&key(DEPLOYMENTS, name)).await?;
@@ -128,6 +138,7 @@ impl Hub {
         let (record, mut changes, what) = match decide(current.as_ref().map(|(record, _)| record), request, next, by, self.now())
         {
             Decision::OtherApp(app) => return Err(DeployError::OtherApp { name: name.clone(), app }),
+            Decision::OtherKind => return Err(DeployError::OtherKind { name: name.clone() }),
             Decision::Same => {
                 return current
                     .map(|(record, revision)| (record, revision, false))
@@ -136,7 +147,8 @@ impl Hub {
             Decision::Retarget(record) => (record, Vec::new(), &hub::RETARGETED),
             Decision::Deploy(record) => {
                 let counted = records::Hub { revision: next, ..hub };
-                (record, vec![Change::replace(HUB, hub_revision, counted.encode())], &hub::DEPLOYED)
+                let what = if record.prefetch { &hub::PREFETCHED } else { &hub::DEPLOYED };
+                (record, vec![Change::replace(HUB, hub_revision, counted.encode())], what)
             }
         };
         let expect = current.map_or(Expect::Absent, |(_, revision)| Expect::Revision(revision));
@@ -172,6 +184,7 @@ impl Hub {
             version: past.version.clone(),
             target: current.target.clone(),
             run: past.run,
+            prefetch: current.prefetch,
             redeploy: true,
         };
         self.deploy(name, request, seen.or(Some(revision)), by).await
@@ -209,8 +222,11 @@ impl Hub {
         let platforms: BTreeMap<&Name, &Platform> =
             lives().filter_map(|(name, life)| Some((name, &life.report.as_ref()?.facts.platform))).collect();
         error::platforms_fit(&release, &request.target, &platforms)?;
-        let is_full = |apps: &BTreeMap<Name, _>| apps.len() >= APPS_MAX && !apps.contains_key(&request.app);
-        match lives().find(|(_, life)| life.wanted.as_ref().is_some_and(|wanted| is_full(&wanted.apps))) {
+        let is_full = |wanted: &Wanted| {
+            let apps = if request.prefetch { &wanted.next } else { &wanted.apps };
+            apps.len() >= APPS_MAX && !apps.contains_key(&request.app)
+        };
+        match lives().find(|(_, life)| life.wanted.as_deref().is_some_and(is_full)) {
             Some((node, _)) => Err(DeployError::NodeFull { node: node.clone() }),
             None => Ok(()),
         }
@@ -239,27 +255,20 @@ impl Hub {
 /// The request of somebody who named a release.
 pub fn request(entry: &Entry, target: Target, run: bool, redeploy: bool) -> Request {
     let records::Release { app, version, .. } = &entry.record;
-    Request { app: app.clone(), release: entry.id, version: version.clone(), target, run, redeploy }
+    let (app, version) = (app.clone(), version.clone());
+    Request { app, release: entry.id, version, target, run, prefetch: false, redeploy }
 }
 
-fn check_target(target: &Target) -> Result<(), DeployError> {
+/// Why a target cannot be used, if it cannot.
+pub(crate) fn target_problem(target: &Target) -> Option<String> {
     match target {
-        Target::Nodes(names) if names.is_empty() => Err(DeployError::BadTarget { why: "it names no node".into() }),
-        Target::Nodes(names) if names.len() > NAMED_NODES_MAX => {
-            Err(DeployError::BadTarget { why: format!("it names more than {NAMED_NODES_MAX} nodes") })
+        Target::Nodes(names) if names.is_empty() => Some("it names no node".into()),
+        Target::Nodes(names) if names.len() > NAMED_NODES_MAX => Some(format!("it names more than {NAMED_NODES_MAX} nodes")),
+        Target::Nodes(_) => None,
+        Target::Labels(labels) if labels.len() > SELECTOR_MAX => Some(format!("it selects by more than {SELECTOR_MAX} labels")),
+        Target::Labels(labels) => {
+            labels.iter().find_map(|(key, value)| crate::nodes::check_label(key, value).err()).map(|error| error.to_string())
         }
-        Target::Nodes(_) => Ok(()),
-        Target::Labels(labels) => check_selector(labels),
-    }
-}
-
-fn check_selector(labels: &Labels) -> Result<(), DeployError> {
-    if labels.len() > SELECTOR_MAX {
-        return Err(DeployError::BadTarget { why: format!("it selects by more than {SELECTOR_MAX} labels") });
-    }
-    match labels.iter().find_map(|(key, value)| crate::nodes::check_label(key, value).err()) {
-        Some(error) => Err(DeployError::BadTarget { why: error.to_string() }),
-        None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! task compares what each shall run with what is signed for it.
 //!
 //! ```text
-//! ask(Scope) ──▶ deployments × labels ──▶ shared::assign ──▶ differs? generation + 1, sign, commit ──▶ link
+//! ask(Scope) ──▶ deployments, budgets × labels ──▶ shared::assign ──▶ differs? generation + 1, sign, commit ──▶ link
 //! ```
 //!
 //! Equal state keeps its generation and its bytes. The task starts by looking at every node, so that a crash between
@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shared::assign::{Assigned, Labels, Rule, assign};
+use shared::assign::{Assigned, AssignedBudget, BudgetRule, Labels, Rule, assign, assign_budget, assign_next};
+use shared::budget::Budget;
 use shared::id::{Digest, Name};
 use shared::sign::{Envelope, Purpose, SecretKey};
 use shared::state::{Assignment, Desired, Stamp};
@@ -111,6 +112,20 @@ impl Assigner {
     }
 }
 
+/// What deployments and budgets say.
+struct Rules {
+    apps: BTreeMap<Name, Rule>,
+    budgets: BTreeMap<Name, BudgetRule>,
+}
+
+/// What a node shall hold, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Share {
+    apps: BTreeMap<Name, Assigned>,
+    next: BTreeMap<Name, Assigned>,
+    budget: Option<AssignedBudget>,
+}
+
 /// A desired state to be written.
 #[derive(Debug)]
 struct Fresh {
@@ -168,7 +183,7 @@ impl Hub {
         Ok(())
     }
 
-    async fn assign_all(&self, rules: &BTreeMap<Name, Rule>) -> Result<(), StoreError> {
+    async fn assign_all(&self, rules: &Rules) -> Result<(), StoreError> {
         let mut after: Option<String> = None;
         loop {
             let page = self.store.list(NODES, after.as_deref(), BATCH).await?;
@@ -182,20 +197,26 @@ impl Hub {
         }
     }
 
-    async fn rules(&self) -> Result<BTreeMap<Name, Rule>, StoreError> {
-        let deployments = self.all_deployments().await?;
-        Ok(deployments.into_iter().map(|(name, deployment, _)| (name, rule(deployment))).collect())
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        let (deployments, budgets) = (self.all_deployments().await?, self.all_budgets().await?);
+        Ok(Rules {
+            apps: deployments.into_iter().map(|(name, deployment, _)| (name, rule(deployment))).collect(),
+            budgets: budgets.into_iter().map(|(name, budget, _)| (name, budget_rule(budget))).collect(),
+        })
     }
 
-    async fn assign_batch(&self, rules: &BTreeMap<Name, Rule>, nodes: Vec<(Name, Labels)>) -> Result<(), StoreError> {
+    async fn assign_batch(&self, rules: &Rules, nodes: Vec<(Name, Labels)>) -> Result<(), StoreError> {
         let mut fresh = Vec::new();
         for (node, labels) in nodes {
-            let apps = assign(&node, &labels, rules);
+            let apps = assign(&node, &labels, &rules.apps);
+            let next = assign_next(&node, &labels, &rules.apps);
+            let share = Share { apps, next, budget: assign_budget(&node, &labels, &rules.budgets) };
             let held = self.fleet().nodes.get(&node).and_then(|life| life.wanted.clone());
-            if held.is_some_and(|held| held.apps == apps && held.stamp.epoch == self.epoch) {
+            let is_same = |held: &Wanted| (&held.apps, &held.next, &held.budget) == (&share.apps, &share.next, &share.budget);
+            if held.is_some_and(|held| is_same(&held) && held.stamp.epoch == self.epoch) {
                 continue;
             }
-            fresh.extend(self.fresh(node, apps).await?);
+            fresh.extend(self.fresh(node, share).await?);
         }
         let change =
             |fresh: &Fresh| Change { key: key(DESIRED, &fresh.node), expect: fresh.expect, value: Some(fresh.record.encode()) };
@@ -213,7 +234,7 @@ impl Hub {
     }
 
     /// The state after the one that is stored; `None` when that one says the same.
-    async fn fresh(&self, node: Name, apps: BTreeMap<Name, Assigned>) -> Result<Option<Fresh>, StoreError> {
+    async fn fresh(&self, node: Name, share: Share) -> Result<Option<Fresh>, StoreError> {
         let key = key(DESIRED, &node);
         let stored = match self.store.get(&key).await? {
             Some(record) => Some(records::Desired::read(&key, record)?),
@@ -221,7 +242,7 @@ impl Hub {
         };
         let expect = stored.as_ref().map_or(Expect::Absent, |(_, revision)| Expect::Revision(*revision));
         let stored = stored.map(|(desired, _)| desired);
-        let next = next(&self.key, self.epoch, &node, stored.as_ref(), apps, self.now());
+        let next = next(&self.key, self.epoch, &node, stored.as_ref(), share, self.now());
         let (record, changed) = match next {
             Next::Same => (stored, false),
             Next::OtherReasons(record) => (Some(record), false),
@@ -232,8 +253,13 @@ impl Hub {
 }
 
 fn rule(deployment: records::Deployment) -> Rule {
-    let records::Deployment { app, release, revision, run, target, .. } = deployment;
-    Rule { app, assignment: Assignment { release, revision, run }, target }
+    let records::Deployment { app, release, revision, run, target, prefetch, .. } = deployment;
+    Rule { app, assignment: Assignment { release, revision, run }, target, prefetch }
+}
+
+fn budget_rule(budget: records::Budget) -> BudgetRule {
+    let records::Budget { budget, revision, target, .. } = budget;
+    BudgetRule { budget, revision, target }
 }
 
 /// What follows on a stored state.
@@ -247,28 +273,37 @@ enum Next {
     Changed(records::Desired),
 }
 
-fn next(
-    key: &SecretKey,
-    epoch: u64,
-    node: &Name,
-    stored: Option<&records::Desired>,
-    apps: BTreeMap<Name, Assigned>,
-    now: UnixMillis,
-) -> Next {
-    if let Some(stored) = stored.filter(|stored| stored.epoch == epoch && says_the_same(&stored.apps, &apps)) {
-        return if stored.apps == apps { Next::Same } else { Next::OtherReasons(records::Desired { apps, ..stored.clone() }) };
+fn next(key: &SecretKey, epoch: u64, node: &Name, stored: Option<&records::Desired>, share: Share, now: UnixMillis) -> Next {
+    if let Some(stored) = stored.filter(|stored| stored.epoch == epoch && says_the_same(stored, &share)) {
+        let Share { apps, next, budget } = share;
+        let is_same = (&stored.apps, &stored.next, &stored.budget) == (&apps, &next, &budget);
+        return if is_same { Next::Same } else { Next::OtherReasons(records::Desired { apps, next, budget, ..stored.clone() }) };
     }
+    let Share { apps, next, budget } = share;
     let generation = stored.map_or(0, |stored| stored.generation).saturating_add(1);
     let assignments = apps.iter().map(|(app, assigned)| (app.clone(), assigned.assignment.clone())).collect();
-    let desired = Desired { node: node.clone(), stamp: Stamp { epoch, generation }, as_of: now, apps: assignments };
+    let on_disk = next.iter().map(|(app, assigned)| (app.clone(), assigned.assignment.release)).collect();
+    let allowed = budget.as_ref().map(|assigned| assigned.budget.clone());
+    let stamp = Stamp { epoch, generation };
+    let desired = Desired { node: node.clone(), stamp, as_of: now, apps: assignments, next: on_disk, budget: allowed };
     let payload = v1::Desired::from(&desired).encode();
     let hash = Digest::of(&payload);
     let envelope = Envelope::sign(Purpose::Desired, payload, &[key]).to_bytes();
-    Next::Changed(records::Desired { epoch, generation, hash, envelope, apps })
+    Next::Changed(records::Desired { epoch, generation, hash, envelope, apps, next, budget })
 }
 
-fn says_the_same(a: &BTreeMap<Name, Assigned>, b: &BTreeMap<Name, Assigned>) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|((x, a), (y, b))| x == y && a.assignment == b.assignment)
+fn says_the_same(stored: &records::Desired, share: &Share) -> bool {
+    fn assignments(apps: &BTreeMap<Name, Assigned>) -> impl Iterator<Item = (&Name, &Assignment)> {
+        apps.iter().map(|(app, assigned)| (app, &assigned.assignment))
+    }
+    fn allowed(budget: Option<&AssignedBudget>) -> Option<&Budget> {
+        budget.map(|assigned| &assigned.budget)
+    }
+    let same_budget = allowed(stored.budget.as_ref()) == allowed(share.budget.as_ref());
+    let same_next = assignments(&stored.next).map(|(app, a)| (app, a.release));
+    same_budget
+        && assignments(&stored.apps).eq(assignments(&share.apps))
+        && same_next.eq(assignments(&share.next).map(|(app, a)| (app, a.release)))
 }
 
 #[cfg(test)]
@@ -281,10 +316,19 @@ mod tests {
         Name::new(text).expect("name")
     }
 
-    fn apps(revision: u64, overruled: &[&str]) -> BTreeMap<Name, Assigned> {
+    fn apps(revision: u64, overruled: &[&str]) -> Share {
         let assignment = Assignment { release: Digest::of(b"r"), revision, run: true };
         let overruled = overruled.iter().map(|n| (name(n), 1)).collect();
-        [(name("web"), Assigned { assignment, deployment: name("d"), overruled })].into()
+        Share {
+            apps: [(name("web"), Assigned { assignment, deployment: name("d"), overruled })].into(),
+            next: BTreeMap::new(),
+            budget: None,
+        }
+    }
+
+    fn limited(share: Share, rate: u64, by: &str) -> Share {
+        let budget = Budget { rate: Some(rate), ..Budget::default() };
+        Share { budget: Some(AssignedBudget { budget, name: name(by), overruled: Vec::new() }), ..share }
     }
 
     #[test]
@@ -298,10 +342,25 @@ mod tests {
         let Next::OtherReasons(reasons) = step(1, Some(&first), apps(5, &["old"])) else { panic!("only the reasons differ") };
         assert_eq!((reasons.generation, &reasons.envelope), (1, &first.envelope));
 
-        for (epoch, apps, stamp) in [(1, apps(6, &[]), (1, 2)), (1, BTreeMap::new(), (1, 2)), (2, apps(5, &[]), (2, 2))] {
+        let none = Share { apps: BTreeMap::new(), next: BTreeMap::new(), budget: None };
+        let budget = limited(apps(5, &[]), 2048, "north");
+        for (epoch, apps, stamp) in [(1, apps(6, &[]), (1, 2)), (1, none, (1, 2)), (2, apps(5, &[]), (2, 2)), (1, budget, (1, 2))]
+        {
             let Next::Changed(second) = step(epoch, Some(&first), apps) else { panic!("a change") };
             assert_eq!((second.epoch, second.generation), stamp);
         }
+    }
+
+    #[test]
+    fn a_budget_of_another_name_is_another_reason() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let step = |stored: Option<&records::Desired>, by: &str, rate| {
+            next(&key, 1, &name("n1"), stored, limited(apps(5, &[]), rate, by), UnixMillis(9))
+        };
+        let Next::Changed(first) = step(None, "north", 2048) else { panic!("the first is a change") };
+        assert_eq!(step(Some(&first), "north", 2048), Next::Same);
+        assert!(matches!(step(Some(&first), "south", 2048), Next::OtherReasons(_)));
+        assert!(matches!(step(Some(&first), "north", 4096), Next::Changed(_)));
     }
 
     #[test]

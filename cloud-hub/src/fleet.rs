@@ -11,7 +11,7 @@ pub mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use shared::assign::Assigned;
+use shared::assign::{Assigned, AssignedBudget};
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::report::Report;
@@ -38,12 +38,17 @@ pub struct Wanted {
     pub hash: Digest,
     /// By app.
     pub apps: BTreeMap<Name, Assigned>,
+    /// Releases to have on disk for later, by app.
+    pub next: BTreeMap<Name, Assigned>,
+    /// What its link may carry.
+    pub budget: Option<AssignedBudget>,
 }
 
 impl From<&records::Desired> for Wanted {
     fn from(desired: &records::Desired) -> Self {
         let stamp = Stamp { epoch: desired.epoch, generation: desired.generation };
-        Self { stamp, hash: desired.hash, apps: desired.apps.clone() }
+        let records::Desired { apps, next, budget, .. } = desired.clone();
+        Self { stamp, hash: desired.hash, apps, next, budget }
     }
 }
 
@@ -187,6 +192,7 @@ fn is_news(last: &Report, report: &Report) -> bool {
     let facts = |report: &Report| shared::report::Facts { disk_free: 0, ..report.facts.clone() };
     last.accepted != report.accepted
         || last.apps != report.apps
+        || last.next != report.next
         || last.transfers != report.transfers
         || last.faults != report.faults
         || facts(last) != facts(report)
@@ -215,8 +221,10 @@ pub(crate) mod tests {
                 disk_free: 1000 - sequence,
             },
             apps: Vec::new(),
+            next: Vec::new(),
             transfers: Vec::new(),
             faults: Vec::new(),
+            spent: shared::budget::Spent::default(),
         }
     }
 

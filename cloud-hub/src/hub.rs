@@ -1,5 +1,5 @@
 //! The hub: what all its parts share. Each part adds its own methods in its own file: [`crate::publish`],
-//! [`crate::catalog`], [`crate::deployments`], [`crate::nodes`], [`crate::tokens`], [`crate::access`],
+//! [`crate::catalog`], [`crate::deployments`], [`crate::budgets`], [`crate::nodes`], [`crate::tokens`], [`crate::access`],
 //! [`crate::events`], [`crate::desired`], [`crate::delta`], [`crate::link`].
 //!
 //! Records lie in the store and are read when they are needed. In memory are only the fleet (folded, see
@@ -200,7 +200,7 @@ impl Hub {
         self.record(HUB).await?.ok_or_else(|| StoreError::Damaged { what: "the hub's own record is missing".into() })
     }
 
-    /// All records below `prefix` by name. For kinds whose number people bound: deployments, publishers, tokens.
+    /// All records below `prefix` by name. For kinds whose number people bound: deployments, budgets, publishers, tokens.
     pub(crate) async fn all<T: Stored>(&self, prefix: &str) -> Result<Vec<(Name, T, u64)>, StoreError> {
         let mut all = Vec::new();
         for (key, record) in list_all(&*self.store, prefix).await? {

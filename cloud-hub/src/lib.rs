@@ -4,6 +4,7 @@ pub mod access;
 pub mod api;
 pub mod blobs;
 pub mod broker;
+pub mod budgets;
 mod bundle;
 pub mod ca;
 pub mod catalog;

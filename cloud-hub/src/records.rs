@@ -9,6 +9,7 @@
 //! | `versions/<app>/<version>` | the release's id in 32 bytes: a version is published once |
 //! | `images/<id in hex>` | digest of an image that was verified ([`crate::verify`]) |
 //! | `deployments/<name>` | [`Deployment`] |
+//! | `budgets/<name>` | [`Budget`] |
 //! | `nodes/<name>` | [`Node`] |
 //! | `desired/<name>` | [`Desired`]; stays when the node goes, so that no generation is ever used twice |
 //! | `fleet/<name>` | [`Fleet`]: the last report, written at leisure |
@@ -22,7 +23,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use shared::assign::{Assigned, Labels, Target};
+use shared::assign::{Assigned, AssignedBudget, Labels, Target};
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::release::Blob;
@@ -45,6 +46,8 @@ pub const ENVELOPES: &str = "envelopes/";
 pub const VERSIONS: &str = "versions/";
 /// Prefix of deployments.
 pub const DEPLOYMENTS: &str = "deployments/";
+/// Prefix of budgets.
+pub const BUDGETS: &str = "budgets/";
 /// Prefix of nodes.
 pub const NODES: &str = "nodes/";
 /// Prefix of desired states.
@@ -106,7 +109,7 @@ pub trait Stored: Serialize + DeserializeOwned {
 }
 
 macro_rules! stored { ($($kind:ident),*) => { $(impl Stored for $kind {})* }; }
-stored!(Hub, Publisher, Release, Deployment, Node, Desired, Fleet, Journal, Token, ApiToken, Event);
+stored!(Hub, Publisher, Release, Deployment, Budget, Node, Desired, Fleet, Journal, Token, ApiToken, Event);
 
 /// The hub itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +118,7 @@ pub struct Hub {
     pub name: String,
     /// Its life: grows when it is restored from a backup.
     pub epoch: u64,
-    /// The last revision a deployment got.
+    /// The last revision a deployment or a budget got.
     pub revision: u64,
     /// When it was made.
     pub created: UnixMillis,
@@ -168,6 +171,8 @@ pub struct Deployment {
     pub target: Target,
     /// Run it, or have it on disk and stopped.
     pub run: bool,
+    /// Have it on disk for later, whatever of the app runs meanwhile; never changes.
+    pub prefetch: bool,
     /// The revision it was deployed under.
     pub revision: u64,
     /// When it was made.
@@ -193,6 +198,21 @@ pub struct Past {
     pub at: UnixMillis,
     /// By which API token.
     pub by: String,
+}
+
+/// A budget of nodes' links.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// How much.
+    pub budget: shared::budget::Budget,
+    /// Where.
+    pub target: Target,
+    /// The revision it was set under.
+    pub revision: u64,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// When it was last changed.
+    pub updated: UnixMillis,
 }
 
 /// A node.
@@ -223,6 +243,10 @@ pub struct Desired {
     pub envelope: Vec<u8>,
     /// What it says, and why.
     pub apps: BTreeMap<Name, Assigned>,
+    /// Releases to have on disk for later, and why.
+    pub next: BTreeMap<Name, Assigned>,
+    /// The budget it brings, and why.
+    pub budget: Option<AssignedBudget>,
 }
 
 /// What is known of a node's life, written at leisure.

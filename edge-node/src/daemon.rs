@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::{self, Listener, port};
 use crate::boot::Boot;
+use crate::budget::Ledger;
 use crate::clock::Clock;
 use crate::config::{Config, RuntimeKind};
 use crate::held::Held;
@@ -143,6 +144,7 @@ async fn serve<R: Runtime>(
         trust: trust(identity),
         runtime: Arc::new(runtime),
         held: Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime)),
+        ledger: Arc::new(Ledger::open(store.clone(), clock)),
         journal: Arc::new(Journal::new(store)),
         content,
         logs: LogFiles::new(config.state_dir.join("logs")),

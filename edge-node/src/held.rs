@@ -10,7 +10,7 @@ use shared::id::{Digest, Name};
 use shared::plan::Note;
 use shared::release::Release;
 use shared::sign::Envelope;
-use shared::state::{Desired, Memory, Override, Stamp};
+use shared::state::{Desired, Memory, Override, Paused, Stamp};
 use shared::time::Uptime;
 use shared::wire::v1;
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use crate::store::{Change, Store, StoreError};
 
 const ACCEPTED: &str = "accepted";
 const OVERRIDES: &str = "overrides";
+const PAUSED: &str = "paused";
 const RELEASE: &str = "release/";
 const MEMORY: &str = "memory/";
 
@@ -35,12 +36,14 @@ pub struct Holding {
     pub memory: BTreeMap<Name, Memory>,
     /// What operators stopped.
     pub overrides: BTreeSet<Override>,
+    /// Transfers that operators paused.
+    pub paused: Paused,
 }
 
 impl Holding {
-    /// Releases that may have to run: assigned ones, last good ones, and those on trial.
+    /// Releases that may have to run: assigned ones, next ones, last good ones, and those on trial.
     pub fn needed(&self) -> BTreeSet<Digest> {
-        let wanted = self.desired.apps.values().map(|assignment| assignment.release);
+        let wanted = self.desired.releases().map(|(_, release)| release);
         let remembered = self.memory.values().flat_map(|memory| [memory.good, memory.trial.as_ref().map(|trial| trial.release)]);
         wanted.chain(remembered.flatten()).collect()
     }
@@ -92,6 +95,7 @@ impl Held {
             releases: BTreeMap::new(),
             memory: BTreeMap::new(),
             overrides: BTreeSet::new(),
+            paused: Paused::default(),
         };
         for (name, bytes) in &records {
             if let Err(error) = take(&mut holding, name, bytes, uptime) {
@@ -116,7 +120,7 @@ impl Held {
     /// must not think that they agree.
     pub fn is_complete(&self) -> bool {
         let holding = self.lock();
-        holding.desired.apps.values().all(|assignment| holding.releases.contains_key(&assignment.release))
+        holding.desired.releases().all(|(_, release)| holding.releases.contains_key(&release))
     }
 
     /// Ids of the releases the node has.
@@ -140,7 +144,7 @@ impl Held {
         let _turn = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.releases();
         let is_here = |id: &Digest| known.contains(id) || accepted.releases.contains_key(id);
-        if !accepted.desired.apps.values().all(|assignment| is_here(&assignment.release)) {
+        if !accepted.desired.releases().all(|(_, release)| is_here(&release)) {
             return Ok(false);
         }
         let mut changes = vec![(ACCEPTED.to_owned(), Some(accepted.envelope.to_bytes()))];
@@ -190,6 +194,12 @@ impl Held {
         })
     }
 
+    /// Has these transfers paused and no others.
+    pub fn pause(&self, paused: Paused) -> Result<(), StoreError> {
+        let changes = vec![(PAUSED.to_owned(), Some(v1::Paused::from(&paused).encode()))];
+        self.change(changes, |holding| holding.paused = paused)
+    }
+
     /// Forgets releases that are neither wanted, remembered nor in `used`.
     pub fn prune(&self, used: &BTreeSet<Digest>) -> Result<(), StoreError> {
         let _turn = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -228,6 +238,8 @@ fn take(holding: &mut Holding, name: &str, bytes: &[u8], uptime: Uptime) -> Resu
         holding.hash = envelope.payload_digest();
     } else if name == OVERRIDES {
         holding.overrides = v1::Overrides::decode(bytes)?.try_into()?;
+    } else if name == PAUSED {
+        holding.paused = v1::Paused::decode(bytes)?.into();
     } else if name.starts_with(RELEASE) {
         let envelope = Envelope::from_bytes(bytes)?;
         holding.releases.insert(envelope.payload_digest(), Arc::new(Release::from_bytes(&envelope.payload)?));
@@ -282,6 +294,7 @@ mod tests {
         assert!(held.accept(state(4, id, [(id, signed)].into())).expect("accept"));
         held.note(&name("shop"), Note::Try(id, 2), Duration::ZERO).expect("note");
         held.hold(Override { app: name("shop"), service: Some(name("web")) }, true, Duration::ZERO).expect("hold");
+        held.pause(Paused { all: false, images: [id].into() }).expect("pause");
 
         let again = Held::load(store, &name("n1"), Duration::ZERO);
         assert_eq!(again.holding(), held.holding());

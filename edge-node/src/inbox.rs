@@ -133,8 +133,7 @@ impl Inbox {
     ) -> Result<BTreeMap<Digest, (Envelope, Release)>, InboxError> {
         let known: BTreeSet<Digest> = self.held.releases();
         let mut new = BTreeMap::new();
-        for (app, assignment) in &desired.apps {
-            let id = assignment.release;
+        for (app, id) in desired.releases() {
             if known.contains(&id) || new.contains_key(&id) {
                 continue;
             }

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod boot;
+pub mod budget;
 pub mod bundle;
 pub mod cli;
 pub mod clock;

@@ -15,11 +15,13 @@ use shared::fault::{Fault, Faulty, node};
 use shared::receipt::{EVENTS_MAX, RECEIPT_MAX, Receipt};
 use shared::report::{Event, Report, Transfer};
 use shared::sign::Keyring;
+use shared::state::Override;
 use shared::time::Uptime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::api::port::{self, Importing, LinkStatus, LogsWanted, Target};
+use crate::budget::Ledger;
 use crate::bundle::{self, Importer, Supply};
 use crate::clock::Clock;
 use crate::disk::{DiskUse, Meter};
@@ -31,7 +33,7 @@ use crate::journal::Journal;
 use crate::link::Link;
 use crate::link::transport::NodeEnds;
 use crate::logs::{LogFiles, Wanted};
-use crate::reconciler::{self, Command, Status, Verb};
+use crate::reconciler::{self, Command, Status, Verb, Wish};
 use crate::reporter::{Machine, Reporter};
 use crate::runtime::Runtime;
 use crate::session;
@@ -52,6 +54,8 @@ pub struct Setup<R> {
     pub held: Arc<Held>,
     /// What happened to it.
     pub journal: Arc<Journal>,
+    /// What its link carried.
+    pub ledger: Arc<Ledger>,
     /// What it has of images.
     pub content: Content,
     /// Logs of services.
@@ -94,6 +98,7 @@ pub struct View<R> {
     link: Link,
     held: Arc<Held>,
     journal: Arc<Journal>,
+    ledger: Arc<Ledger>,
     logs: LogFiles,
     clock: Clock,
     commands: mpsc::Sender<Command>,
@@ -107,18 +112,18 @@ pub struct View<R> {
 impl<R: Runtime> Node<R> {
     /// Puts the parts together.
     pub fn assemble(setup: Setup<R>) -> Self {
-        let Setup { trust, runtime, held, journal, content, logs, clock, machine, faults, ends } = setup;
+        let Setup { trust, runtime, held, journal, ledger, content, logs, clock, machine, faults, ends } = setup;
         let now = clock.now();
         journal.record(now.wall, None, Fault::new(&node::EVENT_STARTED).with("version", env!("CARGO_PKG_VERSION")));
         for fault in &faults {
             journal.record(now.wall, None, fault.clone());
         }
         let (status, changes) = watch::channel(Status::default());
-        let reporter = Arc::new(Reporter::new(clock, held.clone(), changes, machine.clone(), faults));
+        let reporter = Arc::new(Reporter::new(clock, held.clone(), changes, ledger.clone(), machine.clone(), faults));
         let (latest, newest) = watch::channel(Arc::new(reporter.report()));
         let (confirmed, agreed) = watch::channel(None);
         let (tell, commands) = mpsc::channel(COMMANDS);
-        let (link, inbound, pump) = Link::new(ends);
+        let (link, inbound, pump) = Link::new(ends, ledger.clone());
         let believed = Arc::new(RwLock::new(Trust {
             hub: Keyring::new([trust.hub_key], 1),
             publishers: Keyring::new(trust.publishers.iter().copied(), 1),
@@ -136,6 +141,7 @@ impl<R: Runtime> Node<R> {
             content: content.clone(),
             status: status.subscribe(),
             commands: tell.clone(),
+            ledger: ledger.clone(),
             clock,
         }));
         let view = Arc::new(View {
@@ -149,6 +155,7 @@ impl<R: Runtime> Node<R> {
             link,
             held,
             journal,
+            ledger,
             logs,
             clock,
             commands: tell,
@@ -175,6 +182,7 @@ impl<R: Runtime> Node<R> {
             content: view.content.clone(),
             transfers: view.transfers.clone(),
             held: view.held.clone(),
+            ledger: view.ledger.clone(),
             journal: view.journal.clone(),
             clock: view.clock,
             platform: machine.platform,
@@ -222,9 +230,13 @@ impl<R> View<R> {
 
     async fn tell(&self, target: Target, verb: Verb) -> Result<(), Fault> {
         let Target { app, service } = target;
+        self.wish(Wish::App(Override { app, service }, verb)).await
+    }
+
+    async fn wish(&self, wish: Wish) -> Result<(), Fault> {
         let (answer, answered) = oneshot::channel();
         let gone = || Fault::new(&node::STOPPING);
-        self.commands.send(Command { app, service, verb, answer }).await.map_err(|_| gone())?;
+        self.commands.send(Command { wish, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -235,13 +247,18 @@ impl<R: Runtime> port::Node for View<R> {
     }
 
     fn transfers(&self) -> Vec<Transfer> {
-        self.transfers.list(Instant::now())
+        self.transfers.list(Instant::now(), self.ledger.waits().borrow().as_ref())
     }
 
     fn link(&self) -> LinkStatus {
         let (now, (online, since)) = (self.clock.now().uptime, *lock(&self.online));
         let age = |at: Uptime| now.saturating_sub(at);
         LinkStatus { online, since: age(since), confirmed: self.confirmed.borrow().map(age), trouble: self.link.trouble() }
+    }
+
+    fn carried(&self) -> port::Carried {
+        let (budget, spent) = self.ledger.view();
+        port::Carried { budget, today: spent.day.counts, month: spent.month.counts, paused: self.held.holding().paused }
     }
 
     fn trust(&self) -> port::Trust {
@@ -297,6 +314,8 @@ impl<R: Runtime> port::Node for View<R> {
             port::Command::Start(target) => self.tell(target, Verb::Start).await,
             port::Command::Stop(target) => self.tell(target, Verb::Stop).await,
             port::Command::Restart(target) => self.tell(target, Verb::Restart).await,
+            port::Command::Pause(image) => self.wish(Wish::Pause(image)).await,
+            port::Command::Resume(image) => self.wish(Wish::Resume(image)).await,
             port::Command::SecretChanged(app) => self.tell(Target { app, service: None }, Verb::Retry).await,
             port::Command::Publishers(keys) => {
                 let mut believed = self.believed.write().unwrap_or_else(PoisonError::into_inner);

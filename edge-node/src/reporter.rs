@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use shared::budget::Spent;
 use shared::fault::Fault;
 use shared::oci::Platform;
 use shared::report::{Facts, Report, Transfer};
 use shared::time::{UnixMillis, Uptime};
 use tokio::sync::watch;
 
+use crate::budget::Ledger;
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::reconciler::Status;
@@ -19,6 +21,7 @@ pub struct Reporter {
     clock: Clock,
     held: Arc<Held>,
     status: watch::Receiver<Status>,
+    ledger: Arc<Ledger>,
     machine: Machine,
     /// What is wrong with the node that no round can see: a refused state, a repaired store.
     faults: Mutex<Vec<Fault>>,
@@ -45,9 +48,16 @@ pub struct Machine {
 const FAULTS_MAX: usize = 8;
 
 impl Reporter {
-    /// A reporter of what `held` and `status` say.
-    pub fn new(clock: Clock, held: Arc<Held>, status: watch::Receiver<Status>, machine: Machine, faults: Vec<Fault>) -> Self {
-        Self { clock, held, status, machine, faults: Mutex::new(faults), sequence: 0.into() }
+    /// A reporter of what `held`, `status` and `ledger` say.
+    pub fn new(
+        clock: Clock,
+        held: Arc<Held>,
+        status: watch::Receiver<Status>,
+        ledger: Arc<Ledger>,
+        machine: Machine,
+        faults: Vec<Fault>,
+    ) -> Self {
+        Self { clock, held, status, ledger, machine, faults: Mutex::new(faults), sequence: 0.into() }
     }
 
     /// A report of this moment.
@@ -71,8 +81,10 @@ impl Reporter {
                 disk_free: free(&self.machine),
             },
             apps: status.apps,
+            next: status.next,
             transfers: status.transfers,
             faults,
+            spent: self.ledger.view().1,
         }
     }
 
@@ -116,6 +128,7 @@ pub fn says_the_same(a: &Report, b: &Report) -> bool {
         uptime_ms: 0,
         facts: Facts { disk_free: 0, ..report.facts.clone() },
         transfers: report.transfers.iter().map(moving).collect(),
+        spent: Spent::default(),
         ..report.clone()
     };
     still(a) == still(b)
@@ -159,10 +172,11 @@ mod tests {
         let held =
             Arc::new(Held::load(Arc::new(crate::store::Store::in_memory().unwrap()), &"n1".parse().unwrap(), Uptime::ZERO));
         let (_status, changes) = watch::channel(Status::default());
-        let reporter = Reporter::new(Clock::system(), held, changes, machine, Vec::new());
+        let ledger = Arc::new(Ledger::unlimited(Clock::system()));
+        let reporter = Reporter::new(Clock::system(), held, changes, ledger, machine, Vec::new());
         let at = |done, rate| {
             let image = shared::id::Digest::of(b"i");
-            Report { transfers: vec![Transfer { image, done, total: 90, rate, reused: 7 }], ..reporter.report() }
+            Report { transfers: vec![Transfer { image, done, total: 90, rate, reused: 7, waits: None }], ..reporter.report() }
         };
         assert!(says_the_same(&at(10, 5000), &at(10, 4000)), "clocks, free space and how fast it is");
         assert!(!says_the_same(&at(10, 5000), &at(11, 5000)), "what came");

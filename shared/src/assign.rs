@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! deployments ──▶ those that cover the node ──▶ per app the highest revision wins ──▶ at most APPS_MAX apps
+//! prefetches ───▶ those that cover the node ──▶ per app the highest revision wins, unless something was deployed since
+//! budgets ──────▶ those that cover the node ──▶ the highest revision wins
 //! ```
 //!
 //! The answer depends on its arguments only, so every hub comes to the same one, and who lost against whom can
@@ -11,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::id::{Digest, Name};
 use crate::state::{APPS_MAX, Assignment};
 
@@ -45,6 +48,8 @@ pub struct Rule {
     pub assignment: Assignment,
     /// Which nodes.
     pub target: Target,
+    /// Have the release on disk for later, whatever of the app runs meanwhile.
+    pub prefetch: bool,
 }
 
 /// What a node shall do with one app, and why.
@@ -64,8 +69,23 @@ pub struct Assigned {
 /// revisions, which one hub never gives out, are decided by the smaller name. Beyond [`APPS_MAX`] apps the newest
 /// are left out: what runs already stays.
 pub fn assign(node: &Name, labels: &Labels, deployments: &BTreeMap<Name, Rule>) -> BTreeMap<Name, Assigned> {
+    winners(node, labels, deployments, false)
+}
+
+/// The releases that `node` shall have on disk for later, under `deployments`: per app the prefetch with the highest
+/// revision, unless something of the app was deployed there since. Then the prefetch did its work, or came to nothing.
+pub fn assign_next(node: &Name, labels: &Labels, deployments: &BTreeMap<Name, Rule>) -> BTreeMap<Name, Assigned> {
+    let apps = winners(node, labels, deployments, false);
+    let mut next = winners(node, labels, deployments, true);
+    let since = |app: &Name| apps.get(app).map_or(0, |assigned| assigned.assignment.revision);
+    next.retain(|app, assigned| assigned.assignment.revision > since(app));
+    next
+}
+
+fn winners(node: &Name, labels: &Labels, deployments: &BTreeMap<Name, Rule>, prefetch: bool) -> BTreeMap<Name, Assigned> {
     let mut apps: BTreeMap<Name, Vec<(&Name, &Rule)>> = BTreeMap::new();
-    for (name, rule) in deployments.iter().filter(|(_, rule)| rule.target.covers(node, labels)) {
+    let covers = |rule: &Rule| rule.prefetch == prefetch && rule.target.covers(node, labels);
+    for (name, rule) in deployments.iter().filter(|(_, rule)| covers(rule)) {
         apps.entry(rule.app.clone()).or_default().push((name, rule));
     }
     let mut assigned: Vec<(Name, Assigned)> =
@@ -82,6 +102,37 @@ fn winner(mut candidates: Vec<(&Name, &Rule)>) -> Option<Assigned> {
     let (first, rest) = candidates.split_first()?;
     let overruled = rest.iter().map(|(name, rule)| ((*name).clone(), rule.assignment.revision)).collect();
     Some(Assigned { assignment: first.1.assignment.clone(), deployment: first.0.clone(), overruled })
+}
+
+/// A budget, as far as it decides about nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetRule {
+    /// What.
+    pub budget: Budget,
+    /// Grows with each change of any budget.
+    pub revision: u64,
+    /// Which nodes.
+    pub target: Target,
+}
+
+/// The budget of a node, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedBudget {
+    /// What.
+    pub budget: Budget,
+    /// Its name.
+    pub name: Name,
+    /// Budgets that lost here, with their revisions, highest first.
+    pub overruled: Vec<(Name, u64)>,
+}
+
+/// The budget of `node`: as with deployments, the one with the highest revision wins, which is the one set last.
+pub fn assign_budget(node: &Name, labels: &Labels, budgets: &BTreeMap<Name, BudgetRule>) -> Option<AssignedBudget> {
+    let mut candidates: Vec<(&Name, &BudgetRule)> = budgets.iter().filter(|(_, rule)| rule.target.covers(node, labels)).collect();
+    candidates.sort_by(|(a, x), (b, y)| y.revision.cmp(&x.revision).then_with(|| a.cmp(b)));
+    let ((name, rule), rest) = candidates.split_first()?;
+    let overruled = rest.iter().map(|(name, rule)| ((*name).clone(), rule.revision)).collect();
+    Some(AssignedBudget { budget: rule.budget.clone(), name: (*name).clone(), overruled })
 }
 
 /// The releases of `apps`, without repetition.
@@ -107,7 +158,7 @@ mod tests {
 
     fn rule(app: &str, revision: u64, target: Target) -> Rule {
         let release = Digest::of(format!("{app}{revision}").as_bytes());
-        Rule { app: name(app), assignment: Assignment { release, revision, run: true }, target }
+        Rule { app: name(app), assignment: Assignment { release, revision, run: true }, target, prefetch: false }
     }
 
     fn deployments(rules: &[(&str, Rule)]) -> BTreeMap<Name, Rule> {
@@ -151,6 +202,23 @@ mod tests {
     }
 
     #[test]
+    fn a_prefetch_is_beside_what_runs_until_something_is_deployed_later() {
+        let prefetch = |revision| Rule { prefetch: true, ..rule("web", revision, nodes(&["n1"])) };
+        let of = |rules: &[(&str, Rule)]| {
+            let all = deployments(rules);
+            let names = |assigned: BTreeMap<Name, Assigned>| assigned.into_values().map(|a| a.deployment).collect::<Vec<_>>();
+            let (node, none) = (name("n1"), labels(&[]));
+            (names(assign(&node, &none, &all)), names(assign_next(&node, &none, &all)))
+        };
+        let runs = || ("web", rule("web", 3, nodes(&["n1"])));
+        assert_eq!(of(&[runs(), ("next", prefetch(5))]), (vec![name("web")], vec![name("next")]));
+        assert_eq!(of(&[("next", prefetch(5))]), (vec![], vec![name("next")]), "nothing needs to run before");
+        assert_eq!(of(&[runs(), ("next", prefetch(5)), ("later", prefetch(6))]).1, [name("later")]);
+        let deployed = ("deployed", rule("web", 7, nodes(&["n1"])));
+        assert_eq!(of(&[runs(), ("next", prefetch(5)), deployed]), (vec![name("deployed")], vec![]));
+    }
+
+    #[test]
     fn equal_revisions_are_decided_by_name() {
         let all = deployments(&[("b", rule("web", 3, nodes(&["n1"]))), ("a", rule("web", 3, nodes(&["n1"])))]);
         assert_eq!(assign(&name("n1"), &labels(&[]), &all)[&name("web")].deployment, name("a"));
@@ -165,6 +233,26 @@ mod tests {
         assert_eq!(apps.len(), APPS_MAX);
         assert!(!apps.contains_key(&name("a0")), "the highest revision is the newest");
         assert!(apps.contains_key(&name(&format!("a{}", APPS_MAX + 9))));
+    }
+
+    #[test]
+    fn the_budget_that_was_set_last_is_in_force() {
+        let rule = |revision, target| BudgetRule {
+            budget: Budget { rate: Some(1024 * revision), ..Budget::default() },
+            revision,
+            target,
+        };
+        let all: BTreeMap<Name, BudgetRule> = [
+            (name("fleet"), rule(4, Target::Labels(labels(&[])))),
+            (name("north"), rule(6, Target::Labels(labels(&[("site", "north")])))),
+            (name("old"), rule(2, nodes(&["n1"]))),
+        ]
+        .into();
+        let n1 = assign_budget(&name("n1"), &labels(&[("site", "north")]), &all).expect("covered");
+        assert_eq!((n1.name, n1.budget.rate), (name("north"), Some(6 * 1024)));
+        assert_eq!(n1.overruled, [(name("fleet"), 4), (name("old"), 2)]);
+        assert_eq!(assign_budget(&name("n2"), &labels(&[]), &all).map(|budget| budget.name), Some(name("fleet")));
+        assert_eq!(assign_budget(&name("n2"), &labels(&[]), &BTreeMap::new()), None);
     }
 
     #[test]

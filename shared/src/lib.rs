@@ -8,6 +8,7 @@
 
 pub mod accept;
 pub mod assign;
+pub mod budget;
 pub mod bundle;
 pub mod fault;
 pub mod health;

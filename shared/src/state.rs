@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::id::{Digest, Name};
@@ -35,7 +36,7 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// The whole of what one node shall run.
+/// The whole of what one node shall run, and what its link may carry meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     /// For whom.
@@ -46,12 +47,29 @@ pub struct Desired {
     pub as_of: UnixMillis,
     /// One release per app.
     pub apps: BTreeMap<Name, Assignment>,
+    /// Releases to have on disk, by app: what will run there next. What runs meanwhile is in `apps`.
+    pub next: BTreeMap<Name, Digest>,
+    /// What images may take of its link; all of it when absent.
+    pub budget: Option<Budget>,
 }
 
 impl Desired {
     /// A node that was told nothing yet.
     pub fn empty(node: Name) -> Self {
-        Self { node, stamp: Stamp::default(), as_of: UnixMillis::default(), apps: BTreeMap::new() }
+        Self {
+            node,
+            stamp: Stamp::default(),
+            as_of: UnixMillis::default(),
+            apps: BTreeMap::new(),
+            next: BTreeMap::new(),
+            budget: None,
+        }
+    }
+
+    /// Every release that it names, with its app.
+    pub fn releases(&self) -> impl Iterator<Item = (&Name, Digest)> {
+        let apps = self.apps.iter().map(|(app, assignment)| (app, assignment.release));
+        apps.chain(self.next.iter().map(|(app, release)| (app, *release)))
     }
 }
 
@@ -81,6 +99,8 @@ pub struct Actual {
     pub memory: BTreeMap<Name, Memory>,
     /// Apps and services that an on-site operator stopped.
     pub overrides: BTreeSet<Override>,
+    /// Transfers that an on-site operator paused.
+    pub paused: Paused,
     /// Steps about a service that failed, by app and service.
     pub troubles: BTreeMap<(Name, Name), Trouble>,
 }
@@ -276,6 +296,25 @@ pub struct Override {
     pub app: Name,
     /// The service; all when absent.
     pub service: Option<Name>,
+}
+
+/// Most images that are paused one by one.
+pub const PAUSED_MAX: usize = 256;
+
+/// What an on-site operator paused: no byte of these images is asked for. What arrived stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Paused {
+    /// All transfers, also those to come.
+    pub all: bool,
+    /// These images.
+    pub images: BTreeSet<Digest>,
+}
+
+impl Paused {
+    /// Whether the image is meant.
+    pub fn covers(&self, image: Digest) -> bool {
+        self.all || self.images.contains(&image)
+    }
 }
 
 /// Runs this long without exit forget earlier exits.

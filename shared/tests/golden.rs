@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use shared::wire::WireError;
 use shared::wire::v1::{
-    AppReport, Bundle, BundleContent, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer, LogPiece,
-    LogWanted, Memory, Overrides, Patch, PatchWanted, Pull, Receipt, Release, Report, ServiceReport, SignedReceipt, Stamp,
-    Transfer, Up,
+    AppReport, Budget, Bundle, BundleContent, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer,
+    LogPiece, LogWanted, Memory, NextReport, Overrides, Patch, PatchWanted, Paused, Pull, Receipt, Release, Report,
+    ServiceReport, SignedReceipt, Spent, Stamp, Tally, Transfer, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -113,9 +113,24 @@ fn report() -> Report {
             disk_free: 1 << 40,
         },
         apps: vec![app],
-        transfers: vec![Transfer { image: [3; 32], done: 10, total: 20, rate: 5, reused: 300 }],
+        next: vec![NextReport { app: "a".into(), release: [9; 32], version: "2.0.0".into(), phase: 8, fault: Some(fault()) }],
+        transfers: vec![
+            Transfer { image: [3; 32], done: 10, total: 20, rate: 5, reused: 300, waits: None },
+            Transfer { image: [4; 32], done: 0, total: 0, rate: 0, reused: 0, waits: Some(fault()) },
+        ],
         faults: vec![fault()],
+        spent: spent(),
     }
+}
+
+fn spent() -> Spent {
+    let day = Tally { period: 20_778, behind_ms: 0, counts: [1, 20, 300, 1 << 30] };
+    Spent(day, Tally { period: 682, behind_ms: 3_600_000, counts: [2, 40, 600, 1 << 31] })
+}
+
+fn budget() -> Budget {
+    let windows = vec![(0x7f, 22 * 60, 6 * 60), (0x60, 0, 24 * 60)];
+    Budget { rate: Some(125_000), per_day: Some(1 << 30), per_month: None, windows, zone: -210 }
 }
 
 fn event() -> Event {
@@ -160,10 +175,23 @@ fn all() -> Vec<Golden> {
         golden!(Down, "down-patch", Down::Patch(Patch { request: 7, layer: [1; 32], blob: [4; 32], size: 1 << 33 })),
         golden!(Envelope, "envelope", envelope()),
         golden!(Release, "release", release()),
-        golden!(Desired, "desired", Desired { node: "crane-7".into(), stamp: STAMP, as_of_ms: 1_790_000_000_000, apps }),
+        golden!(
+            Desired,
+            "desired",
+            Desired {
+                node: "crane-7".into(),
+                stamp: STAMP,
+                as_of_ms: 1_790_000_000_000,
+                apps,
+                next: [("a".into(), [9; 32])].into(),
+                budget: Some(budget())
+            }
+        ),
         golden!(Memory, "memory", memory),
         golden!(Memory, "memory-empty", Memory { good: None, trial: None, undone: None, finished: BTreeMap::new() }),
         golden!(Overrides, "overrides", Overrides(vec![("a".into(), None), ("b".into(), Some("web".into()))])),
+        golden!(Paused, "paused", Paused { all: false, images: vec![[5; 32]] }),
+        golden!(Spent, "spent", spent()),
         golden!(Event, "event", event()),
         golden!(Join, "join", join),
         golden!(Bundle, "bundle", Bundle { made_ms: 1_790_000_000_000, entries }),

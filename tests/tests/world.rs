@@ -19,9 +19,11 @@ use edge_node::api::port::{self, Command};
 use edge_node::runtime::Runtime;
 use scenarios::promises;
 use scenarios::world::catalog::large;
+use scenarios::world::center::BEGINNING;
 use scenarios::world::weather::Weather;
 use scenarios::world::{Size, World, errors, everywhere, in_simulated_time, node, oracle, run, say};
 use shared::assign::Target;
+use shared::budget::Budget;
 use shared::id::Name;
 use shared::report::Phase;
 use shared::state::{InstanceId, Task};
@@ -247,6 +249,91 @@ fn an_image_arrives_on_a_line_of_64_kbit_and_nearly_nothing_comes_twice() {
         say(&format!("64 kbit/s: {} bytes arrived, {} of them again", pulled.bytes, pulled.again()));
         assert!(pulled.bytes > 10 << 20);
         assert_eq!(pulled.again(), 0);
+    });
+}
+
+/// A release that was prefetched lies on the disk, whatever runs meanwhile and through a reboot; the switch needs no byte.
+#[test]
+fn what_was_prefetched_is_switched_to_without_a_byte() {
+    story(1, async |world| {
+        world.deploy("web", "web", "1", everywhere()).await;
+        world.must_settle().await;
+        let before = running(world, 0).await;
+        let catalog = world.catalog.clone();
+        world.prefetch("web-prefetch", catalog.release("web", "2"), everywhere()).await;
+        world.must_settle().await;
+        let phase = async |world: &World| {
+            let status = world.center.hub().expect("hub").status_of(&node(1)).expect("status");
+            status.next.iter().map(|next| (next.version.clone(), next.phase)).collect::<Vec<_>>()
+        };
+        assert_eq!(phase(world).await, [("2".to_owned(), Phase::Fetched)]);
+        assert_eq!((running(world, 0).await, version(world, 0, "page").await), (before, "1".to_owned()));
+
+        world.machines[0].reboot(seconds(30), UnixMillis(BEGINNING)).await;
+        world.must_settle().await;
+        let sky = world.machines[0].sky.clone();
+        sky.count_frames();
+        world.deploy("web", "web", "2", everywhere()).await;
+        world.must_settle().await;
+        assert_eq!((version(world, 0, "page").await.as_str(), sky.pulled().bytes), ("2", 0));
+        assert_eq!(phase(world).await, [], "what was deployed later ends it");
+    });
+}
+
+/// A budget of 4 MiB a day and an image of 10: it takes three days, and neither kills, nor a power cut, nor a clock that
+/// was not set give a byte more. What was paused on site stays so through all of that.
+#[test]
+fn a_link_budget_is_kept_and_a_pause_outlives_a_reboot() {
+    const QUOTA: u64 = 4 << 20;
+    story(1, async |world| {
+        let began = tokio::time::Instant::now();
+        let wall = move || UnixMillis(BEGINNING + began.elapsed().as_millis() as u64);
+        let budget = Budget { per_day: Some(QUOTA), ..Budget::default() };
+        let set = async |world: &World| {
+            let hub = world.center.hub().expect("hub");
+            hub.set_budget(&name("day"), budget.clone(), everywhere(), None, "world").await.expect("set");
+        };
+        set(world).await;
+        let big = large(world.catalog.blobs(), "big", 10 * 1024);
+        world.center.publish(&big).await;
+        let sky = world.machines[0].sky.clone();
+        sky.count_frames();
+        world.put("big", &big, everywhere(), true, false).await;
+        world.pass(seconds(3600)).await;
+        let first = sky.pulled().bytes;
+        assert!((QUOTA * 9 / 10..=QUOTA).contains(&first), "{first}");
+        let waits = async |world: &World| {
+            let status = world.center.hub().expect("hub").status_of(&node(1)).expect("status");
+            status.transfers.first().and_then(|transfer| transfer.waits.as_ref().map(|fault| fault.code.clone()))
+        };
+        assert_eq!(waits(world).await.as_deref(), Some("budget-day-used"));
+
+        world.machines[0].kill().await;
+        world.machines[0].start().await;
+        world.pass(seconds(600)).await;
+        world.machines[0].reboot(seconds(30), UnixMillis(0)).await;
+        world.machines[0].start().await;
+        world.pass(seconds(3600)).await;
+        world.machines[0].turn_clock(wall()).await;
+        world.machines[0].start().await;
+        world.pass(seconds(3600)).await;
+        assert!(sky.pulled().bytes <= QUOTA, "{}", sky.pulled().bytes);
+
+        world.pass(days(1)).await;
+        let second = sky.pulled().bytes;
+        assert!((QUOTA * 18 / 10..=QUOTA * 2).contains(&second), "{second}");
+        assert_eq!(world.machines[0].command(Command::Pause(None)).await, Some(Ok(())));
+        world.machines[0].reboot(seconds(30), wall()).await;
+        world.machines[0].start().await;
+        world.pass(days(2)).await;
+        assert_eq!(sky.pulled().bytes, second);
+        assert_eq!(waits(world).await.as_deref(), Some("budget-paused"));
+        assert_eq!(world.machines[0].command(Command::Resume(None)).await, Some(Ok(())));
+        world.pass(seconds(3600)).await;
+        assert_eq!(running(world, 0).await.len(), 1);
+        assert_eq!(sky.pulled().again(), 0, "nothing was lost");
+        assert_eq!(waits(world).await, None);
+        world.must_settle().await;
     });
 }
 

@@ -11,7 +11,7 @@ use super::problem::ApiError;
 use super::types::{
     Deployment, DeploymentSpec, HistoryEntry, List, Metadata, NewDeployment, Problem, Rollback, Selector, Target,
 };
-use crate::deployments::request;
+use crate::deployments::{Request, request};
 use crate::fleet::view::{Asked, deployment_status};
 use crate::hub::Hub;
 use crate::records;
@@ -36,7 +36,7 @@ impl From<shared::assign::Target> for Target {
 
 /// A deployment with its status; node by node when `detail` is set.
 pub(super) fn object(hub: &Hub, name: &Name, record: records::Deployment, revision: u64, detail: bool) -> Deployment {
-    let asked = Asked { deployment: name, app: &record.app, release: record.release, run: record.run };
+    let asked = Asked { deployment: name, app: &record.app, release: record.release, run: record.run, prefetch: record.prefetch };
     let mut status = deployment_status(&hub.fleet(), asked, detail, hub.now());
     if let shared::assign::Target::Nodes(names) = &record.target {
         let fleet = hub.fleet();
@@ -60,6 +60,7 @@ pub(super) fn object(hub: &Hub, name: &Name, record: records::Deployment, revisi
             version: record.version,
             target: record.target.into(),
             run: record.run,
+            prefetch: record.prefetch,
             revision: record.revision,
         },
         status,
@@ -93,7 +94,7 @@ pub(super) async fn show(State(api): State<Api>, Named(name): Named<Name>) -> Re
 #[utoipa::path(put, path = "/api/v1/deployments/{name}", tag = "deployments", request_body = NewDeployment,
     params(("name" = String, Path), ("If-Match" = Option<u64>, Header, description = "metadata.revision that was seen")),
     responses((status = 200, body = Deployment), (status = 404, description = "No such release", body = Problem),
-        (status = 409, description = "It is one of another app", body = Problem),
+        (status = 409, description = "It is one of another app, or runs and shall be a prefetch", body = Problem),
         (status = 412, description = "It was changed meanwhile", body = Problem),
         (status = 422, description = "No image for a node's platform, or a target that makes no sense", body = Problem)))]
 pub(super) async fn apply(
@@ -111,7 +112,7 @@ pub(super) async fn apply(
             .with("app", &new.app);
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, fault));
     }
-    let request = request(&entry, new.target.into(), new.run, new.redeploy);
+    let request = Request { prefetch: new.prefetch, ..request(&entry, new.target.into(), new.run, new.redeploy) };
     let hub = api.hub.clone();
     let deployed = super::to_its_end(async move {
         let deployed = hub.deploy(&name, request, seen, by.name.as_str()).await;

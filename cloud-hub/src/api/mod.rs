@@ -9,6 +9,7 @@
 
 mod api_tokens;
 mod blobs;
+mod budgets;
 mod bundles;
 mod deployments;
 mod diff;
@@ -134,6 +135,10 @@ pub static ROUTES: &[Route] = &[
     route(Method::PUT, "/api/v1/deployments/{name}", write(Resource::Deployments), || put(deployments::apply)),
     route(Method::DELETE, "/api/v1/deployments/{name}", write(Resource::Deployments), || delete(deployments::remove)),
     route(Method::POST, "/api/v1/deployments/{name}/rollback", write(Resource::Deployments), || post(deployments::rollback)),
+    route(Method::GET, "/api/v1/budgets", read(Resource::Budgets), || get(budgets::list)),
+    route(Method::GET, "/api/v1/budgets/{name}", read(Resource::Budgets), || get(budgets::show)),
+    route(Method::PUT, "/api/v1/budgets/{name}", write(Resource::Budgets), || put(budgets::apply)),
+    route(Method::DELETE, "/api/v1/budgets/{name}", write(Resource::Budgets), || delete(budgets::remove)),
     route(Method::GET, "/api/v1/nodes", read(Resource::Nodes), || get(nodes::list)),
     route(Method::GET, "/api/v1/nodes/{name}", read(Resource::Nodes), || get(nodes::show)),
     route(Method::PATCH, "/api/v1/nodes/{name}", write(Resource::Nodes), || patch(nodes::label)),

@@ -7,8 +7,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    api_tokens, blobs, bundles, deployments, diff, events, images, logs, nodes, publishers, releases, system, tokens, types,
-    watch,
+    api_tokens, blobs, budgets, bundles, deployments, diff, events, images, logs, nodes, publishers, releases, system, tokens,
+    types, watch,
 };
 
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use super::{
         releases::apps, releases::list, releases::publish, releases::show, diff::diff,
         bundles::plan, bundles::download, bundles::merge,
         deployments::list, deployments::show, deployments::apply, deployments::remove, deployments::rollback,
+        budgets::list, budgets::show, budgets::apply, budgets::remove,
         nodes::list, nodes::show, nodes::label, nodes::remove, nodes::revoke, logs::read,
         tokens::list, tokens::create, tokens::remove, tokens::enroll,
         api_tokens::list, api_tokens::create, api_tokens::remove,

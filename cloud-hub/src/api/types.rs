@@ -22,6 +22,8 @@
 //! | `/api/v1/deployments` | GET | → [`List`]`<`[`Deployment`]`>` |
 //! | `/api/v1/deployments/{name}` | GET, PUT, DELETE | [`NewDeployment`] → [`Deployment`] |
 //! | `/api/v1/deployments/{name}/rollback` | POST | [`Rollback`] → [`Deployment`] |
+//! | `/api/v1/budgets` | GET | → [`List`]`<`[`Budget`]`>` |
+//! | `/api/v1/budgets/{name}` | GET, PUT, DELETE | [`NewBudget`] → [`Budget`] |
 //! | `/api/v1/nodes` | GET `?selector=&limit=&after=` | → [`List`]`<`[`Node`]`>` |
 //! | `/api/v1/nodes/{name}` | GET, PATCH, DELETE | [`NodePatch`] → [`Node`] |
 //! | `/api/v1/nodes/{name}/revoke` | POST | → [`Node`] |
@@ -38,6 +40,7 @@
 //! Every error is a [`Problem`] with the fitting HTTP status.
 
 mod access;
+mod budget;
 mod bundle;
 mod deployment;
 mod diff;
@@ -58,6 +61,7 @@ pub use access::{
     ApiToken, ApiTokenSpec, Caller, EnrollRequest, Enrolled, IssuedApiToken, IssuedToken, NewApiToken, NewPublisher, NewToken,
     PendingToken, Publisher, PublisherSpec, Role,
 };
+pub use budget::{Budget, BudgetLimits, BudgetSpec, BudgetStatus, Carried, CarriedBytes, NewBudget, NodeBudget};
 pub use bundle::{BundleLine, Merged};
 pub use deployment::{
     Deployment, DeploymentNode, DeploymentSpec, DeploymentStatus, HistoryEntry, NewDeployment, Rollback, Selector, Target,
@@ -65,7 +69,8 @@ pub use deployment::{
 pub use diff::{Change, DiffLine, LayerDiff, PlatformDiff, ReleaseDiff};
 pub use event::{Event, WatchChange, WatchEvent};
 pub use node::{
-    AppStatus, Facts, Node, NodeAssignment, NodePatch, NodeSpec, NodeStatus, OverruledAssignment, ServiceStatus, Stamp, Transfer,
+    AppStatus, Facts, NextStatus, Node, NodeAssignment, NodePatch, NodeSpec, NodeStatus, OverruledAssignment, ServiceStatus,
+    Stamp, Transfer,
 };
 pub use release::{
     AppEntry, AppStatusEntry, IngestLine, IngestRequest, Release, ReleaseImage, ReleaseSpec, ReleaseStatus, Upload,

@@ -53,12 +53,14 @@ pub(super) enum Command {
     /// Compare the images of releases
     #[command(subcommand)]
     Image(ImageCommand),
-    /// Show objects of one kind: apps, releases, nodes, deployments, events, publishers, tokens, api-tokens
+    /// Show objects of one kind: apps, releases, nodes, deployments, budgets, events, publishers, tokens, api-tokens
     Get(Get),
     /// Show one object with everything that matters to it
     Describe(Describe),
     /// Deploy a release to nodes
     Deploy(Deploy),
+    /// Bring a release to the disks of nodes, so that deploying it later switches at once; what runs there stays
+    Prefetch(Prefetch),
     /// Deploy an earlier release of a deployment again
     Rollback(Rollback),
     /// Remove a deployment; its nodes stop the app and keep its volumes
@@ -69,6 +71,9 @@ pub(super) enum Command {
     /// Make or remove tokens for the API
     #[command(subcommand)]
     ApiToken(ApiTokenCommand),
+    /// Set or remove budgets: how fast, how much and when images may come to nodes
+    #[command(subcommand)]
+    Budget(BudgetCommand),
     /// Label, revoke or delete nodes
     #[command(subcommand)]
     Node(NodeCommand),
@@ -221,7 +226,7 @@ pub(super) struct Output {
 
 #[derive(Debug, Args)]
 pub(super) struct Get {
-    /// apps, releases, nodes, deployments, events, publishers, tokens or api-tokens; KIND/NAME means one object
+    /// apps, releases, nodes, deployments, budgets, events, publishers, tokens or api-tokens; KIND/NAME means one object
     pub(super) kind: String,
     /// Only these objects
     pub(super) names: Vec<String>,
@@ -249,7 +254,7 @@ pub(super) struct Get {
 
 #[derive(Debug, Args)]
 pub(super) struct Describe {
-    /// app, release, node, deployment, publisher, token or api-token; KIND/NAME works too
+    /// app, release, node, deployment, budget, publisher, token or api-token; KIND/NAME works too
     pub(super) kind: String,
     /// Its name; a release is named APP@VERSION or by its id
     pub(super) name: Option<String>,
@@ -278,6 +283,29 @@ pub(super) struct Deploy {
     /// Under a new revision even if nothing changed: nodes that undid it try once more
     #[arg(long)]
     pub(super) redeploy: bool,
+    #[command(flatten)]
+    pub(super) patience: Patience,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Prefetch {
+    /// The release, for example counter@1.1.0
+    #[arg(value_name = "APP@VERSION")]
+    pub(super) release: String,
+    /// The prefetch's name among the deployments; default the app's with -prefetch behind it. undeploy ends it
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// To this node; may be given several times
+    #[arg(short, long, value_name = "NODE", conflicts_with_all = ["selector", "all_nodes"])]
+    pub(super) node: Vec<String>,
+    /// To all nodes with these labels, now and in future: key=value,…
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all_nodes")]
+    pub(super) selector: Option<String>,
+    /// To every node, now and in future
+    #[arg(long)]
+    pub(super) all_nodes: bool,
     #[command(flatten)]
     pub(super) patience: Patience,
     #[command(flatten)]
@@ -354,6 +382,49 @@ pub(super) enum ApiTokenCommand {
         /// Its name
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BudgetCommand {
+    /// Set a budget, all of it anew; of several that cover a node, the one set last is in force
+    Set(BudgetSet),
+    /// Remove a budget
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BudgetSet {
+    /// Its name
+    pub(super) name: String,
+    /// Bytes of images per second: 1Mbit, 128KiB
+    #[arg(long, value_name = "RATE")]
+    pub(super) rate: Option<String>,
+    /// Bytes of a day: 2GiB; all messages count, images wait
+    #[arg(long, value_name = "SIZE")]
+    pub(super) per_day: Option<String>,
+    /// Bytes of a month: 20GiB
+    #[arg(long, value_name = "SIZE")]
+    pub(super) per_month: Option<String>,
+    /// Images come only then: 22:00-06:00, or mon-fri 20:00-24:00; may be given several times
+    #[arg(long, value_name = "WINDOW")]
+    pub(super) window: Vec<String>,
+    /// The site's distance from UTC, for its days and windows: +08:00; default +00:00
+    #[arg(long, value_name = "ZONE", default_value = "+00:00", hide_default_value = true, allow_hyphen_values = true)]
+    pub(super) zone: String,
+    /// For this node; may be given several times. A budget that is there keeps its nodes when none is named
+    #[arg(short, long, value_name = "NODE", conflicts_with_all = ["selector", "all_nodes"])]
+    pub(super) node: Vec<String>,
+    /// For all nodes with these labels, each by itself: key=value,…
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all_nodes")]
+    pub(super) selector: Option<String>,
+    /// For every node, each by itself
+    #[arg(long)]
+    pub(super) all_nodes: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
 }
 
 #[derive(Debug, Subcommand)]

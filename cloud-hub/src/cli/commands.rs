@@ -1,6 +1,7 @@
 //! The commands, one file each; every one has the form `run(session, arguments)`.
 
 mod access;
+mod budget;
 mod context;
 mod deploy;
 mod describe;
@@ -35,10 +36,12 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<(), C
         Command::Get(args) => Box::pin(get::run(session, &args)).await,
         Command::Describe(args) => Box::pin(describe::run(session, &args)).await,
         Command::Deploy(args) => Box::pin(deploy::deploy(session, &args)).await,
+        Command::Prefetch(args) => Box::pin(deploy::prefetch(session, &args)).await,
         Command::Rollback(args) => Box::pin(deploy::rollback(session, &args)).await,
         Command::Undeploy(args) => deploy::undeploy(session, &args).await,
         Command::Token(args) => access::token(session, &args).await,
         Command::ApiToken(args) => access::api_token(session, &args).await,
+        Command::Budget(args) => budget::run(session, &args).await,
         Command::Node(args) => node::run(session, &args).await,
         Command::Logs(args) => Box::pin(logs::run(session, &args)).await,
         Command::Export(args) => Box::pin(export::run(session, &args)).await,

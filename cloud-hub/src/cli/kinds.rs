@@ -13,6 +13,7 @@ pub(super) enum Kind {
     Releases,
     Nodes,
     Deployments,
+    Budgets,
     Events,
     Publishers,
     Tokens,
@@ -21,11 +22,12 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Apps,
         Self::Releases,
         Self::Nodes,
         Self::Deployments,
+        Self::Budgets,
         Self::Events,
         Self::Publishers,
         Self::Tokens,
@@ -39,6 +41,7 @@ impl Kind {
             Self::Releases => "releases",
             Self::Nodes => "nodes",
             Self::Deployments => "deployments",
+            Self::Budgets => "budgets",
             Self::Events => "events",
             Self::Publishers => "publishers",
             Self::Tokens => "tokens",
@@ -53,6 +56,7 @@ impl Kind {
             Self::Releases => "release",
             Self::Nodes => "node",
             Self::Deployments => "deployment",
+            Self::Budgets => "budget",
             Self::Events => "event",
             Self::Publishers => "publisher",
             Self::Tokens => "token",
@@ -67,7 +71,7 @@ impl Kind {
             Self::Deployments => &["deploy", "dep"],
             Self::Events => &["ev"],
             Self::Publishers => &["pub"],
-            Self::Apps | Self::Tokens | Self::ApiTokens => &[],
+            Self::Apps | Self::Budgets | Self::Tokens | Self::ApiTokens => &[],
         }
     }
 
@@ -79,6 +83,7 @@ impl Kind {
             (Lang::Zh, Self::Releases) => "发布包",
             (Lang::Zh, Self::Nodes) => "节点",
             (Lang::Zh, Self::Deployments) => "部署",
+            (Lang::Zh, Self::Budgets) => "预算",
             (Lang::Zh, Self::Events) => "事件",
             (Lang::Zh, Self::Publishers) => "发布者",
             (Lang::Zh, Self::Tokens) => "接入令牌",
@@ -97,7 +102,7 @@ impl Kind {
 
     /// Whether the API answers for one object, and not only for the list.
     pub(super) const fn has_single(self) -> bool {
-        matches!(self, Self::Releases | Self::Nodes | Self::Deployments)
+        matches!(self, Self::Releases | Self::Nodes | Self::Deployments | Self::Budgets)
     }
 
     /// Whether the API tells about changes.
@@ -130,9 +135,13 @@ impl Kind {
         match self {
             Self::Events => object.get("cursor").map(ToString::to_string).unwrap_or_default(),
             Self::Tokens => text_at(object, "/node"),
-            Self::Apps | Self::Releases | Self::Nodes | Self::Deployments | Self::Publishers | Self::ApiTokens => {
-                text_at(object, "/metadata/name")
-            }
+            Self::Apps
+            | Self::Releases
+            | Self::Nodes
+            | Self::Deployments
+            | Self::Budgets
+            | Self::Publishers
+            | Self::ApiTokens => text_at(object, "/metadata/name"),
         }
     }
 }

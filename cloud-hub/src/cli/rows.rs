@@ -1,6 +1,7 @@
 //! Objects as rows: for each kind its columns, and the cells of one object.
 
 mod access;
+pub(super) mod budget;
 mod catalog;
 mod deployment;
 mod event;
@@ -45,6 +46,7 @@ pub(super) const fn columns(kind: Kind) -> &'static [Column] {
         Kind::Releases => &catalog::RELEASES,
         Kind::Nodes => &node::COLUMNS,
         Kind::Deployments => &deployment::COLUMNS,
+        Kind::Budgets => &budget::COLUMNS,
         Kind::Events => &event::COLUMNS,
         Kind::Publishers => &access::PUBLISHERS,
         Kind::Tokens => &access::TOKENS,
@@ -60,6 +62,7 @@ pub(super) fn cells(kind: Kind, object: &Value, view: View) -> Result<Vec<String
         Kind::Releases => catalog::release(&Deserialize::deserialize(object)?, view),
         Kind::Nodes => node::cells(&Deserialize::deserialize(object)?, view),
         Kind::Deployments => deployment::cells(&Deserialize::deserialize(object)?, view),
+        Kind::Budgets => budget::cells(&Deserialize::deserialize(object)?, view),
         Kind::Events => event::cells(&Deserialize::deserialize(object)?, view),
         Kind::Publishers => access::publisher(&Deserialize::deserialize(object)?, view),
         Kind::Tokens => access::token(&Deserialize::deserialize(object)?, view),

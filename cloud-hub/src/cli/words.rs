@@ -33,6 +33,7 @@ static WORDS: &[(&str, &str, &str)] = &[
     ("yes", "yes", "是"),
     ("no", "no", "否"),
     ("all", "all nodes", "所有节点"),
+    ("prefetch", "prefetch only", "仅预取"),
     ("unknown", "unknown", "未知"),
 ];
 

@@ -43,6 +43,12 @@ pub enum DeployError {
         /// Its app.
         app: Name,
     },
+    /// It runs its app and shall be a prefetch, or the other way round.
+    #[error("deployment {name} is of the other kind")]
+    OtherKind {
+        /// The name.
+        name: Name,
+    },
     /// The target makes no sense.
     #[error("target: {why}")]
     BadTarget {
@@ -97,6 +103,7 @@ impl Faulty for DeployError {
                 Fault::new(&hub::STALE).with("what", name).with("seen", seen).with("found", found)
             }
             Self::OtherApp { name, app } => Fault::new(&hub::DEPLOYMENT_OTHER_APP).with("name", name).with("app", app),
+            Self::OtherKind { name } => Fault::new(&hub::DEPLOYMENT_OTHER_KIND).with("name", name),
             Self::BadTarget { why } => Fault::new(&hub::DEPLOYMENT_BAD_TARGET).with("why", why),
             Self::NoPlatform { app, version, nodes, published } => Fault::new(&hub::DEPLOYMENT_NO_PLATFORM)
                 .with("app", app)
@@ -118,7 +125,7 @@ impl Refusal for DeployError {
         match self {
             Self::NotFound { .. } | Self::Vanished { .. } => Kind::NotFound,
             Self::Stale { .. } => Kind::Stale,
-            Self::OtherApp { .. } | Self::NoEarlier { .. } => Kind::Conflict,
+            Self::OtherApp { .. } | Self::OtherKind { .. } | Self::NoEarlier { .. } => Kind::Conflict,
             Self::BadTarget { .. } | Self::NoPlatform { .. } | Self::NodeFull { .. } | Self::TooMany => Kind::Unfit,
             Self::Store(error) => error.kind(),
         }

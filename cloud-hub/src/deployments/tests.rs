@@ -9,13 +9,16 @@ fn target(nodes: &[&str]) -> Target {
 }
 
 fn request_of(version: &str, target: Target, run: bool, redeploy: bool) -> Request {
-    Request { app: name("web"), release: Digest::of(version.as_bytes()), version: version.into(), target, run, redeploy }
+    let (app, release, version) = (name("web"), Digest::of(version.as_bytes()), version.into());
+    Request { app, release, version, target, run, prefetch: false, redeploy }
 }
 
 fn deployed(current: Option<&Deployment>, request: Request, revision: u64) -> Deployment {
     match decide(current, request, revision, "ann", UnixMillis(revision)) {
         Decision::Deploy(record) => record,
-        other @ (Decision::Same | Decision::Retarget(_) | Decision::OtherApp(_)) => panic!("not deployed: {other:?}"),
+        other @ (Decision::Same | Decision::Retarget(_) | Decision::OtherApp(_) | Decision::OtherKind) => {
+            panic!("not deployed: {other:?}")
+        }
     }
 }
 
@@ -39,6 +42,8 @@ fn a_new_revision_is_for_another_release_and_for_nothing_else() {
     }
     let other = Request { app: name("db"), ..request_of("1", target(&["n1"]), true, false) };
     assert_eq!(decide(other), Decision::OtherApp(name("web")));
+    let prefetch = Request { prefetch: true, ..request_of("2", target(&["n1"]), false, false) };
+    assert_eq!(decide(prefetch), Decision::OtherKind, "its nodes would stop the app");
 }
 
 #[test]
@@ -76,6 +81,6 @@ fn targets_are_bounded() {
         (labels(SELECTOR_MAX + 1), false),
         (Target::Labels([("a=b".to_owned(), "c".to_owned())].into()), false),
     ] {
-        assert_eq!(check_target(&target).is_ok(), good, "{target:?}");
+        assert_eq!(target_problem(&target).is_none(), good, "{target:?}");
     }
 }

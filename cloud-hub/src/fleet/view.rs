@@ -1,16 +1,17 @@
 //! The fleet as the API shows it. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use shared::assign::Assigned;
+use shared::assign::{Assigned, AssignedBudget};
 use shared::id::{Digest, Name};
 use shared::report::{self, AppReport, Phase, Report};
 use shared::time::UnixMillis;
 
-use super::{Fleet, Life};
+use super::{Fleet, Life, Wanted};
 use crate::api::types::{
-    AppStatus, DeploymentNode, DeploymentStatus, Facts, NodeAssignment, NodeStatus, OverruledAssignment, Problem, ServiceStatus,
-    Stamp, Transfer,
+    AppStatus, Carried, DeploymentNode, DeploymentStatus, Facts, NextStatus, NodeAssignment, NodeBudget, NodeStatus,
+    OverruledAssignment, Problem, ServiceStatus, Stamp, Transfer,
 };
 use crate::hub::Hub;
 
@@ -25,6 +26,8 @@ pub struct Asked<'a> {
     pub release: Digest,
     /// Run it, or have it on disk and stopped.
     pub run: bool,
+    /// Have it on disk for later.
+    pub prefetch: bool,
 }
 
 /// Whole seconds from `then` to `now`; 0 when the clock went back.
@@ -48,9 +51,11 @@ pub fn node_status(life: &Life, now: UnixMillis) -> NodeStatus {
         in_sync: life.accepted == Some(wanted),
         facts: report.map(facts),
         apps: report.map(|report| report.apps.iter().map(|app| app_status(app, report)).collect()).unwrap_or_default(),
+        next: report.map(|report| report.next.iter().map(next_status).collect()).unwrap_or_default(),
         transfers: report
             .map(|report| report.transfers.iter().map(|of| transfer(of, life.connected)).collect())
             .unwrap_or_default(),
+        carried: report.map(carried),
         faults: life.trouble.iter().chain(reported).cloned().map(Problem::from).collect(),
     }
 }
@@ -78,11 +83,19 @@ fn assignment(assigned: &Assigned) -> NodeAssignment {
     }
 }
 
+/// What images may take of a node's link, as shown.
+pub fn node_budget(assigned: &AssignedBudget) -> NodeBudget {
+    let overruled = assigned.overruled.iter().map(|(name, _)| name.clone()).collect();
+    NodeBudget { budget: assigned.name.clone(), limits: (&assigned.budget).into(), overruled }
+}
+
 /// The status of a deployment over the whole fleet, node by node when `detail` is set.
 pub fn deployment_status(fleet: &Fleet, asked: Asked<'_>, detail: bool, now: UnixMillis) -> DeploymentStatus {
     let mut status = DeploymentStatus::default();
     for (node, life) in &fleet.nodes {
-        let Some(assigned) = life.wanted.as_ref().and_then(|wanted| wanted.apps.get(asked.app)) else { continue };
+        let of =
+            |wanted: &Arc<Wanted>| if asked.prefetch { wanted.next.get(asked.app) } else { wanted.apps.get(asked.app) }.cloned();
+        let Some(assigned) = life.wanted.as_ref().and_then(of) else { continue };
         if assigned.overruled.iter().any(|(loser, _)| loser == asked.deployment) {
             status.overruled.push(node.clone());
         }
@@ -108,16 +121,23 @@ fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) 
     let transfers = life.report.as_deref().map_or(&[][..], |report| &report.transfers);
     let sum = |of: fn(&report::Transfer) -> u64| transfers.iter().map(of).fold(0, u64::saturating_add);
     let (done, total, rate) = (sum(|of| of.done), sum(|of| of.total), sum(|of| of.rate));
+    let next = life.report.as_deref().and_then(|report| {
+        report.next.iter().find(|next| asked.prefetch && next.app == *asked.app && next.release == asked.release)
+    });
+    let about_this = about_this.filter(|_| !asked.prefetch);
+    let fault = about_this.and_then(|app| app.fault.as_ref()).or_else(|| next.and_then(|next| next.fault.as_ref()));
+    let phase = about_this.map(|app| app.phase).or_else(|| next.map(|next| next.phase));
+    let waits = transfers.iter().filter(|_| phase == Some(Phase::Fetching)).find_map(|transfer| transfer.waits.as_ref());
     DeploymentNode {
         node: node.clone(),
-        ready: about_this.is_some_and(|app| is_ready(app, asked)),
-        phase: about_this.map(|app| app.phase),
+        ready: about_this.is_some_and(|app| is_ready(app, asked)) || phase == Some(Phase::Fetched),
+        phase,
         running: app.map(|app| app.version.clone()).filter(|version| !version.is_empty()),
         connected: life.connected,
         age_seconds: life.reported.map(|then| age(then, now)),
         transfer: (!transfers.is_empty()).then_some((done, total)),
         seconds_left: report::seconds_left(done, total, rate, life.connected),
-        fault: about_this.and_then(|app| app.fault.clone()).map(Problem::from),
+        fault: fault.or(waits).cloned().map(Problem::from),
     }
 }
 
@@ -137,6 +157,7 @@ const fn phase_text(phase: Phase) -> &'static str {
         Phase::Undone => "undone",
         Phase::Stopped => "stopped",
         Phase::Leaving => "leaving",
+        Phase::Fetched => "fetched",
     }
 }
 
@@ -158,6 +179,11 @@ fn app_status(app: &AppReport, report: &Report) -> AppStatus {
     }
 }
 
+fn next_status(next: &report::NextReport) -> NextStatus {
+    let report::NextReport { app, release, version, phase, fault } = next.clone();
+    NextStatus { app, release, version, phase, fault: fault.map(Problem::from) }
+}
+
 fn service_status(service: &report::ServiceReport, uptime_ms: u64) -> ServiceStatus {
     ServiceStatus {
         service: service.service.clone(),
@@ -173,8 +199,13 @@ fn service_status(service: &report::ServiceReport, uptime_ms: u64) -> ServiceSta
 }
 
 fn transfer(transfer: &report::Transfer, online: bool) -> Transfer {
-    let report::Transfer { image, done, total, rate, reused } = *transfer;
-    Transfer { image, done, total, rate, reused, seconds_left: transfer.seconds_left(online) }
+    let seconds_left = transfer.seconds_left(online);
+    let report::Transfer { image, done, total, rate, reused, waits } = transfer.clone();
+    Transfer { image, done, total, rate, reused, seconds_left, waits: waits.map(Problem::from) }
+}
+
+fn carried(report: &Report) -> Carried {
+    Carried { today: report.spent.day.counts.into(), month: report.spent.month.counts.into() }
 }
 
 #[cfg(test)]
@@ -202,7 +233,10 @@ mod tests {
     fn life(assigned: Option<Assigned>, said: Option<AppReport>) -> Life {
         let apps = assigned.into_iter().map(|a| (name("web"), a)).collect();
         let stamp = shared::state::Stamp { epoch: 1, generation: 3 };
-        let mut life = Life { wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps })), ..Life::default() };
+        let mut life = Life {
+            wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps, next: BTreeMap::new(), budget: None })),
+            ..Life::default()
+        };
         if let Some(said) = said {
             life.reported(Report { apps: vec![said], ..report(1, 3) }, UnixMillis(1000));
         }
@@ -211,8 +245,8 @@ mod tests {
 
     #[test]
     fn phases_are_written_as_serde_writes_them() {
-        use Phase::{Failing, Fetching, Leaving, Pending, Running, Starting, Stopped, Undone};
-        for phase in [Pending, Fetching, Starting, Running, Failing, Undone, Stopped, Leaving] {
+        use Phase::{Failing, Fetched, Fetching, Leaving, Pending, Running, Starting, Stopped, Undone};
+        for phase in [Pending, Fetching, Starting, Running, Failing, Undone, Stopped, Leaving, Fetched] {
             assert_eq!(serde_json::to_value(phase).expect("phase"), phase_text(phase));
         }
     }
@@ -234,7 +268,7 @@ mod tests {
             .map(|(n, life)| (name(n), life))
             .collect(),
         };
-        let asked = Asked { deployment: &name("d"), app: &name("web"), release: v2, run: true };
+        let asked = Asked { deployment: &name("d"), app: &name("web"), release: v2, run: true, prefetch: false };
         let status = deployment_status(&fleet, asked, true, UnixMillis(61_000));
         assert_eq!((status.nodes, status.ready, status.accepted), (4, 1, 3));
         let phases: Vec<(&str, u64)> = status.phases.iter().map(|(p, n)| (p.as_str(), *n)).collect();
@@ -250,11 +284,17 @@ mod tests {
         let release = Digest::of(b"v2");
         let mut life = life(Some(assigned("d", release, &[])), None);
         life.connected(UnixMillis(500));
-        let transfer =
-            |image: &[u8], done, rate| report::Transfer { image: Digest::of(image), done, total: 100, rate, reused: 9 };
+        let transfer = |image: &[u8], done, rate| report::Transfer {
+            image: Digest::of(image),
+            done,
+            total: 100,
+            rate,
+            reused: 9,
+            waits: None,
+        };
         let transfers = vec![transfer(b"a", 100, 0), transfer(b"b", 40, 20)];
         life.reported(Report { apps: vec![app("web", release, Phase::Fetching)], transfers, ..report(1, 3) }, UnixMillis(1000));
-        let asked = Asked { deployment: &name("d"), app: &name("web"), release, run: true };
+        let asked = Asked { deployment: &name("d"), app: &name("web"), release, run: true, prefetch: false };
         let node = |life: &Life| deployment_node(&name("n1"), life, asked, UnixMillis(1000));
         let left = |life: &Life| node_status(life, UnixMillis(1000)).transfers.iter().map(|t| t.seconds_left).collect::<Vec<_>>();
         assert_eq!((node(&life).transfer, node(&life).seconds_left), (Some((140, 200)), Some(3)));

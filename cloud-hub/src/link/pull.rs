@@ -165,7 +165,7 @@ impl Allowed {
     async fn refresh(&mut self, hub: &Hub, node: &Name) -> Result<bool, StoreError> {
         let Some(wanted) = hub.life(node, |life| life.wanted.clone()).flatten() else { return Ok(false) };
         if self.hash != Some(wanted.hash) {
-            let content = content_of(hub, releases(&wanted.apps)).await?;
+            let content = content_of(hub, &releases(&wanted.apps) | &releases(&wanted.next)).await?;
             *self = Self { hash: Some(wanted.hash), earlier: false, content };
         }
         Ok(true)

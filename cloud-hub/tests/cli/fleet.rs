@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use shared::report::{AppReport, Phase};
+use shared::wire::v1::{NextReport, Up};
 
 use crate::node::{FakeNode, Identity, report, request, running};
 use crate::shell::Shell;
@@ -68,6 +69,72 @@ async fn a_release_goes_to_a_node_and_back() {
     shell.run(&["undeploy", "web"]).await.ok();
     shell.run(&["undeploy", "web"]).await.failed(3, "hub-deployment-not-found");
     shell.run(&["wait", "--for=deleted", "deployment/web", "--timeout", "5s"]).await.ok();
+    world.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_prefetched_and_then_deployed() {
+    let world = World::new().await;
+    let shell = Shell::of(&world).await;
+    let v1 = world.publish_as(&shell, "1.0.0").await;
+    let v2 = world.publish_as(&shell, "2.0.0").await;
+    let identity = join(&world, &shell, "n1").await;
+    shell.run(&["deploy", "web@1.0.0", "-n", "n1"]).await.ok();
+    shell.run(&["prefetch", "web@2.0.0"]).await.failed(2, "cli-no-target");
+    shell.run(&["prefetch", "web@2.0.0", "--name", "web"]).await.failed(5, "hub-deployment-other-kind");
+    let said = shell.run(&["prefetch", "web@2.0.0", "-n", "n1"]).await.ok();
+    assert!(said.starts_with("Prefetch web-prefetch: web@2.0.0 to the disks of 1 nodes, revision 2; "), "{said}");
+    shell.run(&["deploy", "web@2.0.0", "--name", "web-prefetch"]).await.failed(5, "hub-deployment-other-kind");
+
+    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.unwrap();
+    node.hello(0, [0; 32]).await;
+    let Up::Report(mut said) = report(1, 2, Some(running("web", v1, "1.0.0"))) else { panic!("not a report") };
+    let next = |phase| NextReport { app: "web".into(), release: *v2.as_bytes(), version: "2.0.0".into(), phase, fault: None };
+    said.next = vec![next(1)];
+    node.say(&Up::Report(said.clone())).await;
+    let wait = ["wait", "--for=ready", "deployment/web-prefetch", "--timeout", "2s"];
+    let late = shell.run(&wait).await.failed(6, "cli-wait-timeout");
+    assert!(late.err.contains("0 of 1 nodes ready (1 fetching)"), "{late:?}");
+    shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "5s"]).await.ok();
+    (said.next, said.sequence) = (vec![next(8)], 2);
+    node.say(&Up::Report(said)).await;
+    shell.run(&["wait", "--for=ready", "deployment/web-prefetch", "--timeout", "20s"]).await.ok();
+    let text = shell.run(&["describe", "node", "n1", "--lang", "zh"]).await.ok();
+    assert!(text.contains("预取") && text.contains("已就位"), "{text}");
+    let text = shell.run(&["describe", "deployment", "web-prefetch"]).await.ok();
+    assert!(text.contains("prefetch only") && text.contains("fetched"), "{text}");
+
+    // What is deployed later ends it.
+    shell.run(&["deploy", "web@2.0.0"]).await.ok();
+    assert!(shell.run(&["get", "deployments"]).await.ok().contains("web-prefetch   web@2.0.0   0/0"));
+    shell.run(&["undeploy", "web-prefetch"]).await.ok();
+    world.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn budgets_are_set_shown_and_removed() {
+    let world = World::new().await;
+    let shell = Shell::of(&world).await;
+    join(&world, &shell, "n1").await;
+    shell.run(&["budget", "set", "north", "--rate", "1Mbit"]).await.failed(2, "cli-no-budget-target");
+    shell.run(&["budget", "set", "north", "-l", "site=north"]).await.failed(2, "budget-limits-nothing");
+    shell.run(&["budget", "set", "north", "--per-day", "much", "--all-nodes"]).await.failed(2, "cli-bad-pair");
+    shell.run(&["budget", "set", "north", "--window", "22-6", "--all-nodes"]).await.failed(2, "budget-bad-window");
+    let set = ["budget", "set", "north", "-l", "site=north", "--per-day", "2GiB", "--window", "22:00-06:00", "--zone", "+08:00"];
+    let said = shell.run(&set).await.ok();
+    assert_eq!(said, "Budget north: 2 GiB a day; 22:00-06:00 (+08:00), in force on 1 nodes, each by itself\n");
+    let said = shell.run(&["budget", "set", "north", "--rate", "1Mbit", "--lang", "zh"]).await.ok();
+    assert_eq!(said, "预算 north：122 KiB/秒 (+00:00)，在 1 个节点上各自生效\n", "all of it anew, for the same nodes");
+    let table = shell.run(&["get", "budgets"]).await.ok();
+    assert!(table.contains("north") && table.contains("122 KiB/s (+00:00)") && table.contains("site=north"), "{table}");
+    let one: Value = serde_json::from_str(&shell.run(&["get", "budget/north", "-o", "json"]).await.ok()).unwrap();
+    assert_eq!((&one["spec"]["limits"]["rate"], &one["status"]["nodes"][0]), (&Value::from(125_000), &Value::from("n1")));
+    let text = shell.run(&["describe", "node", "n1"]).await.ok();
+    assert!(text.contains("Link budget:") && text.contains("north: 122 KiB/s (+00:00)"), "{text}");
+    assert!(shell.run(&["describe", "budget", "north", "--lang", "zh"]).await.ok().contains("122 KiB/秒"));
+    shell.run(&["budget", "remove", "north"]).await.ok();
+    shell.run(&["budget", "remove", "north"]).await.failed(3, "hub-budget-not-found");
+    assert!(!shell.run(&["describe", "node", "n1"]).await.ok().contains("Link budget"));
     world.running.stop().await;
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::node::{FakeNode, enroll, report, report_of, running};
 use crate::world::World;
 
-async fn eventually(world: &World, path: &str, what: impl Fn(&Value) -> bool) -> Value {
+pub async fn eventually(world: &World, path: &str, what: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..100 {
         let value = world.get(path).await;
         if what(&value) {

@@ -204,6 +204,8 @@ fn report_from(platform: &str, sequence: u64, generation: u64, app: Option<share
         apps: app.into_iter().collect(),
         transfers: Vec::new(),
         faults: Vec::new(),
+        next: Vec::new(),
+        spent: shared::budget::Spent::default(),
     };
     Up::Report(v1::Report::from(&report))
 }

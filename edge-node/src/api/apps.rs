@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use shared::fault::{Fault, node};
 use shared::id::Name;
-use shared::report::{AppReport, Report, Transfer};
+use shared::report::{AppReport, Report};
 
 use super::Api;
 use super::port::{Command, Node, Target};
@@ -14,27 +14,6 @@ use super::problem::{Answer, Path, Problem};
 
 pub async fn list<N: Node>(State(api): State<Api<N>>) -> Json<Vec<AppReport>> {
     Json(api.node.report().apps.clone())
-}
-
-/// An image on its way, as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TransferView {
-    /// How far it is.
-    #[serde(flatten)]
-    pub transfer: Transfer,
-    /// Seconds until the last byte has come; absent when nobody can say.
-    pub seconds_left: Option<u64>,
-}
-
-pub async fn transfers<N: Node>(State(api): State<Api<N>>) -> Json<Vec<TransferView>> {
-    Json(moving(&*api.node))
-}
-
-/// Images on their way.
-pub fn moving(node: &impl Node) -> Vec<TransferView> {
-    let online = node.link().online;
-    let view = |transfer: Transfer| TransferView { seconds_left: transfer.seconds_left(online), transfer };
-    node.transfers().into_iter().map(view).collect()
 }
 
 /// What may be done with an app or a service.

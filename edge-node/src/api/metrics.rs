@@ -5,18 +5,19 @@ use std::fmt::Write;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use shared::budget::Counts;
 use shared::report::{Phase, Report, ServiceState, Transfer};
 
 use super::Api;
-use super::port::{LinkStatus, Node};
+use super::port::{Carried, LinkStatus, Node};
 
 pub async fn metrics<N: Node>(State(api): State<Api<N>>) -> impl IntoResponse {
-    let text = render(&api.node.report(), &api.node.transfers(), &api.node.link());
+    let text = render(&api.node.report(), &api.node.transfers(), &api.node.link(), &api.node.carried());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 /// Labels are names, versions and fixed words; only versions can hold what needs escaping.
-fn render(report: &Report, transfers: &[Transfer], link: &LinkStatus) -> String {
+fn render(report: &Report, transfers: &[Transfer], link: &LinkStatus, carried: &Carried) -> String {
     let mut page = Page(String::new());
     let facts = &report.facts;
     let versions = format!("version=\"{}\",runtime=\"{}\"", escape(&facts.version), escape(&facts.runtime));
@@ -43,6 +44,12 @@ fn render(report: &Report, transfers: &[Transfer], link: &LinkStatus) -> String 
     page.gauge("causeway_node_transfer_left_bytes", "Bytes of images that are still to come", [(String::new(), count(left))]);
     let rate = transfers.iter().map(|transfer| transfer.rate).sum();
     page.gauge("causeway_node_transfer_bytes_per_second", "Bytes of images that come now", [(String::new(), count(rate))]);
+    let counts = [("day", carried.today), ("month", carried.month)].into_iter().flat_map(|(period, counts)| {
+        let Counts { control, events, logs, images } = counts;
+        [("control", control), ("events", events), ("logs", logs), ("images", images)]
+            .map(|(class, bytes)| (format!("period=\"{period}\",class=\"{class}\""), count(bytes)))
+    });
+    page.gauge("causeway_node_link_bytes", "Bytes that the link carried in the day and in the month", counts);
     page.0
 }
 

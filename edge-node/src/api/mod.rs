@@ -13,6 +13,7 @@ pub mod port;
 pub mod problem;
 mod secrets;
 mod status;
+mod transfers;
 mod trust;
 
 use std::io;
@@ -32,11 +33,11 @@ use crate::shutdown::Shutdown;
 use port::{Command, Node};
 use problem::{Answer, Problem};
 
-pub use apps::TransferView;
 pub use carry::{Import, ImportLine};
 pub use listener::{CONNECTIONS_MAX, Listener};
 pub use secrets::SECRET_MAX;
 pub use status::{Hub, Status};
+pub use transfers::TransferView;
 pub use trust::{NewPublisher, TrustView};
 
 /// Largest body of a request that carries no secret, in bytes.
@@ -52,6 +53,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/apps"),
     ("get", "/v1/transfers"),
     ("get", "/v1/disk"),
+    ("post", "/v1/transfers/{verb}"),
+    ("post", "/v1/transfers/{image}/{verb}"),
     ("get", "/v1/events"),
     ("get", "/v1/logs/{app}/{service}"),
     ("post", "/v1/apps/{app}/{verb}"),
@@ -102,7 +105,9 @@ pub fn router<N: Node>(node: Arc<N>, config: &Config) -> Router {
     Router::new()
         .route("/v1/status", get(status::status::<N>))
         .route("/v1/apps", get(apps::list::<N>))
-        .route("/v1/transfers", get(apps::transfers::<N>))
+        .route("/v1/transfers", get(transfers::list::<N>))
+        .route("/v1/transfers/{verb}", post(transfers::all::<N>))
+        .route("/v1/transfers/{image}/{verb}", post(transfers::one::<N>))
         .route("/v1/disk", get(status::disk::<N>))
         .route("/v1/events", get(status::events::<N>))
         .route("/v1/logs/{app}/{service}", get(logs::logs::<N>))

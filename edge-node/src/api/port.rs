@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use shared::budget::{Budget, Counts};
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::receipt::Receipt;
 use shared::report::{Event, Report, Transfer};
 use shared::sign::PublicKey;
-use shared::state::Stamp;
+use shared::state::{Paused, Stamp};
 use tokio::sync::mpsc;
 
 use crate::disk::DiskUse;
@@ -26,6 +28,9 @@ pub trait Node: Send + Sync + 'static {
 
     /// The session with the hub.
     fn link(&self) -> LinkStatus;
+
+    /// What the link carried, and may carry.
+    fn carried(&self) -> Carried;
 
     /// Who the node is and whom it believes.
     fn trust(&self) -> Trust;
@@ -62,6 +67,19 @@ pub struct LinkStatus {
     pub confirmed: Option<Duration>,
     /// Why there is none.
     pub trouble: Option<Fault>,
+}
+
+/// What the link carried, and may carry: bytes of messages both ways, without TLS and TCP.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Carried {
+    /// The budget in force.
+    pub budget: Option<Budget>,
+    /// Bytes of the day.
+    pub today: Counts,
+    /// Bytes of the month.
+    pub month: Counts,
+    /// Transfers that were paused here.
+    pub paused: Paused,
 }
 
 /// Who the node is and whom it believes.
@@ -126,6 +144,10 @@ pub enum Command {
     Stop(Target),
     /// Stop its processes once and start them.
     Restart(Target),
+    /// Ask for no byte more of this image, or of any: until it is resumed here.
+    Pause(Option<Digest>),
+    /// Go on with this image, or with all.
+    Resume(Option<Digest>),
     /// A secret was set or removed; services that wait for it may start now. Running ones keep what they have.
     SecretChanged(Name),
     /// From now on these keys may sign releases; they are on disk already.

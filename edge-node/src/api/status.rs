@@ -10,9 +10,9 @@ use shared::state::Stamp;
 use shared::time::UnixMillis;
 
 use super::Api;
-use super::apps::{TransferView, moving};
-use super::port::Node;
+use super::port::{Carried, Node};
 use super::problem::{Answer, Problem, Query};
+use super::transfers::{TransferView, moving};
 use crate::disk::DiskUse;
 
 /// Most journal entries of one answer.
@@ -39,6 +39,8 @@ pub struct Status {
     pub transfers: Vec<TransferView>,
     /// What is wrong with the node as a whole.
     pub faults: Vec<Fault>,
+    /// What the link carried, and may carry.
+    pub carried: Carried,
 }
 
 /// The session with the hub.
@@ -75,6 +77,7 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
         apps: report.apps.len(),
         transfers: moving(&*api.node),
         faults: report.faults.clone(),
+        carried: api.node.carried(),
     })
 }
 

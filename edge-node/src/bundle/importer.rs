@@ -11,19 +11,20 @@ use shared::oci::Platform;
 use shared::people::rfc3339;
 use shared::report::{AppReport, Phase};
 use shared::sign::Envelope;
-use shared::state::Stamp;
+use shared::state::{Override, Stamp};
 use shared::wire::MESSAGE_MAX;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::{Bundle, OpenError, Supply};
 use crate::api::port::Importing;
+use crate::budget::Ledger;
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::images::content::Content;
 use crate::images::stop::StopOnDrop;
 use crate::inbox::{Inbox, Taken};
 use crate::journal::Journal;
-use crate::reconciler::{Command, Status, Verb};
+use crate::reconciler::{Command, Status, Verb, Wish};
 
 /// The disk is looked at this often although the loop said nothing.
 const LOOK: Duration = Duration::from_millis(500);
@@ -48,6 +49,8 @@ pub struct Parts {
     pub status: watch::Receiver<Status>,
     /// To the loop.
     pub commands: mpsc::Sender<Command>,
+    /// Who waits for the budget of the link need not, when the bundle has it.
+    pub ledger: Arc<Ledger>,
     /// The node's clocks.
     pub clock: Clock,
 }
@@ -82,6 +85,7 @@ impl Importer {
         let (supply, plugging) = (self.parts.supply.clone(), bundle.clone());
         let inserted = tokio::task::spawn_blocking(move || supply.plug(plugging)).await;
         let _inserted = inserted.map_err(|_| Fault::new(&node::STOPPING))?;
+        self.parts.ledger.stir();
         self.record(Fault::new(&fault::bundle::BEGUN).with("made", rfc3339(bundle.made())));
         let done = self.with(envelope, &bundle, tell).await;
         match &done {
@@ -133,7 +137,7 @@ impl Importer {
         let stopping = || Fault::new(&node::STOPPING);
         for app in self.parts.held.holding().desired.apps.into_keys() {
             let (answer, answered) = oneshot::channel();
-            let retry = Command { app, service: None, verb: Verb::Retry, answer };
+            let retry = Command { wish: Wish::App(Override { app, service: None }, Verb::Retry), answer };
             self.parts.commands.send(retry).await.map_err(|_| stopping())?;
             answered.await.map_err(|_| stopping())??;
         }

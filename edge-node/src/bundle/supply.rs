@@ -92,6 +92,14 @@ impl ChunkSource for Supply {
         Err(lacks(layer))
     }
 
+    fn is_metered(&self, blob: Digest) -> bool {
+        self.plugged().is_none_or(|plugged| !plugged.bundle.has(blob))
+    }
+
+    fn is_at_hand(&self) -> bool {
+        self.plugged().is_some()
+    }
+
     async fn back(&self) {
         let mut plugged = self.plugged.subscribe();
         tokio::select! {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::budget::Budget;
 use shared::bundle::{Entry, Index, Trailer};
 use shared::manifest::{Outside, read};
 use shared::oci::Platform;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::api::port::{self, Importing, Node as _};
+use crate::budget::Ledger;
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::images::ChunkSource;
@@ -56,6 +58,11 @@ struct Draft(Vec<(Content, Vec<u8>)>);
 impl Draft {
     /// App `shop` in this version for the node `n1`; the layer as a patch out of what `have` says.
     async fn of(version: u8, have: Option<u8>) -> Self {
+        Self::under(None, version, have).await
+    }
+
+    /// As [`of`](Self::of), under a budget.
+    async fn under(budget: Option<Budget>, version: u8, have: Option<u8>) -> Self {
         let mut layers = Layers::default();
         let layer = layers.insert_layer(&tar(version)).unwrap();
         let old: Vec<Digest> = have.map(|old| layers.insert_layer(&tar(old)).unwrap().digest).into_iter().collect();
@@ -78,6 +85,7 @@ impl Draft {
         let id = release.payload_digest();
         let mut desired = Desired::empty(name("n1"));
         desired.stamp = Stamp { epoch: 1, generation: version.into() };
+        desired.budget = budget;
         desired.apps.insert(name("shop"), Assignment { release: id, revision: version.into(), run: true });
         let hub = SecretKey::from_seed(&[1; 32]);
         let state = Envelope::sign(Purpose::Desired, v1::Desired::from(&desired).encode(), &[&hub]);
@@ -153,6 +161,7 @@ impl Site {
             runtime: Arc::new(Memory::new(clock)),
             held: held.clone(),
             journal: Arc::new(Journal::new(store)),
+            ledger: Arc::new(Ledger::unlimited(clock)),
             content,
             logs: LogFiles::new(state.join("logs")),
             clock,
@@ -217,6 +226,18 @@ async fn a_node_that_never_reached_its_hub_runs_what_the_bundle_says() {
     assert_eq!((receipt.report.accepted.generation, receipt.events.first().map(|event| event.number)), (2, Some(0)));
     assert_eq!(receipt.next, receipt.events.len() as u64);
     assert!(receipt.events.iter().any(|event| event.what.code == "bundle-imported"));
+}
+
+#[tokio::test]
+async fn neither_budget_nor_pause_holds_what_a_person_carries() {
+    let site = Site::new();
+    site.view.command(port::Command::Pause(None)).await.unwrap();
+    let budget = Budget { rate: Some(1), per_day: Some(1), ..Budget::default() };
+    let bytes = Draft::under(Some(budget), 1, None).await.bytes();
+    assert_eq!(tokio::time::timeout(Duration::from_secs(30), site.import(&bytes)).await, Ok(Ok(1)));
+    site.runs("1.0.0").await;
+    assert_eq!(site.view.carried().today.images, 0, "nothing of it came over the link");
+    assert!(site.view.carried().paused.all, "the link is still paused");
 }
 
 #[tokio::test]

@@ -65,6 +65,12 @@ pub enum Command {
     Stop(TargetArgs),
     /// Stop the processes of an app or service once and start them
     Restart(TargetArgs),
+    /// List images on their way to this node, and why they wait
+    Transfers,
+    /// Pause a transfer, or all; it stays so, through reboots, until it is resumed here, and nothing is lost
+    Pause(TransferArgs),
+    /// Go on with a transfer that was paused here, or with all
+    Resume(TransferArgs),
     /// Show what happened on this node
     Events(EventsArgs),
     /// Import a bundle that hubctl export wrote: the desired state in it, and all it is made of
@@ -183,6 +189,14 @@ pub struct TargetArgs {
     /// The service; else all of the app
     #[arg(value_name = "SERVICE")]
     pub service: Option<Name>,
+}
+
+/// Of `pause` and `resume`.
+#[derive(Debug, ClapArgs)]
+pub struct TransferArgs {
+    /// The image, as transfers lists it; else all
+    #[arg(value_name = "IMAGE")]
+    pub image: Option<String>,
 }
 
 /// Of `events`.

@@ -29,6 +29,7 @@ mod receipts;
 mod run;
 mod secret;
 mod status;
+mod transfers;
 mod trust;
 
 use std::ffi::OsString;
@@ -82,6 +83,9 @@ fn dispatch(args: Args, out: &mut Out) -> Result<(), Ended> {
         Command::Start(target) => wait(apps::tell(Verb::Start, target, &client()?, out)),
         Command::Stop(target) => wait(apps::tell(Verb::Stop, target, &client()?, out)),
         Command::Restart(target) => wait(apps::tell(Verb::Restart, target, &client()?, out)),
+        Command::Transfers => wait(transfers::list(&client()?, out)),
+        Command::Pause(args) => wait(transfers::tell(transfers::Verb::Pause, args, &client()?, out)),
+        Command::Resume(args) => wait(transfers::tell(transfers::Verb::Resume, args, &client()?, out)),
         Command::Events(args) => wait(events::run(args, &client()?, out)),
         Command::Import { file } => wait(import::run(&file, &client()?, out)),
         Command::Receipts { to } => wait(receipts::run(&to, &client()?, out)),

@@ -14,7 +14,7 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
         return out.json(&status);
     }
     let lang = out.lang();
-    let Status { node, hub, accepted, facts, wall, uptime_ms, apps, transfers, faults } = &status;
+    let Status { node, hub, accepted, facts, wall, uptime_ms, apps, transfers, faults, carried } = &status;
     let runtime = if facts.runtime.is_empty() { out.pick("not reached", "未连接").to_owned() } else { facts.runtime.clone() };
     let mut table = Table::default();
     table.row([out.pick("Node", "节点").into(), node.to_string()]);
@@ -32,6 +32,15 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
     table.row([out.pick("Disk free", "可用磁盘").into(), people::bytes(facts.disk_free)]);
     table.row([out.pick("Clock", "时钟").into(), people::rfc3339(*wall)]);
     table.row([out.pick("Booted", "开机").into(), ago(*uptime_ms, lang)]);
+    if let Some(budget) = &carried.budget {
+        table.row([out.pick("Link budget", "链路预算").into(), people::budget(budget, lang)]);
+    }
+    table.row([out.pick("Carried today", "当日流量").into(), people::counts(&carried.today, lang)]);
+    table.row([out.pick("This month", "当月流量").into(), people::counts(&carried.month, lang)]);
+    if carried.paused.all {
+        let text = out.pick("paused here; go on with: edge-node resume", "已在本机暂停；恢复请执行 edge-node resume");
+        table.row([out.pick("Transfers", "传输"), text]);
+    }
     out.table(&mut table)?;
     for fault in hub.trouble.iter().chain(faults) {
         out.warn("", fault)?;

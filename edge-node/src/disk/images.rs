@@ -74,7 +74,8 @@ fn need(holding: &Holding, app: &Name, release: Digest, is_ready: bool) -> Need 
     let memory = holding.memory.get(app);
     let wanted = holding.desired.apps.get(app).is_some_and(|assignment| assignment.release == release);
     let tried = memory.and_then(|memory| memory.trial.as_ref()).is_some_and(|trial| trial.release == release);
-    match (wanted || tried, is_ready) {
+    let next = holding.desired.next.get(app) == Some(&release);
+    match (wanted || tried || next, is_ready) {
         (true, true) => Need::Wanted,
         (true, false) => Need::Awaited,
         (false, _) if memory.is_some_and(|memory| memory.good == Some(release)) => Need::LastGood,

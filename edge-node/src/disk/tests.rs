@@ -1,10 +1,11 @@
 use std::time::Duration;
 
+use shared::budget::Spent;
 use shared::manifest::{Outside, read};
 use shared::oci::chain_ids;
 use shared::release::{Blob, Compression, Image, Layer, Release};
 use shared::report::{AppReport, Facts, Phase, ServiceReport, ServiceState};
-use shared::state::{Assignment, Desired, Memory, Stamp};
+use shared::state::{Assignment, Desired, Memory, Paused, Stamp};
 use shared::time::UnixMillis;
 
 use super::*;
@@ -55,6 +56,7 @@ fn holding(wanted: Digest, good: Digest, releases: &[&(Digest, Arc<Release>)]) -
         releases: releases.iter().map(|(id, release)| (*id, release.clone())).collect(),
         memory: [(name("shop"), Memory { good: Some(good), ..Memory::default() })].into(),
         overrides: BTreeSet::new(),
+        paused: Paused::default(),
     }
 }
 
@@ -163,8 +165,10 @@ fn report(instance: &str, release: Digest) -> Report {
         accepted: Stamp::default(),
         facts,
         apps: vec![app],
+        next: vec![],
         transfers: vec![],
         faults: vec![],
+        spent: Spent::default(),
     }
 }
 

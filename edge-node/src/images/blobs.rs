@@ -9,7 +9,8 @@
 //!   file's length is the truth.
 //! * **Another boot**: only what was synced. After a power cut the tail of a file may be zeros or old disk
 //!   content although its length is right. Every [`SYNC_EVERY`] bytes the data are synced and then the
-//!   [`mark`] beside it is moved up; the file is cut back to the mark.
+//!   [`mark`] beside it is moved up; the file is cut back to the mark. A fetch that waits for its budget, or is given
+//!   up, syncs what it has: bytes of a link that costs are not lost while nothing comes.
 //!
 //! The sha256 in the end decides in every case; the mark only saves bytes on the link.
 

@@ -7,12 +7,13 @@
 //! an image. What is asked for or waits to be written is at most [`AHEAD`] bytes, the bound of the memory.
 //!
 //! ```text
-//! one ─▶ frame, frame, frame ─▶ line: window (how much at once), pace (how long to wait) ─▶ source
+//! one ─▶ frame, frame, frame ─▶ line: ledger (whether), window (how much at once), pace (how long to wait) ─▶ source
 //!  └─▶ what arrived, in order ─▶ Partial
 //! ```
 //!
-//! While the source is away the requests wait with what arrived; nothing is lost and nothing is asked
-//! twice that has arrived. When the source is there and silent, [`pace`] decides. A wrong byte cannot be seen
+//! Before each frame the budget of the link is asked ([`crate::budget::Ledger`]): while it allows none, the fetch waits
+//! where it is, and the ledger says why. While the source is away the requests wait with what arrived; nothing is lost
+//! and nothing is asked twice that has arrived. When the source is there and silent, [`pace`] decides. A wrong byte cannot be seen
 //! before the blob is whole: then the blob is thrown away and fetched once more, and a second time is a fault.
 //!
 //! The future may be dropped at any point. What was written counts when the work goes on; of a source that
@@ -25,6 +26,7 @@ mod window;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::OptionFuture;
@@ -42,12 +44,15 @@ use super::blobs::{Begun, BlobError, Blobs, Partial, blocking};
 use super::content::Content;
 use super::room::{self, Disk, Need, NoRoom};
 use super::{ChunkSource, Progress, SourceError};
-use line::{Flying, Line};
+use crate::budget::Ledger;
+use line::{Flying, Line, Turn};
 use pace::FAILURES_MAX;
 use window::WINDOW_MAX;
 
 /// Layers whose patches are asked for at once.
 const PATCHES: usize = 4;
+/// Who waits so long for the budget syncs what is there.
+const LONG: Duration = Duration::from_secs(10);
 /// Most bytes of a blob that are asked for and not on disk yet.
 const AHEAD: u64 = WINDOW_MAX;
 
@@ -163,6 +168,7 @@ pub async fn fetch<S: ChunkSource>(
     content: &Content,
     image: &Image,
     present: &Present,
+    ledger: &Ledger,
     progress: &watch::Sender<Progress>,
 ) -> Result<Fetched, FetchError> {
     let Wanted { documents, layers } = wanted(image, &present.layers)?;
@@ -171,7 +177,7 @@ pub async fn fetch<S: ChunkSource>(
     let patch_of = |layer| async move { Ok::<_, FetchError>((layer, layer::patch(source, content, layer).await?)) };
     let patches: Vec<(Blob, Blob)> = stream::iter(missing).map(patch_of).buffered(PATCHES).try_collect().await?;
     make_room(content, image, &patches, files, present.root.as_deref())?;
-    let line = &Line::new(source);
+    let line = &Line::new(source, ledger);
     let total: u64 = documents.iter().chain(patches.iter().map(|(_, patch)| patch)).map(|blob| blob.size).sum();
     let layers = image.layers.iter().map(|layer| layer.blob);
     let whole: u64 = documents.into_iter().chain(layers).map(|blob| blob.size).sum();
@@ -275,21 +281,29 @@ async fn one<S: ChunkSource>(
     let path = blobs.path(blob.digest);
     let (mut written, mut next) = (partial.offset(), partial.offset());
     let (mut asked, mut arrived) = (FuturesOrdered::new(), Vec::new());
-    let (mut idle, mut writing) = (Some(partial), OptionFuture::default());
+    let (mut idle, mut writing) = (Idle(Some(partial)), OptionFuture::default());
     while written < blob.size {
         let until = blob.size.min(written.saturating_add(AHEAD));
-        while next < until
-            && let Some(flying) = line.try_ask(until - next)
-        {
-            let offset = next;
-            next += u64::from(flying.length());
-            asked.push_back(frame(line, blob.digest, offset, flying));
+        let mut later = None;
+        while next < until {
+            match line.try_ask(blob.digest, until - next) {
+                Turn::Go(flying) => {
+                    let offset = next;
+                    next += u64::from(flying.length());
+                    asked.push_back(frame(line, blob.digest, offset, flying));
+                }
+                Turn::Full => break,
+                Turn::Later(time) => {
+                    later = Some(time);
+                    break;
+                }
+            }
         }
-        if !arrived.is_empty()
-            && let Some(partial) = idle.take()
-        {
+        let rests = later.is_some_and(|time| time >= LONG);
+        let has_work = |partial: &mut Box<Partial>| !arrived.is_empty() || rests && partial.is_unsynced();
+        if let Some(partial) = idle.0.take_if(has_work) {
             let bytes = std::mem::take(&mut arrived);
-            writing = OptionFuture::from(Some(Box::pin(blocking("writing", &path, move || append(partial, &bytes)))));
+            writing = OptionFuture::from(Some(Box::pin(blocking("writing", &path, move || append(partial, &bytes, rests)))));
         }
         tokio::select! {
             Some(done) = &mut writing => {
@@ -298,21 +312,38 @@ async fn one<S: ChunkSource>(
                 let new = partial.offset().saturating_sub(written);
                 written = partial.offset();
                 tell(written, new);
-                idle = Some(partial);
+                idle.0 = Some(partial);
             }
             Some(pieces) = asked.next() => arrived.extend(pieces?),
+            () = line.later(later), if later.is_some() => {}
             else => break, // Nothing is under way only when all is written.
         }
     }
-    if let Some(partial) = idle {
+    if let Some(partial) = idle.0.take() {
         blocking("finishing", &path, move || partial.finish()).await??;
     }
     Ok(())
 }
 
-fn append(mut partial: Box<Partial>, pieces: &[Bytes]) -> Result<Box<Partial>, BlobError> {
+/// What nobody writes to now. Given up, it is synced: who pauses a transfer may well cut the power next.
+struct Idle(Option<Box<Partial>>);
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        let partial = self.0.take().filter(|partial| partial.is_unsynced());
+        if let (Some(mut partial), Ok(runtime)) = (partial, tokio::runtime::Handle::try_current()) {
+            // If it fails, it only counts as less than it is.
+            runtime.spawn_blocking(move || _ = partial.sync());
+        }
+    }
+}
+
+fn append(mut partial: Box<Partial>, pieces: &[Bytes], rests: bool) -> Result<Box<Partial>, BlobError> {
     for piece in pieces {
         partial.append(piece)?;
+    }
+    if rests {
+        partial.sync()?;
     }
     Ok(partial)
 }
@@ -330,7 +361,7 @@ async fn frame<S: ChunkSource>(
     while offset < end {
         let flying = match first.take() {
             Some(flying) => flying,
-            None => line.ask(offset, end - offset).await,
+            None => line.ask(blob, offset, end - offset).await,
         };
         match line.read(blob, offset, flying).await {
             Ok(bytes) => {

@@ -52,6 +52,16 @@ pub trait ChunkSource: Send + Sync {
     /// ([`shared::recipe::patch`]), which is read as a blob. The answer may take as long as making the patch does.
     fn patch(&self, layer: Digest, have: &[Digest]) -> impl Future<Output = Result<Blob, SourceError>> + Send;
 
+    /// Whether `blob` would come over the link, whose budget counts then.
+    fn is_metered(&self, _blob: Digest) -> bool {
+        true
+    }
+
+    /// Whether somebody on site put it in: then nobody on site holds it.
+    fn is_at_hand(&self) -> bool {
+        false
+    }
+
     /// Returns when it makes sense to ask again after [`SourceError::Away`].
     fn back(&self) -> impl Future<Output = ()> + Send {
         tokio::time::sleep(ASK_AGAIN)

@@ -1,8 +1,9 @@
 //! Images on their way, for whoever wants to see how far they are, at any moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use shared::fault::{Fault, budget};
 use shared::id::Digest;
 use shared::report::Transfer;
 use tokio::sync::watch;
@@ -10,38 +11,64 @@ use tokio::time::Instant;
 
 use super::Progress;
 
-/// The images that are being fetched. Cheap to clone; clones share.
+/// The images that are being fetched, and those that an on-site operator holds. Cheap to clone; clones share.
 #[derive(Debug, Clone, Default)]
-pub struct Transfers(Arc<Mutex<BTreeMap<Digest, watch::Receiver<Progress>>>>);
+pub struct Transfers(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    moving: BTreeMap<Digest, watch::Receiver<Progress>>,
+    paused: BTreeSet<Digest>,
+    /// How far an image was when it was last on its way.
+    left: BTreeMap<Digest, Progress>,
+}
 
 impl Transfers {
     /// From now on the image is on its way; whoever fetches it says how far it is.
     pub fn begin(&self, image: Digest) -> watch::Sender<Progress> {
         let (tell, progress) = watch::channel(Progress::default());
-        self.lock().insert(image, progress);
+        self.lock().moving.insert(image, progress);
         tell
     }
 
     /// It arrived, or was given up.
     pub fn end(&self, image: Digest) {
-        self.lock().remove(&image);
+        let mut state = self.lock();
+        if let Some(progress) = state.moving.remove(&image) {
+            let progress = *progress.borrow();
+            state.left.insert(image, progress);
+        }
+    }
+
+    /// These images are paused, and no others.
+    pub fn pause(&self, paused: Vec<Digest>) {
+        let mut state = self.lock();
+        state.paused = paused.into_iter().collect();
+        let State { paused, left, .. } = &mut *state;
+        left.retain(|image, _| paused.contains(image));
     }
 
     /// Which images are on their way.
     pub fn images(&self) -> Vec<Digest> {
-        self.lock().keys().copied().collect()
+        self.lock().moving.keys().copied().collect()
     }
 
-    /// How far each of them is.
-    pub fn list(&self, now: Instant) -> Vec<Transfer> {
-        let transfer = |(image, progress): (&Digest, &watch::Receiver<Progress>)| {
-            let Progress { done, total, reused, rate } = *progress.borrow();
-            Transfer { image: *image, done, total, rate: rate.per_second(now), reused }
+    /// How far each of them is, and why it waits. `waits` says why those wait that are on their way.
+    pub fn list(&self, now: Instant, waits: Option<&Fault>) -> Vec<Transfer> {
+        let transfer = |image: Digest, progress: Progress, waits: Option<Fault>| {
+            let Progress { done, total, reused, rate } = progress;
+            Transfer { image, done, total, rate: rate.per_second(now), reused, waits }
         };
-        self.lock().iter().map(transfer).collect()
+        let state = self.lock();
+        let moving = state.moving.iter().map(|(image, progress)| transfer(*image, *progress.borrow(), waits.cloned()));
+        let held = state.paused.iter().filter(|image| !state.moving.contains_key(*image)).map(|image| {
+            let progress = state.left.get(image).copied().unwrap_or_default();
+            transfer(*image, progress, Some(Fault::new(&budget::PAUSED)))
+        });
+        moving.chain(held).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, watch::Receiver<Progress>>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@
 //! ```text
 //! inbox, journal, logs ◀── Inbound ◀─┐
 //!                                    ├── Link ◀──▶ transport (link/mqtt, or joined ends in the simulation)
-//! images ── read, patch (ChunkSource) ┘
+//! images ── read, patch (ChunkSource) ┘        every message is counted by what it is for (budget::Ledger)
 //! ```
 
 pub mod backoff;
@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use shared::budget::Class;
 use shared::fault::Fault;
 use shared::id::Digest;
 use shared::release::Blob;
@@ -28,6 +29,7 @@ use shared::wire::v1::{Down, Frame, LogWanted, PatchWanted, Pull, Up};
 use shared::{sign, state, wire};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::budget::Ledger;
 use crate::images::{ChunkSource, SourceError};
 use transport::NodeEnds;
 
@@ -63,6 +65,7 @@ pub struct Link(Arc<Shared>);
 
 struct Shared {
     to_hub: mpsc::Sender<(Channel, Bytes)>,
+    ledger: Arc<Ledger>,
     online: watch::Receiver<bool>,
     trouble: watch::Receiver<Option<Fault>>,
     asked: Mutex<Requests>,
@@ -70,11 +73,12 @@ struct Shared {
 }
 
 impl Link {
-    /// The link over `ends`, and what the hub says. The second future moves messages until the transport ends.
-    pub fn new(ends: NodeEnds) -> (Self, mpsc::Receiver<Inbound>, impl Future<Output = ()> + Send) {
+    /// The link over `ends`, counted in `ledger`, and what the hub says. The second future moves messages until the
+    /// transport ends.
+    pub fn new(ends: NodeEnds, ledger: Arc<Ledger>) -> (Self, mpsc::Receiver<Inbound>, impl Future<Output = ()> + Send) {
         let (tell, inbound) = mpsc::channel(INBOUND);
         let NodeEnds { to_hub, from_hub, online, trouble } = ends;
-        let link = Self(Arc::new(Shared { to_hub, online, trouble, asked: Mutex::default(), next: AtomicU32::new(1) }));
+        let link = Self(Arc::new(Shared { to_hub, ledger, online, trouble, asked: Mutex::default(), next: AtomicU32::new(1) }));
         (link.clone(), inbound, pump(link, from_hub, tell))
     }
 
@@ -95,13 +99,16 @@ impl Link {
 
     /// Says something to the hub. Lost when the link is down: whoever must be heard says it again after `Online`.
     pub async fn say(&self, message: Up) {
-        let channel = match message {
-            Up::Hello(_) | Up::Report(_) => Channel::State,
-            Up::Pull(_) | Up::PatchWanted(_) => Channel::Request,
-            Up::Events(_) | Up::Log(_) => Channel::Event,
+        let (channel, class) = match message {
+            Up::Hello(_) | Up::Report(_) => (Channel::State, Class::Control),
+            Up::Pull(_) | Up::PatchWanted(_) => (Channel::Request, Class::Images),
+            Up::Events(_) => (Channel::Event, Class::Events),
+            Up::Log(_) => (Channel::Event, Class::Logs),
         };
+        let bytes = Bytes::from(message.encode());
+        self.0.ledger.count(class, bytes.len() as u64);
         // The other end goes away only when the daemon ends.
-        let _ = self.0.to_hub.send((channel, Bytes::from(message.encode()))).await;
+        let _ = self.0.to_hub.send((channel, bytes)).await;
     }
 
     /// A whole small blob whose size nobody told: a signed release.
@@ -250,7 +257,9 @@ async fn pump(link: Link, mut from_hub: mpsc::Receiver<Bytes>, tell: mpsc::Sende
 
 /// Answers a waiting request, or returns what somebody else must handle.
 fn hear(link: &Link, message: &[u8]) -> Option<Inbound> {
-    match Down::decode(message) {
+    let heard = Down::decode(message);
+    link.0.ledger.count(heard.as_ref().map_or(Class::Control, class), message.len() as u64);
+    match heard {
         Ok(Down::Frame(frame)) => {
             let what = What::Bytes { blob: Digest::from_bytes(frame.blob), offset: frame.offset };
             link.answer(frame.request, &what, Answer::Frame(frame));
@@ -271,4 +280,14 @@ fn hear(link: &Link, message: &[u8]) -> Option<Inbound> {
         Err(error) => tracing::warn!(%error, "the hub sent something that is no message"),
     }
     None
+}
+
+/// What the hub's message is for. Bytes of an image count before anybody hears of them: until then they are on their way.
+const fn class(message: &Down) -> Class {
+    match message {
+        Down::Desired(_) | Down::Agreed { .. } => Class::Control,
+        Down::EventsStored(_) => Class::Events,
+        Down::LogWanted(_) | Down::LogEnough { .. } => Class::Logs,
+        Down::Frame(_) | Down::NoBlob { .. } | Down::Patch(_) => Class::Images,
+    }
 }

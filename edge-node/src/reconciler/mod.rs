@@ -13,14 +13,15 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::fault::{Fault, Faulty};
-use shared::id::Name;
+use shared::fault::{Fault, Faulty, budget as texts};
+use shared::id::{Digest, Name};
 use shared::oci::Platform;
-use shared::report::{AppReport, Transfer};
-use shared::state::Override;
+use shared::report::{AppReport, NextReport, Transfer};
+use shared::state::{Override, PAUSED_MAX, Paused};
 use shared::time::Uptime;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::budget::Ledger;
 use crate::clock::Clock;
 use crate::held::Held;
 use crate::images::ChunkSource;
@@ -48,6 +49,8 @@ pub struct Parts<R, S> {
     pub transfers: Transfers,
     /// What the node holds.
     pub held: Arc<Held>,
+    /// What images may take of the link.
+    pub ledger: Arc<Ledger>,
     /// Where events are recorded.
     pub journal: Arc<Journal>,
     /// The node's clocks.
@@ -63,7 +66,9 @@ pub struct Status {
     pub runtime: String,
     /// Every app.
     pub apps: Vec<AppReport>,
-    /// Images on their way.
+    /// Releases that are brought to disk and not run.
+    pub next: Vec<NextReport>,
+    /// Images on their way, and those that are paused.
     pub transfers: Vec<Transfer>,
     /// What is wrong with the node as a whole.
     pub faults: Vec<Fault>,
@@ -72,17 +77,24 @@ pub struct Status {
 /// What an on-site operator wants.
 #[derive(Debug)]
 pub struct Command {
-    /// The app.
-    pub app: Name,
-    /// One service of it; all when absent.
-    pub service: Option<Name>,
-    /// What to do.
-    pub verb: Verb,
+    /// What.
+    pub wish: Wish,
     /// Gets the answer.
     pub answer: oneshot::Sender<Result<(), Fault>>,
 }
 
-/// What an operator can do.
+/// What an operator may want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Something of an app, or of one service of it.
+    App(Override, Verb),
+    /// No byte more of an image, or of any when absent.
+    Pause(Option<Digest>),
+    /// The end of that.
+    Resume(Option<Digest>),
+}
+
+/// What an operator can do with an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// End a stop.
@@ -103,7 +115,7 @@ pub async fn run<R: Runtime, S: ChunkSource + 'static>(
     mut shutdown: Shutdown,
 ) {
     let (runtime, clock) = (parts.runtime.clone(), parts.clock);
-    let mut held = parts.held.changed();
+    let (mut held, mut waits) = (parts.held.changed(), parts.ledger.waits());
     let mut rounds = Rounds::new(parts, status);
     loop {
         let wake = rounds.round().await;
@@ -111,6 +123,7 @@ pub async fn run<R: Runtime, S: ChunkSource + 'static>(
         tokio::select! {
             () = runtime.changed() => {}
             Ok(()) = held.changed() => {}
+            Ok(()) = waits.changed() => {}
             () = rounds.work_ended() => {}
             () = tokio::time::sleep_until(clock.instant(at)) => {}
             Some(command) = commands.recv() => rounds.command(command),
@@ -122,10 +135,18 @@ pub async fn run<R: Runtime, S: ChunkSource + 'static>(
 impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     /// Carries out an operator's wish as a change of what the node holds; the planner does the rest.
     fn command(&mut self, command: Command) {
-        let Command { app, service, verb, answer } = command;
-        let over = Override { app, service };
+        let Command { wish, answer } = command;
+        let done = match wish {
+            Wish::App(over, verb) => self.of_app(over, verb),
+            Wish::Pause(image) => self.pause(image),
+            Wish::Resume(image) => self.resume(image),
+        };
+        let _ = answer.send(done); // Whoever asked may have gone.
+    }
+
+    fn of_app(&mut self, over: Override, verb: Verb) -> Result<(), Fault> {
         let now = self.now().uptime;
-        let done = match verb {
+        match verb {
             Verb::Retry => {
                 self.retry(&over.app);
                 Ok(())
@@ -139,8 +160,42 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
                 self.restart(&over);
                 Ok(())
             }
-        };
-        let _ = answer.send(done); // Whoever asked may have gone.
+        }
+    }
+
+    /// One image that is on its way, or all there is and will be.
+    fn pause(&self, image: Option<Digest>) -> Result<(), Fault> {
+        let mut paused = self.held().holding().paused;
+        match image {
+            None => paused.all = true,
+            Some(image) if !self.transfers(image) => return Err(no_transfer(image)),
+            Some(_) if paused.images.len() >= PAUSED_MAX => {
+                return Err(Fault::new(&texts::TOO_MANY_PAUSED).with("max", PAUSED_MAX));
+            }
+            Some(image) => _ = paused.images.insert(image),
+        }
+        self.keep_paused(paused, Fault::new(&texts::OPERATOR_PAUSE), image)
+    }
+
+    /// One image that was paused by itself, or all.
+    fn resume(&self, image: Option<Digest>) -> Result<(), Fault> {
+        let mut paused = self.held().holding().paused;
+        match image {
+            None => paused = Paused::default(),
+            Some(image) if paused.all => return Err(Fault::new(&texts::ALL_PAUSED).with("image", image.short())),
+            Some(image) if !paused.images.remove(&image) && !self.transfers(image) => return Err(no_transfer(image)),
+            Some(_) => {}
+        }
+        self.keep_paused(paused, Fault::new(&texts::OPERATOR_RESUME), image)
+    }
+
+    fn keep_paused(&self, paused: Paused, event: Fault, image: Option<Digest>) -> Result<(), Fault> {
+        if self.held().holding().paused == paused {
+            return Ok(());
+        }
+        self.held().pause(paused).map_err(|error| error.fault())?;
+        self.record(None, event.with("image", image.map_or_else(|| "*".to_owned(), |image| image.short())));
+        Ok(())
     }
 
     fn hold(&mut self, over: Override, stop: bool, now: Uptime) -> Result<(), Fault> {
@@ -152,4 +207,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.record(Some(&app), event);
         Ok(())
     }
+}
+
+fn no_transfer(image: Digest) -> Fault {
+    Fault::new(&texts::NO_TRANSFER).with("image", image.short())
 }

@@ -8,9 +8,9 @@ use shared::health::Health;
 use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
 use shared::people::{bytes, percent};
-use shared::plan::{Action, Note, Plan, Step, Subject, plan};
+use shared::plan::{Action, Note, Plan, Step, Subject, paused, plan};
 use shared::report::{self, Phase};
-use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Task, Trouble};
+use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Paused, Task, Trouble};
 use shared::time::{Now, Uptime, backoff};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -101,6 +101,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     fn proceed(&mut self, observed: Observed, now: Now) -> Uptime {
         self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
+        self.parts.ledger.set(holding.desired.budget.as_ref());
         let version = observed.version.clone();
         let present = Present { layers: observed.layers.clone(), root: observed.root.clone() };
         let actual = self.actual(&holding, observed);
@@ -114,9 +115,12 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         {
             wake = Some(wake.map_or(due, |at| at.min(due)));
         }
-        let transfers = self.parts.transfers.list(Instant::now());
+        self.parts.transfers.pause(paused(&holding.desired, &actual));
+        let waits = self.parts.ledger.waits().borrow().clone();
+        let transfers = self.parts.transfers.list(Instant::now(), waits.as_ref());
         let apps = report::apps(&holding.desired, &actual, now);
-        self.say(|status| *status = Status { runtime: version, apps, transfers, faults: Vec::new() });
+        let next = report::next(&holding.desired, &actual);
+        self.say(|status| *status = Status { runtime: version, apps, next, transfers, faults: Vec::new() });
         wake.unwrap_or(Uptime::MAX)
     }
 
@@ -150,8 +154,14 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             instances,
             memory: holding.memory.clone(),
             overrides: holding.overrides.clone(),
+            paused: self.paused(holding),
             troubles: self.troubles.clone(),
         }
+    }
+
+    /// What an operator holds. What comes from the operator's own hand is not held.
+    fn paused(&self, holding: &Holding) -> Paused {
+        if self.parts.source.is_at_hand() { Paused::default() } else { holding.paused.clone() }
     }
 
     fn instance(&mut self, holding: &Holding, id: &InstanceId, seen: Seen) -> Instance {
@@ -199,8 +209,9 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             }
             match action {
                 Action::Fetch(image) => {
-                    let Parts { source, content, .. } = &self.parts;
-                    self.work.fetch(subject, source.clone(), content.clone(), image.clone(), present.clone());
+                    let Parts { source, content, ledger, .. } = &self.parts;
+                    let (source, content, ledger) = (source.clone(), content.clone(), ledger.clone());
+                    self.work.fetch(subject, source, content, image.clone(), present.clone(), ledger);
                 }
                 // What is being made needs its image, and is no instance yet.
                 Action::Do(Step::DropImage(_)) if self.work.is_creating() => {}
@@ -236,7 +247,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         });
         let images =
             holding.releases.values().flat_map(|release| release.images.values().flatten()).map(shared::release::Image::id);
-        self.untidy |= self.work.keep_fetching(&wanted.chain(images).collect());
+        let wanted = wanted.chain(images).filter(|image| !actual.paused.covers(*image));
+        self.untidy |= self.work.keep_fetching(&wanted.collect());
         if !self.untidy || !plan.actions.is_empty() || !self.work.is_idle() {
             return false;
         }
@@ -392,6 +404,11 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let status = self.status.borrow();
         let report = status.apps.iter().find(|report| report.app == over.app);
         report.is_some_and(|report| over.service.as_ref().is_none_or(|name| report.services.iter().any(|s| s.service == *name)))
+    }
+
+    /// Whether the image is on its way, or paused.
+    pub fn transfers(&self, image: Digest) -> bool {
+        self.status.borrow().transfers.iter().any(|transfer| transfer.image == image)
     }
 
     pub fn now(&self) -> Now {

@@ -11,6 +11,7 @@ use shared::release::Image;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::budget::Ledger;
 use crate::images::ChunkSource;
 use crate::images::content::Content;
 use crate::images::fetch::{Fetched, Present, fetch};
@@ -102,12 +103,13 @@ impl Work {
         content: Content,
         image: Image,
         present: Present,
+        ledger: Arc<Ledger>,
     ) {
         let tell = self.transfers.begin(image.id());
         let permit = self.fetches.clone().acquire_owned();
         self.spawn(subject, async move {
             let _permit = permit.await;
-            let done = fetch(&*source, &content, &image, &present, &tell).await;
+            let done = fetch(&*source, &content, &image, &present, &ledger, &tell).await;
             Done::Fetch(image.id(), done.map_err(|error| error.fault()))
         });
     }

@@ -63,6 +63,12 @@ fn tables_and_json_in_both_languages() {
     let (_, out, _) = run(&socket, &["events", "--from", "2", "--limit", "1"]);
     assert!(out.lines().count() == 2 && out.contains("1970-01-01T00:00:00Z   shop   containerd does not answer"), "{out}");
     assert!(out.contains("(gone·[2J·)"), "{out}");
+    let (_, out, _) = run(&socket, &["status"]);
+    assert!(out.contains("1 GiB a day (+00:00)") && out.contains("images 4 MiB, logs 3 B"), "{out}");
+    let (_, out, _) = run(&socket, &["transfers"]);
+    assert!(out.contains("1 B") && out.contains("on its way") && out.contains("Paused on site"), "{out}");
+    let (_, out, _) = run(&socket, &["transfers", "--lang", "zh"]);
+    assert!(out.contains("传输中") && out.contains("已在现场暂停"), "{out}");
     let (_, out, _) = run(&socket, &["trust", "show"]);
     assert!(out.contains("Publisher key") && out.contains("ed25519:"), "{out}");
 
@@ -82,9 +88,16 @@ fn tables_and_json_in_both_languages() {
     let (_, out, _) = run(&socket, &["df", "--lang", "zh"]);
     assert!(out.contains("运行中") && out.contains("为其解包后文件的 40.0 %") && out.contains("容器写入的文件   -"), "{out}");
 
-    for arguments in
-        [&["status"][..], &["ps"], &["df"], &["events"], &["trust", "show"], &["secret", "list", "shop"], &["version"]]
-    {
+    for arguments in [
+        &["status"][..],
+        &["ps"],
+        &["df"],
+        &["events"],
+        &["trust", "show"],
+        &["secret", "list", "shop"],
+        &["transfers"],
+        &["version"],
+    ] {
         let (code, out, err) = run(&socket, &[arguments, &["-o", "json"]].concat());
         assert_eq!(code, 0, "{arguments:?} {err}");
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{arguments:?} {out}");
@@ -104,8 +117,19 @@ fn commands_do_what_they_say() {
     assert_eq!(said(&["stop", "shop"]), "Stopped: shop; it stays so until: edge-node start shop\n");
     assert_eq!(said(&["start", "shop", "web"]), "Started: shop/web\n");
     assert_eq!(said(&["restart", "shop", "--lang", "zh"]), "正在重启：shop\n");
-    let expected =
-        [port::Command::Stop(target(None)), port::Command::Start(target(Some("web"))), port::Command::Restart(target(None))];
+    let image = shared::id::Digest::of(b"i");
+    let paused = said(&["pause", &image.short()]);
+    assert_eq!(paused, format!("Paused: {}; nothing is lost, and it stays so until: edge-node resume\n", image.short()));
+    assert_eq!(said(&["resume"]), "Resumed: all transfers\n");
+    assert_eq!(said(&["pause", "--lang", "zh"]), "已暂停：全部传输；已传输的内容不会丢失，恢复请执行 edge-node resume\n");
+    let expected = [
+        port::Command::Stop(target(None)),
+        port::Command::Start(target(Some("web"))),
+        port::Command::Restart(target(None)),
+        port::Command::Pause(Some(image)),
+        port::Command::Resume(None),
+        port::Command::Pause(None),
+    ];
     assert_eq!(daemon.told(), expected);
 
     let mut set = program(&["secret", "set", "shop", "pin"]);
@@ -144,6 +168,8 @@ fn exit_codes_are_those_of_the_manual() {
         (&["run", "--run-dir", "relative"], 2, "run_dir is not right"),
         (&["stop", "nope"], 3, "node-app-not-found"),
         (&["stop", "shop", "nope"], 3, "db, web"),
+        (&["pause", "ffff"], 3, "budget-no-transfer"),
+        (&["resume", ""], 3, "budget-no-transfer"),
         (&["logs", "nope"], 3, "node-app-not-found"),
         (&["run", "--config", "/no/\u{1b}]0;x\u{7}\u{202e}"], 2, "/no/·]0;x··"),
     ] {

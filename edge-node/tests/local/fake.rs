@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_node::api::port::{Command, Importing, LinkStatus, LogsWanted, Node, Trust};
+use edge_node::api::port::{Carried, Command, Importing, LinkStatus, LogsWanted, Node, Trust};
 use edge_node::api::{Listener, serve};
 use edge_node::config::Config;
 use edge_node::disk::{DiskUse, ImageUse, Kinds, Need, Overhead, Patches, Place, ServiceUse, VolumeUse};
@@ -13,6 +13,7 @@ use edge_node::identity::Identity;
 use edge_node::shutdown::{Trigger, shutdown};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use shared::budget::{Budget, Counts, Spent};
 use shared::fault::{Fault, bundle, node};
 use shared::health::Health;
 use shared::id::{Digest, Name};
@@ -47,8 +48,11 @@ fn service(service: &str, state: ServiceState, pid: u32) -> ServiceReport {
     }
 }
 
-fn transfer() -> Transfer {
-    Transfer { image: Digest::of(b"i"), done: 1 << 20, total: 3 << 20, rate: 64 << 10, reused: 260 << 20 }
+fn transfers() -> Vec<Transfer> {
+    let moving =
+        Transfer { image: Digest::of(b"i"), done: 1 << 20, total: 3 << 20, rate: 64 << 10, reused: 260 << 20, waits: None };
+    let waits = Some(Fault::new(&shared::fault::budget::PAUSED));
+    vec![moving, Transfer { image: Digest::of(b"j"), done: 0, total: 0, rate: 0, reused: 0, waits }]
 }
 
 fn report() -> Report {
@@ -78,8 +82,10 @@ fn report() -> Report {
             disk_free: 5 << 30,
         },
         apps: vec![idle, shop],
-        transfers: vec![transfer()],
+        next: vec![],
+        transfers: transfers(),
         faults: vec![fault],
+        spent: Spent::default(),
     }
 }
 
@@ -89,12 +95,18 @@ impl Node for Fake {
     }
 
     fn transfers(&self) -> Vec<Transfer> {
-        vec![transfer()]
+        transfers()
     }
 
     fn link(&self) -> LinkStatus {
         let since = Duration::from_secs(3 * 86_400 + 4 * 3600);
         LinkStatus { online: false, since, confirmed: Some(Duration::from_secs(90)), trouble: None }
+    }
+
+    fn carried(&self) -> Carried {
+        let budget = Budget { per_day: Some(1 << 30), ..Budget::default() };
+        let today = Counts { control: 1, events: 2, logs: 3, images: 4 << 20 };
+        Carried { budget: Some(budget), today, month: today, ..Carried::default() }
     }
 
     fn trust(&self) -> Trust {

@@ -65,6 +65,9 @@ super::texts! {
     NO_TARGET = "cli-no-target",
         "Deployment {name} is new, so say where: --node NODE, -l KEY=VALUE or --all-nodes",
         "部署 {name} 是新的，请指明目标：--node 节点、-l 键=值 或 --all-nodes";
+    NO_BUDGET_TARGET = "cli-no-budget-target",
+        "Budget {name} is new, so say for which nodes: --node NODE, -l KEY=VALUE or --all-nodes",
+        "预算 {name} 是新的，请指明节点：--node 节点、-l 键=值 或 --all-nodes";
     UNKNOWN_SERVICE = "cli-unknown-service",
         "--image names the service {service}, which the manifest does not have. It has: {services}",
         "--image 指定的服务 {service} 不在清单中。清单中的服务：{services}";
@@ -237,6 +240,12 @@ super::texts! {
     DEPLOYED = "cli-deployed",
         "Deployment {name}: {release} to {nodes} nodes, revision {revision}",
         "部署 {name}：{release} 到 {nodes} 个节点，修订 {revision}";
+    PREFETCHED = "cli-prefetched",
+        "Prefetch {name}: {release} to the disks of {nodes} nodes, revision {revision}; nothing that runs is touched. To end it: hubctl undeploy {name}",
+        "预取 {name}：{release} 到 {nodes} 个节点的磁盘，修订 {revision}；正在运行的应用不受影响。结束预取请执行 hubctl undeploy {name}";
+    BUDGET_SET = "cli-budget-set",
+        "Budget {name}: {limits}, in force on {nodes} nodes, each by itself",
+        "预算 {name}：{limits}，在 {nodes} 个节点上各自生效";
     UNDEPLOYED = "cli-undeployed",
         "Deployment {name} removed; its nodes stop the app and keep its volumes",
         "已删除部署 {name}；节点将停止该应用并保留其卷";
@@ -289,6 +298,12 @@ super::texts! {
     STOPPED = "cli-stopped",
         "Stopped: {what}; it stays so until: edge-node start {target}",
         "已停止：{what}；恢复运行请执行 edge-node start {target}";
+    PAUSED = "cli-paused",
+        "Paused: {what}; nothing is lost, and it stays so until: edge-node resume",
+        "已暂停：{what}；已传输的内容不会丢失，恢复请执行 edge-node resume";
+    RESUMED = "cli-resumed",
+        "Resumed: {what}",
+        "已恢复：{what}";
     RESTARTING = "cli-restarting",
         "Restarting: {what}",
         "正在重启：{what}";

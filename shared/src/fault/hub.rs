@@ -193,9 +193,15 @@ super::texts! {
     DEPLOYMENT_NOT_FOUND = "hub-deployment-not-found",
         "There is no deployment {name}. See hubctl get deployments",
         "没有部署 {name}。请查看 hubctl get deployments";
+    BUDGET_NOT_FOUND = "hub-budget-not-found",
+        "There is no budget {name}. See hubctl get budgets",
+        "没有预算 {name}。请查看 hubctl get budgets";
     DEPLOYMENT_OTHER_APP = "hub-deployment-other-app",
         "Deployment {name} is one of the app {app} and stays so. Choose another name, or undeploy it first",
         "部署 {name} 属于应用 {app}，不能更改。请使用其他名称，或先删除该部署";
+    DEPLOYMENT_OTHER_KIND = "hub-deployment-other-kind",
+        "Deployment {name} runs its app and cannot become a prefetch, or is a prefetch and cannot run. Use another name: --name",
+        "部署 {name} 用于运行应用，不能改为预取；或它是预取，不能用于运行。请用 --name 指定其他名称";
     DEPLOYMENT_BAD_TARGET = "hub-deployment-bad-target",
         "The target cannot be used: {why}. Name nodes, or labels that nodes have",
         "部署目标无法使用：{why}。请指定节点名，或节点具有的标签";
@@ -292,12 +298,21 @@ super::texts! {
     DEPLOYED = "hub-deployed",
         "{by} deployed {app}@{version} as {deployment} (revision {revision})",
         "{by} 部署了 {app}@{version}，部署名 {deployment}（修订 {revision}）";
+    PREFETCHED = "hub-prefetched",
+        "{by} has {app}@{version} prefetched as {deployment} (revision {revision})",
+        "{by} 预取 {app}@{version}，部署名 {deployment}（修订 {revision}）";
     RETARGETED = "hub-retargeted",
         "{by} changed the nodes of {deployment} ({app}@{version}, revision {revision})",
         "{by} 更改了 {deployment} 的节点（{app}@{version}，修订 {revision}）";
     UNDEPLOYED = "hub-undeployed",
         "{by} took away deployment {deployment} of {app}",
         "{by} 删除了应用 {app} 的部署 {deployment}";
+    BUDGET_SET = "hub-budget-set",
+        "{by} set budget {budget} (revision {revision})",
+        "{by} 设置了预算 {budget}（修订 {revision}）";
+    BUDGET_REMOVED = "hub-budget-removed",
+        "{by} took away budget {budget}",
+        "{by} 删除了预算 {budget}";
     NODE_ENROLLED = "hub-node-enrolled",
         "Node {node} joined with a token of {by}",
         "节点 {node} 使用 {by} 创建的令牌接入";

@@ -4,6 +4,7 @@
 //! and render it in the reader's language. The texts stand in one table per area below. A text names
 //! what is wrong, where, and the way out; `{name}` is replaced by the parameter of that name.
 
+pub mod budget;
 pub mod bundle;
 pub mod cli;
 pub mod hub;
@@ -40,7 +41,8 @@ macro_rules! texts {
 pub(crate) use texts;
 
 /// All tables, for rendering and for the test that reads every text.
-static TABLES: &[&[&Text]] = &[bundle::ALL, cli::ALL, hub::ALL, image::ALL, link::ALL, manifest::ALL, node::ALL, trust::ALL];
+static TABLES: &[&[&Text]] =
+    &[budget::ALL, bundle::ALL, cli::ALL, hub::ALL, image::ALL, link::ALL, manifest::ALL, node::ALL, trust::ALL];
 
 /// The language a person reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

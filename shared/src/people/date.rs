@@ -28,7 +28,7 @@ impl fmt::Display for Second {
 
 /// Year, month and day of a number of days since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date
 /// algorithms": the year begins in March, so that the leap day is its last).
-fn civil(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -2,6 +2,7 @@
 //! YAML, exit codes. Texts from elsewhere lose their power over a terminal here.
 
 mod age;
+mod budget;
 mod bytes;
 mod date;
 mod exit;
@@ -13,7 +14,9 @@ mod words;
 mod yaml;
 
 pub use age::age;
+pub use budget::{budget, counts};
 pub use bytes::bytes;
+pub(crate) use date::civil;
 pub use date::{rfc3339, rfc3339_nanos};
 pub use exit::Exit;
 pub use percent::percent;

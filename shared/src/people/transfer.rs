@@ -7,19 +7,22 @@ use crate::report::Transfer;
 /// One image on its way: `12 MiB of 30 MiB (40.0 %), 1.2 MiB/s, 15s left; 260 MiB reused`. `left` is
 /// [`Transfer::seconds_left`].
 pub fn transfer(transfer: &Transfer, left: Option<u64>, lang: Lang) -> String {
-    let Transfer { done, total, rate, reused, .. } = transfer;
+    let Transfer { done, total, rate, reused, waits, .. } = transfer;
+    let waits = waits.as_ref().map(|fault| format!("{} [{}]", fault.text(lang), fault.code));
     if *total == 0 {
-        return match lang {
-            Lang::En => "not begun".into(),
-            Lang::Zh => "尚未开始".into(),
+        let begun = match lang {
+            Lang::En => "not begun",
+            Lang::Zh => "尚未开始",
         };
+        return waits.map_or_else(|| begun.into(), |waits| format!("{begun}: {waits}"));
     }
     let (part, done, total, rate) = (percent(*done, *total), bytes(*done), bytes(*total), bytes(*rate));
-    let left = time_left(left, lang);
-    let reused = bytes(*reused);
-    match lang {
-        Lang::En => format!("{done} of {total} ({part}), {rate}/s, {left}; {reused} reused"),
-        Lang::Zh => format!("{total} 中已到 {done}（{part}），{rate}/s，{left}；复用 {reused}"),
+    let (left, reused) = (time_left(left, lang), bytes(*reused));
+    match (waits, lang) {
+        (Some(waits), Lang::En) => format!("{done} of {total} ({part}); {reused} reused; {waits}"),
+        (Some(waits), Lang::Zh) => format!("{total} 中已到 {done}（{part}）；复用 {reused}；{waits}"),
+        (None, Lang::En) => format!("{done} of {total} ({part}), {rate}/s, {left}; {reused} reused"),
+        (None, Lang::Zh) => format!("{total} 中已到 {done}（{part}），{rate}/s，{left}；复用 {reused}"),
     }
 }
 
@@ -36,11 +39,19 @@ pub fn time_left(left: Option<u64>, lang: Lang) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{Fault, budget};
     use crate::id::Digest;
 
     #[test]
     fn it_is_said_what_is_known() {
-        let moving = Transfer { image: Digest::of(b"i"), done: 12 << 20, total: 30 << 20, rate: 1_280_000, reused: 260 << 20 };
+        let moving = Transfer {
+            image: Digest::of(b"i"),
+            done: 12 << 20,
+            total: 30 << 20,
+            rate: 1_280_000,
+            reused: 260 << 20,
+            waits: None,
+        };
         let say = |of: &Transfer, online, lang| transfer(of, of.seconds_left(online), lang);
         for (of, online, en, zh) in [
             (
@@ -55,9 +66,18 @@ mod tests {
                 "12 MiB of 30 MiB (40.0 %), 1.2 MiB/s, time left unknown; 260 MiB reused",
                 "30 MiB 中已到 12 MiB（40.0 %），1.2 MiB/s，剩余时间未知；复用 260 MiB",
             ),
+            (
+                Transfer { waits: Some(Fault::new(&budget::PAUSED)), ..moving.clone() },
+                true,
+                "12 MiB of 30 MiB (40.0 %); 260 MiB reused; ",
+                "30 MiB 中已到 12 MiB（40.0 %）；复用 260 MiB；",
+            ),
             (Transfer { done: 0, total: 0, rate: 0, ..moving }, true, "not begun", "尚未开始"),
         ] {
-            assert_eq!((say(&of, online, Lang::En).as_str(), say(&of, online, Lang::Zh).as_str()), (en, zh));
+            for (lang, begins) in [(Lang::En, en), (Lang::Zh, zh)] {
+                let why = of.waits.as_ref().map(|fault| format!("{} [{}]", fault.text(lang), fault.code)).unwrap_or_default();
+                assert_eq!(say(&of, online, lang), format!("{begins}{why}"));
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ pub const fn phase(phase: Phase, lang: Lang) -> &'static str {
         Phase::Undone => ("undone", "已回退"),
         Phase::Stopped => ("stopped", "已停止"),
         Phase::Leaving => ("leaving", "移除中"),
+        Phase::Fetched => ("fetched", "已就位"),
     };
     pick(lang, en, zh)
 }

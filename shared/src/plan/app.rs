@@ -84,7 +84,7 @@ impl<'a> AppView<'a> {
             || self.actual.overrides.iter().any(|over| over.app == *self.name)
     }
 
-    fn known(&self, id: Digest) -> Option<Chosen<'a>> {
+    pub fn known(&self, id: Digest) -> Option<Chosen<'a>> {
         self.actual.releases.get(&id).map(|release| Chosen { id, release })
     }
 }

@@ -12,7 +12,10 @@ use crate::time::{Uptime, backoff};
 /// Adds the steps that are possible now for images.
 pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut Plan) {
     for image in wanted(desired, actual) {
+        let paused = actual.paused.covers(image.id());
         match actual.images.get(&image.id()) {
+            // What is under way is given up by whoever does it, and has all its bytes on disk when it goes on.
+            None | Some(ImageState::Failed(_)) if paused => {}
             None => plan.actions.push(Action::Fetch(image.clone())),
             Some(ImageState::Fetched) => plan.act(Step::Unpack(image.clone())),
             Some(ImageState::Failed(trouble)) => {
@@ -43,12 +46,26 @@ fn runs_on_damage(actual: &Actual) -> bool {
     })
 }
 
-/// Images of every wanted release, then those of every last good one: the way back is lost with its images. Each once.
+/// Images that are wanted, not on disk yet, and paused by an on-site operator.
+pub fn paused(desired: &Desired, actual: &Actual) -> Vec<Digest> {
+    let is_on_disk =
+        |image: &Digest| actual.images.get(image).is_some_and(|state| state.is_unpacked() || *state == ImageState::Fetched);
+    wanted(desired, actual)
+        .into_iter()
+        .map(Image::id)
+        .filter(|image| actual.paused.covers(*image) && !is_on_disk(image))
+        .collect()
+}
+
+/// Images of every wanted release, then those of every last good one, because the way back is lost with its images, then of
+/// those that only come to disk. Each once.
 fn wanted<'a>(desired: &'a Desired, actual: &'a Actual) -> Vec<&'a Image> {
     let views = || desired.apps.keys().map(|name| AppView::new(name, desired, actual));
-    let (next, last) = (views().filter_map(|view| view.wanted()), views().filter_map(|view| view.good()));
+    let (wanted, good) = (views().filter_map(|view| view.wanted()), views().filter_map(|view| view.good()));
+    let next = desired.next.values().filter_map(|id| Some(Chosen { id: *id, release: actual.releases.get(id)? }));
     let mut seen = BTreeSet::new();
-    next.chain(last).flat_map(|chosen| images(chosen, actual)).filter(|image| seen.insert(image.id())).collect()
+    let all = wanted.chain(good).chain(next).flat_map(|chosen| images(chosen, actual));
+    all.filter(|image| seen.insert(image.id())).collect()
 }
 
 fn images<'a>(chosen: Chosen<'a>, actual: &'a Actual) -> impl Iterator<Item = &'a Image> {
@@ -56,7 +73,7 @@ fn images<'a>(chosen: Chosen<'a>, actual: &'a Actual) -> impl Iterator<Item = &'
     services.filter_map(move |service| chosen.release.image(service, &actual.platform))
 }
 
-/// Ids of the images that must stay: of wanted, active, tried and last good releases, and of every container.
+/// Ids of the images that must stay: of wanted, next, active, tried and last good releases, and of every container.
 /// `None` when a container's release is unknown: then nobody can say what it needs.
 fn needed(desired: &Desired, actual: &Actual) -> Option<BTreeSet<Digest>> {
     let mut needed = BTreeSet::new();
@@ -67,6 +84,8 @@ fn needed(desired: &Desired, actual: &Actual) -> Option<BTreeSet<Digest>> {
         let known = releases.into_iter().flatten().filter_map(|id| Some(Chosen { id, release: actual.releases.get(&id)? }));
         needed.extend(known.flat_map(|chosen| images(chosen, actual)).map(Image::id));
     }
+    let next = desired.next.values().filter_map(|id| Some(Chosen { id: *id, release: actual.releases.get(id)? }));
+    needed.extend(next.flat_map(|chosen| images(chosen, actual)).map(Image::id));
     for instance in actual.instances.values() {
         let release = actual.releases.get(&instance.release)?;
         needed.extend(release.image(&instance.service, &actual.platform).map(Image::id));

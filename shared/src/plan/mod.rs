@@ -9,7 +9,7 @@
 //! - the old release runs until every image of the new one is ready on disk;
 //! - a release that fails its trial is undone once, remembered, and not tried again under the same revision;
 //! - a node that knows no desired state touches nothing;
-//! - no image is dropped that a running instance, the last good release or the wanted one needs;
+//! - no image is dropped that a running instance, the last good release, the wanted one or the next one needs;
 //! - nothing is started from an image that is in doubt or damaged.
 //!
 //! ```text
@@ -35,6 +35,7 @@ use crate::state::{Actual, Desired, InstanceId, Stamp};
 use crate::time::{Now, Uptime};
 
 use app::AppView;
+pub use images::paused;
 
 /// What [`plan`] answers: the steps possible now, and when to look again although nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,6 +1,7 @@
 //! The planner against a small world that carries its plans out at once.
 
 mod histories;
+mod images;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::health::Health;
 use crate::manifest::{App, Condition, HealthCheck, Metadata, Period, Port, Probe, Restart, Service, Spec};
 use crate::oci::Platform;
 use crate::release::{Blob, Release};
-use crate::state::{Assignment, Exit, ImageState, Instance, Memory, Override, Stamp, Task, Trial, Trouble, Undone};
+use crate::state::{Assignment, Exit, ImageState, Instance, Memory, Override, Paused, Stamp, Task, Trial, Trouble, Undone};
 use crate::time::UnixMillis;
 
 fn name(text: &str) -> Name {
@@ -76,6 +77,7 @@ impl World {
             instances: BTreeMap::new(),
             memory: BTreeMap::new(),
             overrides: BTreeSet::new(),
+            paused: Paused::default(),
             troubles: BTreeMap::new(),
         };
         let now = Now { uptime: Duration::from_secs(1000), wall: UnixMillis(0) };

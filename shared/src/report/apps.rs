@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{AppReport, Phase, ServiceReport, ServiceState};
-use crate::fault::{Fault, node};
+use super::{AppReport, NextReport, Phase, ServiceReport, ServiceState};
+use crate::fault::{Fault, budget, node};
 use crate::health::Health;
 use crate::id::{Digest, Name};
 use crate::plan::app::{AppView, Chosen};
@@ -15,6 +15,20 @@ use crate::time::{Now, Uptime};
 /// Every app of the node, by name.
 pub fn apps(desired: &Desired, actual: &Actual, now: Now) -> Vec<AppReport> {
     plan::apps(desired, actual).into_iter().map(|name| app(&AppView::new(name, desired, actual), now.uptime)).collect()
+}
+
+/// Every release that is brought to disk and does not run, by app.
+pub fn next(desired: &Desired, actual: &Actual) -> Vec<NextReport> {
+    let of = |(app, release): (&Name, &Digest)| {
+        let view = AppView::new(app, desired, actual);
+        let (phase, fault) = match view.known(*release) {
+            None => (Phase::Pending, None),
+            Some(chosen) if view.is_complete(chosen) => (Phase::Fetched, None),
+            Some(chosen) => arriving(&view, chosen),
+        };
+        NextReport { app: app.clone(), release: *release, version: version(&view, *release), phase, fault }
+    };
+    desired.next.iter().map(of).collect()
 }
 
 fn app(view: &AppView<'_>, now: Uptime) -> AppReport {
@@ -56,7 +70,11 @@ fn arriving(view: &AppView<'_>, wanted: Chosen<'_>) -> (Phase, Option<Fault>) {
             let fault = Fault::new(&node::NO_IMAGE_FOR_PLATFORM).with("service", service).with("platform", platform);
             return (Phase::Pending, Some(fault));
         };
-        match view.actual.images.get(&image.id()) {
+        let state = view.actual.images.get(&image.id());
+        if view.actual.paused.covers(image.id()) && !matches!(state, Some(ImageState::Ready | ImageState::Fetched)) {
+            return (Phase::Pending, Some(Fault::new(&budget::PAUSED)));
+        }
+        match state {
             Some(ImageState::Failed(trouble)) => return (Phase::Pending, Some(trouble.fault.clone())),
             Some(ImageState::Fetching | ImageState::Fetched) => fetching = true,
             Some(ImageState::Ready | ImageState::Doubtful | ImageState::Damaged) | None => {}

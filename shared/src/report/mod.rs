@@ -4,6 +4,7 @@ mod apps;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Spent;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::id::{Digest, Name};
@@ -11,7 +12,7 @@ use crate::oci::Platform;
 use crate::state::Stamp;
 use crate::time::UnixMillis;
 
-pub use apps::apps;
+pub use apps::{apps, next};
 
 /// A snapshot of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +29,14 @@ pub struct Report {
     pub facts: Facts,
     /// Every app, by name.
     pub apps: Vec<AppReport>,
+    /// Releases that are brought to disk and not run, by app.
+    pub next: Vec<NextReport>,
     /// Images on their way.
     pub transfers: Vec<Transfer>,
     /// What is wrong with the node as a whole, for example a refused desired state.
     pub faults: Vec<Fault>,
+    /// What its link carried today and this month.
+    pub spent: Spent,
 }
 
 /// What a node is.
@@ -72,6 +77,21 @@ pub struct AppReport {
     pub fault: Option<Fault>,
 }
 
+/// A release that a node brings to disk and does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextReport {
+    /// Its app.
+    pub app: Name,
+    /// The release.
+    pub release: Digest,
+    /// Its version, for people.
+    pub version: String,
+    /// [`Phase::Pending`], [`Phase::Fetching`] or [`Phase::Fetched`].
+    pub phase: Phase,
+    /// Why it does not come.
+    pub fault: Option<Fault>,
+}
+
 /// An app's state in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -92,6 +112,8 @@ pub enum Phase {
     Stopped,
     /// It is being removed.
     Leaving,
+    /// All of it is on disk, unpacked, and it is not to run yet.
+    Fetched,
 }
 
 /// One service on one node.
@@ -135,7 +157,7 @@ pub enum ServiceState {
     Stopped,
 }
 
-/// An image on its way.
+/// An image on its way, or kept from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {
     /// The image.
@@ -148,6 +170,8 @@ pub struct Transfer {
     pub rate: u64,
     /// Bytes of the image, as its publisher compressed it, that need not travel: the node has them, or a patch makes them.
     pub reused: u64,
+    /// Why it waits, and what for; absent while it does not.
+    pub waits: Option<Fault>,
 }
 
 impl Transfer {

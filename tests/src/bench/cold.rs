@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,6 +20,8 @@ use cloud_hub::blobs::Blobs;
 use cloud_hub::config::Config;
 use cloud_hub::os::system_clock;
 use cloud_hub::serve::{Running, start};
+use edge_node::budget::Ledger;
+use edge_node::clock::Clock;
 use edge_node::images::content::Content;
 use edge_node::images::fetch::{Present, fetch};
 use edge_node::images::{ChunkSource, FRAME_MAX, SourceError};
@@ -112,7 +114,8 @@ impl Site {
         let address = format!("127.0.0.1:{}", running.gate.port()).parse().map_err(|error| format!("{error:?}"))?;
         let config = MqttConfig { address, ..MqttConfig::of(&identity).map_err(said)? };
         let ((ends, node_ends), (run, asked), mut tasks) = (transport(16), shutdown(), JoinSet::new());
-        let (link, mut inbound, pump) = Link::new(node_ends);
+        let ledger = Arc::new(Ledger::unlimited(Clock::system()));
+        let (link, mut inbound, pump) = Link::new(node_ends, ledger);
         tasks.spawn(mqtt::run(config, ends, asked));
         tasks.spawn(pump);
         tasks.spawn(async move { while inbound.recv().await.is_some() {} });
@@ -146,7 +149,8 @@ impl Site {
         let (source, progress) = (Timed { link: self.link.clone(), asked: Mutex::default() }, watch::Sender::default());
         rustix::fs::sync();
         let begin = Instant::now();
-        fetch(&source, &content, &self.image, &Present::default(), &progress).await.map_err(said)?;
+        let ledger = Ledger::unlimited(Clock::system());
+        fetch(&source, &content, &self.image, &Present::default(), &ledger, &progress).await.map_err(said)?;
         let took = begin.elapsed();
         drop(content);
         std::fs::remove_dir_all(dir).map_err(said)?;

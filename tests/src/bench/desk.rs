@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edge_node::boot::Boot;
+use edge_node::budget::Ledger;
+use edge_node::clock::Clock;
 use edge_node::images::content::Content;
 use edge_node::images::fetch::{Present, fetch};
 use edge_node::images::memory::Memory;
@@ -61,7 +63,8 @@ impl Desk {
     /// Brings the image from `source` to disk.
     pub(super) async fn fetch(&self, source: &Memory) -> Result<(), Failure> {
         let progress = tokio::sync::watch::Sender::default();
-        let fetched = fetch(source, &self.content, &self.image, &Present::default(), &progress).await;
+        let fetched =
+            fetch(source, &self.content, &self.image, &Present::default(), &Ledger::unlimited(Clock::system()), &progress).await;
         fetched.map(drop).map_err(|error| error.to_string())
     }
 

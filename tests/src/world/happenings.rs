@@ -62,8 +62,15 @@ const KINDS: [(Kind, u64); 13] = [
 ];
 /// Wall clocks of machines that do not know the time: 1970, 2000, 2038, 2106, and two that are right.
 const WALLS: [u64; 6] = [0, 946_684_800_000, 2_147_483_648_000, 4_294_967_296_000, BEGINNING, BEGINNING];
-const DEPLOYMENTS: [(&str, &str); 5] =
-    [("web", "web"), ("web-some", "web"), ("meter", "meter"), ("meter-some", "meter"), ("job", "job")];
+const DEPLOYMENTS: [(&str, &str); 7] = [
+    ("web", "web"),
+    ("web-some", "web"),
+    ("web-prefetch", "web"),
+    ("meter", "meter"),
+    ("meter-some", "meter"),
+    ("meter-prefetch", "meter"),
+    ("job", "job"),
+];
 const SITES: [&str; 2] = ["north", "south"];
 
 impl World {
@@ -133,7 +140,7 @@ impl World {
         let (name, app) = self.random.pick(&DEPLOYMENTS).copied().unwrap_or(("web", "web"));
         let catalog = self.catalog.clone();
         let Some(release) = self.random.pick(&catalog.of(app)).copied() else { return };
-        let target = if name.ends_with("-some") {
+        let target = if name.contains('-') {
             match self.random.below(2) {
                 0 => Target::Nodes([self.any().name.clone()].into()),
                 _ => Target::Labels([("site".to_owned(), SITES[self.random.below(2) as usize].to_owned())].into()),
@@ -141,6 +148,10 @@ impl World {
         } else {
             Target::Labels([].into())
         };
+        if name.ends_with("-prefetch") {
+            self.tell(format!("  {name}: {}@{} to the disks of {target:?}", release.app, release.version));
+            return self.prefetch(name, release, target).await;
+        }
         let run = !self.random.chance(80);
         let redeploy = self.random.chance(200);
         self.tell(format!("  {name}: {}@{} to {target:?}, run {run}", release.app, release.version));
@@ -160,7 +171,9 @@ impl World {
             if kind == Kind::Undeploy {
                 hub.undeploy(&name, None, "world").await.expect("undeploy");
                 self.take_over(&hub).await;
-            } else if let Ok((record, ..)) = hub.rollback(&name, None, None, "world").await {
+            } else if let Ok((record, ..)) = hub.rollback(&name, None, None, "world").await
+                && !record.prefetch
+            {
                 *self.deployed.entry(record.release).or_default() += 1;
             }
         }

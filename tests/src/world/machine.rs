@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_node::api::port::{Command, Node as _, Trust};
+use edge_node::budget::Ledger;
 use edge_node::clock::Clock;
 use edge_node::held::Held;
 use edge_node::images::blobs::BlobError;
@@ -112,6 +113,7 @@ impl Machine {
             runtime: Arc::new(runtime),
             held: held.clone(),
             journal: journal.clone(),
+            ledger: Arc::new(Ledger::open(self.store.clone(), clock)),
             content,
             logs: LogFiles::new(state.join("logs")),
             clock,

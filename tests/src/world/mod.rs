@@ -137,6 +137,15 @@ impl World {
         }
     }
 
+    /// Brings a release to the disks of `target`, if the hub runs.
+    pub async fn prefetch(&self, name: &str, release: &Published, target: Target) {
+        let Some(hub) = self.center.hub() else { return };
+        let entry = hub.release(release.id).await.expect("store").expect("published");
+        let request = cloud_hub::deployments::request(&entry, target, false, false);
+        let request = cloud_hub::deployments::Request { prefetch: true, ..request };
+        hub.deploy(&Name::new(name).expect("name"), request, None, "world").await.expect("prefetch");
+    }
+
     /// Ends every fault and has every daemon and the hub run.
     pub async fn calm(&mut self) {
         self.center.start().await;

@@ -12,7 +12,7 @@ use cloud_hub::records::{self, DESIRED, EVENTS, Stored, key};
 use edge_node::api::port::Node as _;
 use edge_node::held::Holding;
 use edge_node::runtime::{Observed, Runtime};
-use shared::assign::{Assigned, Rule, assign};
+use shared::assign::{Assigned, Rule, assign, assign_next};
 use shared::fault::{hub, node};
 use shared::id::{Digest, Name};
 use shared::release::Image;
@@ -95,6 +95,16 @@ impl Check<'_> {
         if self.holding.desired.apps != should {
             wrong.push("it holds other apps than its deployments say".into());
         }
+        let next = assign_next(name, &record.labels, &rules);
+        if !next.iter().map(|(app, next)| (app, next.assignment.release)).eq(self
+            .holding
+            .desired
+            .next
+            .iter()
+            .map(|(a, r)| (a, *r)))
+        {
+            wrong.push("it has other releases for later than its deployments say".into());
+        }
         wrong
     }
 
@@ -163,7 +173,7 @@ impl Check<'_> {
     fn leftovers(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let used: BTreeSet<Digest> = self.seen.instances.values().map(|seen| seen.release).collect();
-        let wanted = self.holding.desired.apps.values().map(|assignment| assignment.release);
+        let wanted = self.holding.desired.releases().map(|(_, release)| release);
         let memory = self.holding.memory.values();
         let remembered = memory.flat_map(|memory| [memory.good, memory.trial.as_ref().map(|trial| trial.release)]).flatten();
         let keep: BTreeSet<Digest> = used.into_iter().chain(wanted).chain(remembered).collect();
@@ -301,8 +311,8 @@ impl Check<'_> {
 }
 
 fn rule(deployment: records::Deployment) -> Rule {
-    let records::Deployment { app, release, revision, run, target, .. } = deployment;
-    Rule { app, assignment: Assignment { release, revision, run }, target }
+    let records::Deployment { app, release, revision, run, target, prefetch, .. } = deployment;
+    Rule { app, assignment: Assignment { release, revision, run }, target, prefetch }
 }
 
 fn plain(apps: &BTreeMap<Name, Assigned>) -> BTreeMap<Name, Assignment> {

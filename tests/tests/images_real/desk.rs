@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use containerd_client::types::Mount;
 use edge_node::boot::Boot;
+use edge_node::budget::Ledger;
+use edge_node::clock::Clock;
 use edge_node::images::content::Content;
 use edge_node::images::fetch::{Present, fetch};
 use edge_node::runtime::RuntimeError;
@@ -60,7 +62,7 @@ impl Desk {
         let layers = self.images.unpacked().await.unwrap().layers;
         let unpacked = Present { layers, root: self.images.root().await };
         let progress = tokio::sync::watch::Sender::default();
-        fetch(&made.memory, &self.content, &made.image, &unpacked, &progress).await.unwrap();
+        fetch(&made.memory, &self.content, &made.image, &unpacked, &Ledger::unlimited(Clock::system()), &progress).await.unwrap();
     }
 
     pub async fn bring(&self, made: &Made) -> Result<(), RuntimeError> {

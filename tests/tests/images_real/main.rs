@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use edge_node::budget::Ledger;
+use edge_node::clock::Clock;
 use edge_node::images::fetch::{Present, fetch};
 use edge_node::images::memory::Memory;
 use edge_node::runtime::RuntimeError;
@@ -98,7 +100,9 @@ async fn layers_other_than_signed_are_refused_and_leave_nothing() {
     let other = make(&layers, |layers| layers[1].tar.digest = Digest::of(b"something else"));
     // A source that says so is refused while it is fetched; a pack that says so, however it came, while it is unpacked.
     let (none, progress) = (Present::default(), tokio::sync::watch::Sender::default());
-    let error = fetch(&other.memory, &desk.content, &other.image, &none, &progress).await.unwrap_err();
+    let error = fetch(&other.memory, &desk.content, &other.image, &none, &Ledger::unlimited(Clock::system()), &progress)
+        .await
+        .unwrap_err();
     assert_eq!(error.fault().code, "image-patch-unfit");
     let signed = other.image.layers[1].tar;
     let mut lie = PackWriter::new(Vec::new()).unwrap();

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_node::boot::Boot;
+use edge_node::budget::Ledger;
+use edge_node::clock::Clock;
 use edge_node::images::content::Content;
 use edge_node::images::fetch::{Present, fetch};
 use edge_node::runtime::containerd::log::read;
@@ -61,7 +63,9 @@ impl World {
         std::fs::create_dir(dir.path().join("site")).expect("directory");
         let (image, memory) = busybox::image(image);
         let progress = tokio::sync::watch::Sender::default();
-        fetch(&memory, &content, &image, &Present::default(), &progress).await.expect("the image's bytes");
+        fetch(&memory, &content, &image, &Present::default(), &Ledger::unlimited(Clock::system()), &progress)
+            .await
+            .expect("the image's bytes");
         let mut world = Self { runtime: None, content, private, image, config, dir };
         world.daemon();
         world.apply(Step::Unpack(world.image.clone())).await;

@@ -43,6 +43,10 @@ pub struct NewDeployment {
     /// Run it (default), or have it on disk and stopped.
     #[serde(default = "yes")]
     pub run: bool,
+    /// Have it on disk for later, whatever of the app runs meanwhile. It ends on a node when something of the app is deployed
+    /// there. A deployment stays what it is: one that runs becomes no prefetch.
+    #[serde(default)]
+    pub prefetch: bool,
     /// Deploy under a new revision even if nothing changed: nodes that undid this release try it once more.
     #[serde(default)]
     pub redeploy: bool,
@@ -83,6 +87,9 @@ pub struct DeploymentSpec {
     pub target: Target,
     /// Run it, or have it on disk and stopped.
     pub run: bool,
+    /// Have it on disk for later, whatever of the app runs meanwhile.
+    #[serde(default)]
+    pub prefetch: bool,
     /// Grows whenever another release is deployed (or the same on demand), and never repeats in this hub: a node tries a
     /// release that was undone again only under a new revision, and where two deployments bring the same app to a node,
     /// the higher revision wins.
@@ -95,7 +102,8 @@ pub struct DeploymentSpec {
 pub struct DeploymentStatus {
     /// Nodes it applies to.
     pub nodes: u64,
-    /// Of these, nodes that run exactly this release (or hold it stopped, when `run` is false).
+    /// Of these, nodes that run exactly this release (or hold it stopped, when `run` is false; or have it on disk, when
+    /// `prefetch` is true).
     pub ready: u64,
     /// Of these, nodes that durably accepted a state with this release.
     pub accepted: u64,

@@ -9,7 +9,7 @@ use shared::report::{Phase, ServiceState};
 use shared::time::UnixMillis;
 use utoipa::ToSchema;
 
-use super::{Metadata, Problem};
+use super::{Carried, Metadata, NodeBudget, Problem};
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -36,6 +36,13 @@ pub struct NodeSpec {
     /// What it shall run, by app.
     #[schema(value_type = BTreeMap<String, NodeAssignment>)]
     pub apps: BTreeMap<Name, NodeAssignment>,
+    /// Releases to have on disk for later, by app; `run` does not matter.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, NodeAssignment>)]
+    pub next: BTreeMap<Name, NodeAssignment>,
+    /// What images may take of its link; all of it when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<NodeBudget>,
 }
 
 /// One app a node shall run.
@@ -101,9 +108,15 @@ pub struct NodeStatus {
     /// Every app on it.
     #[serde(default)]
     pub apps: Vec<AppStatus>,
-    /// Images on their way.
+    /// Releases that it brings to disk and does not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<NextStatus>,
+    /// Images on their way, and those that wait.
     #[serde(default)]
     pub transfers: Vec<Transfer>,
+    /// What its link carried; absent when it never said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
     /// What is wrong with the node as a whole.
     #[serde(default)]
     pub faults: Vec<Problem>,
@@ -172,6 +185,26 @@ pub struct AppStatus {
     pub fault: Option<Problem>,
 }
 
+/// A release that a node brings to disk and does not run, as it said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NextStatus {
+    /// Its app.
+    #[schema(value_type = String)]
+    pub app: Name,
+    /// The release.
+    #[schema(value_type = String)]
+    pub release: Digest,
+    /// Its version.
+    pub version: String,
+    /// `pending`, `fetching` or `fetched`.
+    #[schema(value_type = String)]
+    pub phase: Phase,
+    /// Why it does not come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Problem>,
+}
+
 /// One service on a node, as it said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -221,6 +254,9 @@ pub struct Transfer {
     /// Seconds from the report until the last byte has come; absent when nobody can say, for example without a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_left: Option<u64>,
+    /// Why it waits, and until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Problem>,
 }
 
 /// Changes labels of a node: a value sets, `null` removes, labels not named stay.

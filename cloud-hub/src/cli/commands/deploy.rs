@@ -1,12 +1,13 @@
-//! `hubctl deploy`, `rollback`, `undeploy`.
+//! `hubctl deploy`, `prefetch`, `rollback`, `undeploy`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde_json::Value;
 use shared::fault::{Fault, cli};
+use shared::id::Name;
 
-use super::super::args::{Deploy, Format, Output, Patience, Rollback, Undeploy};
+use super::super::args::{Deploy, Format, Output, Patience, Prefetch, Rollback, Undeploy};
 use super::super::client::{Client, Target as Path};
 use super::super::error::CliError;
 use super::super::kinds::{self, Kind, ReleaseName, shown};
@@ -17,36 +18,58 @@ use crate::api::types::{self, Deployment, NewDeployment, Release, Selector, Targ
 
 pub(super) async fn deploy(session: &mut Session, args: &Deploy) -> Result<(), CliError> {
     let patience = time(&args.patience.timeout, "--timeout")?;
-    let asked = target(args)?;
+    let asked = target(&args.node, args.selector.as_deref(), args.all_nodes)?;
     let release = kinds::release(&args.release)?;
     let client = session.client()?;
-    let (app, release) = match release {
-        ReleaseName::Version(app, version) => (app, version),
-        ReleaseName::Id(id) => {
-            let found: Release = client.get(Kind::Releases.single(&id.to_string())?).await?;
-            (found.spec.app, id.to_string())
-        }
-    };
+    let (app, release) = named(&client, release).await?;
     let name = args.name.clone().unwrap_or_else(|| app.to_string());
     let path = Kind::Deployments.single(&name)?;
     let (target, seen) = match asked {
         Some(target) => (target, None),
         None => same_target(&client, &name).await?,
     };
-    let body = NewDeployment { app, release, target, run: !args.stopped, redeploy: args.redeploy };
+    let body = NewDeployment { app, release, target, run: !args.stopped, prefetch: false, redeploy: args.redeploy };
     let (object, _): (Value, _) = client.change(Method::PUT, path, seen, &body).await?;
     finish(session, &client, &object, &args.patience, patience, args.output).await
 }
 
+pub(super) async fn prefetch(session: &mut Session, args: &Prefetch) -> Result<(), CliError> {
+    let patience = time(&args.patience.timeout, "--timeout")?;
+    let asked = target(&args.node, args.selector.as_deref(), args.all_nodes)?;
+    let release = kinds::release(&args.release)?;
+    let client = session.client()?;
+    let (app, release) = named(&client, release).await?;
+    let name = args.name.clone().unwrap_or_else(|| format!("{app}-prefetch"));
+    let path = Kind::Deployments.single(&name)?;
+    let (target, seen) = match asked {
+        Some(target) => (target, None),
+        None => same_target(&client, &name).await?,
+    };
+    let body = NewDeployment { app, release, target, run: false, prefetch: true, redeploy: false };
+    let (object, _): (Value, _) = client.change(Method::PUT, path, seen, &body).await?;
+    finish(session, &client, &object, &args.patience, patience, args.output).await
+}
+
+/// The app of a release, and how the hub finds it there.
+async fn named(client: &Client, release: ReleaseName) -> Result<(Name, String), CliError> {
+    match release {
+        ReleaseName::Version(app, version) => Ok((app, version)),
+        ReleaseName::Id(id) => {
+            let found: Release = client.get(Kind::Releases.single(&id.to_string())?).await?;
+            Ok((found.spec.app, id.to_string()))
+        }
+    }
+}
+
 /// Where it shall go, if the command line says so.
-fn target(args: &Deploy) -> Result<Option<Target>, CliError> {
-    if args.all_nodes {
+pub(super) fn target(nodes: &[String], selector: Option<&str>, all_nodes: bool) -> Result<Option<Target>, CliError> {
+    if all_nodes {
         return Ok(Some(Target::Selector(Selector::default())));
     }
-    if let Some(text) = &args.selector {
+    if let Some(text) = selector {
         return Ok(Some(Target::Selector(Selector { match_labels: equalities(text)? })));
     }
-    let nodes: BTreeSet<_> = args.node.iter().map(|node| kinds::name(node)).collect::<Result<_, _>>()?;
+    let nodes: BTreeSet<_> = nodes.iter().map(|node| kinds::name(node)).collect::<Result<_, _>>()?;
     Ok((!nodes.is_empty()).then_some(Target::Nodes(nodes)))
 }
 
@@ -94,7 +117,8 @@ async fn finish(
     match output.format {
         Format::Table | Format::Wide => {
             let (spec, status) = (&deployment.spec, &deployment.status);
-            let fault = Fault::new(&cli::DEPLOYED)
+            let text = if spec.prefetch { &cli::PREFETCHED } else { &cli::DEPLOYED };
+            let fault = Fault::new(text)
                 .with("name", &deployment.metadata.name)
                 .with("release", format_args!("{}@{}", spec.app, spec.version))
                 .with("nodes", status.nodes)

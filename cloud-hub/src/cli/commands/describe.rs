@@ -48,7 +48,9 @@ pub(super) async fn run(session: &mut Session, args: &Describe) -> Result<(), Cl
             table(&mut page, Kind::Releases, &all.items, session, &client)?;
             events(&mut page, session, &client, "app", name).await?;
         }
-        Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => row(&mut page, kind, &object, session, &client)?,
+        Kind::Budgets | Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => {
+            row(&mut page, kind, &object, session, &client)?
+        }
     }
     Ok(session.out.write(&page.finish())?)
 }

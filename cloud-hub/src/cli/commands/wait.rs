@@ -56,7 +56,7 @@ impl Condition {
         let possible = match kind {
             Kind::Deployments => &Self::DEPLOYMENT[..],
             Kind::Nodes => &Self::NODE,
-            Kind::Apps | Kind::Releases | Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => &[],
+            Kind::Apps | Kind::Releases | Kind::Budgets | Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => &[],
         };
         let plain = text.strip_prefix("condition=").unwrap_or(text).to_ascii_lowercase();
         possible.iter().copied().find(|condition| condition.text() == plain).ok_or_else(|| {
@@ -150,9 +150,14 @@ async fn look(client: &Client, kind: Kind, name: &str, condition: Condition, vie
     match kind {
         Kind::Nodes => Ok(judge_node(&serde_json::from_value(object).map_err(bad)?, condition, view)),
         // The command line lets nothing else be waited for.
-        Kind::Deployments | Kind::Apps | Kind::Releases | Kind::Events | Kind::Publishers | Kind::Tokens | Kind::ApiTokens => {
-            Ok(judge(&serde_json::from_value(object).map_err(bad)?, condition, view))
-        }
+        Kind::Deployments
+        | Kind::Apps
+        | Kind::Releases
+        | Kind::Budgets
+        | Kind::Events
+        | Kind::Publishers
+        | Kind::Tokens
+        | Kind::ApiTokens => Ok(judge(&serde_json::from_value(object).map_err(bad)?, condition, view)),
     }
 }
 
@@ -185,6 +190,11 @@ fn state(status: &DeploymentStatus, all: u64, view: View) -> String {
         phases.push(format!("{nodes} {}{}", words::phase(view.lang, phase), transfers(status, phase, view)));
     }
     phases.extend(status.absent.iter().map(|node| format!("{node}: {}", word(view.lang, "never"))));
+    let held = |node: &&DeploymentNode| node.fault.as_ref().is_some_and(|fault| fault.code.starts_with("budget-"));
+    if let Some(node) = status.detail.iter().find(held) {
+        let why = node.fault.as_ref().map(|fault| fault.text(view.lang)).unwrap_or_default();
+        phases.push(format!("{}: {why}", node.node));
+    }
     let phases = if phases.is_empty() { String::new() } else { format!(" ({})", phases.join(", ")) };
     Fault::new(&cli::READY_STATE).with("ready", status.ready).with("nodes", all).with("phases", phases).text(view.lang)
 }

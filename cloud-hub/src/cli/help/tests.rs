@@ -77,13 +77,15 @@ fn the_top_level_help_in_both_languages() {
           publisher        Register or remove keys that may sign releases
           publish          Publish a release: read the manifest, bring the images to the hub, sign, send
           image            Compare the images of releases
-          get              Show objects of one kind: apps, releases, nodes, deployments, events, publishers, tokens, api-tokens
+          get              Show objects of one kind: apps, releases, nodes, deployments, budgets, events, publishers, tokens, api-tokens
           describe         Show one object with everything that matters to it
           deploy           Deploy a release to nodes
+          prefetch         Bring a release to the disks of nodes, so that deploying it later switches at once; what runs there stays
           rollback         Deploy an earlier release of a deployment again
           undeploy         Remove a deployment; its nodes stop the app and keep its volumes
           token            Make or remove a token with which one node can join
           api-token        Make or remove tokens for the API
+          budget           Set or remove budgets: how fast, how much and when images may come to nodes
           node             Label, revoke or delete nodes
           logs             Show what an app prints on a node
           export           Write a bundle: what nodes shall run and all it is made of, to carry to them on a stick
@@ -116,13 +118,15 @@ fn the_top_level_help_in_both_languages() {
           publisher        登记或移除可以签署发布包的密钥
           publish          发布：读取清单，把镜像送到中心，签名，提交
           image            比较发布包的镜像
-          get              列出某类对象：apps、releases、nodes、deployments、events、publishers、tokens、api-tokens
+          get              列出某类对象：apps、releases、nodes、deployments、budgets、events、publishers、tokens、api-tokens
           describe         显示一个对象的全部要点
           deploy           把发布包部署到节点
+          prefetch         把发布包提前传到节点的磁盘，之后部署时可立即切换；正在运行的应用不受影响
           rollback         重新部署某个部署的较早发布包
           undeploy         删除部署；节点停止该应用并保留其卷
           token            生成或作废供一个节点接入的令牌
           api-token        生成或删除 API 令牌
+          budget           设置或删除链路预算：镜像传到节点的速率、流量和时段
           node             给节点打标签、吊销或删除节点
           logs             显示应用在节点上的输出
           export           写出离线包：节点应运行的内容及其全部组成，用 U 盘带到现场

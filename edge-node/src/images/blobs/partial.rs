@@ -72,8 +72,13 @@ impl Partial {
         Ok(())
     }
 
-    /// Makes what is written durable and says so in the mark.
-    fn sync(&mut self) -> Result<(), BlobError> {
+    /// Whether a power cut would take something.
+    pub const fn is_unsynced(&self) -> bool {
+        self.offset > self.mark.synced
+    }
+
+    /// Makes what is written durable and says so in the mark. Worth it when nothing is written for a while.
+    pub fn sync(&mut self) -> Result<(), BlobError> {
         self.file.sync_data().map_err(failed("syncing", &self.path, 0))?;
         self.mark = Mark { sequence: self.mark.sequence.wrapping_add(1), synced: self.offset, ..self.mark };
         self.mark.write(&self.marks).map_err(failed("marking", &self.path, 0))

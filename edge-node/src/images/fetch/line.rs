@@ -1,8 +1,8 @@
-//! A source, asked for as much at once as its link takes: patience and window together.
+//! A source, asked for as much at once as its link takes and its budget allows: patience, window and ledger together.
 //!
 //! ```text
 //! one ──try_ask──▶ Line ──read──▶ source        whoever asks holds a Flying, which gives its room back
-//! frame ──ask────▶  │  window, pace             when the answer is there, or nobody waits for it any more
+//! frame ──ask────▶  │  ledger, window, pace     when the answer is there, or nobody waits for it any more
 //! ```
 
 use std::collections::BTreeSet;
@@ -16,19 +16,33 @@ use tokio::time::Instant;
 
 use super::pace::Pace;
 use super::window::{Asked, Window};
+use crate::budget::{Ask, Ledger, Reserved};
 use crate::images::{ChunkSource, SourceError};
+
+/// A disk that did not take what is to be spent is tried again after so long.
+const UNWRITTEN: Duration = Duration::from_secs(10);
 
 /// A source and what is known of its link; one for all blobs of an image.
 pub(super) struct Line<'s, S> {
     source: &'s S,
     pace: Pace,
-    room: Room,
+    room: Room<'s>,
+}
+
+/// The answer to somebody who wants to ask.
+pub(super) enum Turn<'r> {
+    /// There is room.
+    Go(Flying<'r>),
+    /// When something comes back, there will be.
+    Full,
+    /// The budget allows none before so much time has passed.
+    Later(Duration),
 }
 
 impl<'s, S: ChunkSource> Line<'s, S> {
     /// Nothing is known yet.
-    pub(super) fn new(source: &'s S) -> Self {
-        let room = Room { began: Instant::now(), state: Mutex::default(), changed: Notify::new() };
+    pub(super) fn new(source: &'s S, ledger: &'s Ledger) -> Self {
+        let room = Room { ledger, began: Instant::now(), state: Mutex::default(), changed: Notify::new() };
         Self { source, pace: Pace::default(), room }
     }
 
@@ -38,19 +52,32 @@ impl<'s, S: ChunkSource> Line<'s, S> {
     }
 
     /// Room for a frame of up to `left` bytes, unless somebody waits for room.
-    pub(super) fn try_ask(&self, left: u64) -> Option<Flying<'_>> {
-        self.room.take(left, None)
+    pub(super) fn try_ask(&self, blob: Digest, left: u64) -> Turn<'_> {
+        self.room.take(left, None, self.source.is_metered(blob))
     }
 
     /// Room for a frame of up to `left` bytes from `offset` on. Of those who wait the lowest offset comes first.
-    pub(super) async fn ask(&self, offset: u64, left: u64) -> Flying<'_> {
+    pub(super) async fn ask(&self, blob: Digest, offset: u64, left: u64) -> Flying<'_> {
         let _waiting = self.room.wait(offset);
         loop {
             let changed = self.room.changed.notified();
-            if let Some(flying) = self.room.take(left, Some(offset)) {
-                return flying;
+            let later = match self.room.take(left, Some(offset), self.source.is_metered(blob)) {
+                Turn::Go(flying) => return flying,
+                Turn::Full => None,
+                Turn::Later(time) => Some(time),
+            };
+            tokio::select! {
+                () = changed => {}
+                () = self.later(later) => {}
             }
-            changed.await;
+        }
+    }
+
+    /// Returns when the budget may allow more; never, when it is not what others wait for.
+    pub(super) async fn later(&self, time: Option<Duration>) {
+        match time {
+            Some(time) => self.room.ledger.later(time).await,
+            None => std::future::pending().await,
         }
     }
 
@@ -79,7 +106,8 @@ impl<'s, S: ChunkSource> Line<'s, S> {
 }
 
 /// Who may ask.
-struct Room {
+struct Room<'s> {
+    ledger: &'s Ledger,
     began: Instant,
     state: Mutex<State>,
     changed: Notify,
@@ -92,16 +120,31 @@ struct State {
     waiting: BTreeSet<u64>,
 }
 
-impl Room {
+impl Room<'_> {
     /// Room for whoever waits at the lowest offset, or for somebody new when nobody waits.
-    fn take(&self, left: u64, waits: Option<u64>) -> Option<Flying<'_>> {
+    fn take(&self, left: u64, waits: Option<u64>, metered: bool) -> Turn<'_> {
         let now = self.now();
         let mut state = self.state();
         if state.waiting.first().copied() != waits {
-            return None;
+            return Turn::Full;
         }
-        let asked = state.window.ask(now, left)?;
-        Some(Flying { room: self, asked: Some(asked), length: asked.length })
+        let go = |asked: Asked, reserved| Flying { room: self, asked: Some(asked), length: asked.length, _reserved: reserved };
+        if !metered {
+            self.ledger.rest();
+            return state.window.ask(now, left).map_or(Turn::Full, |asked| Turn::Go(go(asked, None)));
+        }
+        let most = match self.ledger.ask() {
+            Ask::Go(most) => most,
+            Ask::Later(time) => return Turn::Later(time),
+        };
+        let Some(asked) = state.window.ask(now, left.min(most)) else { return Turn::Full };
+        match self.ledger.reserve(asked.length.into()) {
+            Some(reserved) => Turn::Go(go(asked, Some(reserved))),
+            None => {
+                state.window.gone(asked);
+                Turn::Later(UNWRITTEN)
+            }
+        }
     }
 
     fn wait(&self, offset: u64) -> Waiting<'_> {
@@ -118,9 +161,15 @@ impl Room {
     }
 }
 
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.ledger.rest();
+    }
+}
+
 /// A place in the line of those who wait.
 struct Waiting<'r> {
-    room: &'r Room,
+    room: &'r Room<'r>,
     offset: u64,
 }
 
@@ -133,9 +182,10 @@ impl Drop for Waiting<'_> {
 
 /// Room in the window; given back when dropped.
 pub(super) struct Flying<'r> {
-    room: &'r Room,
+    room: &'r Room<'r>,
     asked: Option<Asked>,
     length: u32,
+    _reserved: Option<Reserved<'r>>,
 }
 
 impl Flying<'_> {
@@ -168,35 +218,45 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::clock::Clock;
     use crate::images::memory::Memory;
+
+    fn go<'r, S: ChunkSource>(line: &'r Line<'_, S>, left: u64) -> Option<Flying<'r>> {
+        match line.try_ask(Digest::of(b"?"), left) {
+            Turn::Go(flying) => Some(flying),
+            Turn::Full | Turn::Later(_) => None,
+        }
+    }
 
     #[tokio::test]
     async fn who_waits_goes_by_offset_and_before_anybody_new() {
-        let source = Memory::default();
-        let line = Line::new(&source);
-        let first: Vec<_> = std::iter::from_fn(|| line.try_ask(u64::MAX)).collect();
+        let (source, blob) = (Memory::default(), Digest::of(b"?"));
+        let ledger = Ledger::unlimited(Clock::system());
+        let line = Line::new(&source, &ledger);
+        let first: Vec<_> = std::iter::from_fn(|| go(&line, u64::MAX)).collect();
         assert!(first.len() > 1);
-        let (mut late, mut early) = (Box::pin(line.ask(9, 1)), Box::pin(line.ask(5, 1)));
+        let (mut late, mut early) = (Box::pin(line.ask(blob, 9, 1)), Box::pin(line.ask(blob, 5, 1)));
         assert!(late.as_mut().now_or_never().is_none() && early.as_mut().now_or_never().is_none());
         drop(first);
-        assert!(line.try_ask(1).is_none(), "others wait");
+        assert!(go(&line, 1).is_none(), "others wait");
         assert!(late.as_mut().now_or_never().is_none());
         let early = early.await;
         let late = late.await;
         assert_eq!((early.length(), late.length()), (1, 1));
-        assert!(line.try_ask(1).is_some());
+        assert!(go(&line, 1).is_some());
     }
 
     #[tokio::test]
     async fn room_comes_back_from_whoever_gives_up() {
-        let source = Memory::default();
-        let line = Line::new(&source);
+        let (source, blob) = (Memory::default(), Digest::of(b"?"));
+        let ledger = Ledger::unlimited(Clock::system());
+        let line = Line::new(&source, &ledger);
         for _ in 0..100 {
-            drop(std::iter::from_fn(|| line.try_ask(u64::MAX)).collect::<Vec<_>>());
-            drop(line.ask(1, 1));
+            drop(std::iter::from_fn(|| go(&line, u64::MAX)).collect::<Vec<_>>());
+            drop(line.ask(blob, 1, 1));
         }
-        let error = line.read(Digest::of(b"?"), 0, line.try_ask(1).unwrap()).await.unwrap_err();
+        let error = line.read(Digest::of(b"?"), 0, go(&line, 1).unwrap()).await.unwrap_err();
         assert!(matches!(error, SourceError::NotThere(_)));
-        assert!(std::iter::from_fn(|| line.try_ask(u64::MAX)).collect::<Vec<_>>().len() > 1);
+        assert!(std::iter::from_fn(|| go(&line, u64::MAX)).collect::<Vec<_>>().len() > 1);
     }
 }

@@ -1,15 +1,20 @@
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use shared::budget::{Budget, Class};
 use shared::oci::Platform;
 use shared::release::{Compression, Layer};
+use shared::time::UnixMillis;
 
 use super::*;
+use crate::clock::Clock;
 use crate::images::FRAME_MAX;
 use crate::images::memory::Memory;
 use crate::images::packs::PackTar;
+use crate::store::Store;
 
 /// A source with the weather of a real link, from a seed.
 struct Weather {
@@ -139,17 +144,19 @@ fn of_layers(memory: &mut Memory, layers: impl Iterator<Item = Vec<u8>>) -> Imag
 struct Desk {
     _dir: tempfile::TempDir,
     content: Content,
+    ledger: Ledger,
     progress: watch::Sender<Progress>,
 }
 
 fn desk() -> Desk {
     let dir = tempfile::tempdir().unwrap();
-    Desk { content: Content::open(dir.path(), "boot").unwrap(), _dir: dir, progress: watch::Sender::default() }
+    let (ledger, progress) = (Ledger::unlimited(Clock::system()), watch::Sender::default());
+    Desk { content: Content::open(dir.path(), "boot").unwrap(), _dir: dir, ledger, progress }
 }
 
 impl Desk {
     async fn fetch(&self, source: &Weather, image: &Image) -> Result<Fetched, FetchError> {
-        fetch(source, &self.content, image, &Present::default(), &self.progress).await
+        fetch(source, &self.content, image, &Present::default(), &self.ledger, &self.progress).await
     }
 
     /// The tar of a layer, from its pack.
@@ -259,10 +266,10 @@ async fn each_kill_costs_at_most_one_frame() {
         let link = InOrder { inner: &source, turn: tokio::sync::Mutex::new(()) };
         let dir = tempfile::tempdir().unwrap();
         let (progress, _) = watch::channel(Progress::default());
-        let (mut kills, none) = (0, Present::default());
+        let (mut kills, none, ledger) = (0, Present::default(), Ledger::unlimited(Clock::system()));
         loop {
             let content = reopen(dir.path()).await;
-            let whole = fetch(&link, &content, &image, &none, &progress);
+            let whole = fetch(&link, &content, &image, &none, &ledger, &progress);
             let life = Duration::from_millis(20 + source.random(200));
             match tokio::time::timeout(life, whole).await {
                 Ok(ended) => break ended.map(|_| ()).unwrap(),
@@ -403,4 +410,98 @@ async fn a_complete_patch_is_applied_while_the_hub_is_away() {
     }
     desk.fetch(&Weather { away: 100, ..Weather::fair(memory) }, &image).await.unwrap();
     assert_eq!(Digest::of(&desk.tar(&image.layers[0])), layer.digest);
+}
+
+/// A source over a link that counts what it carries, as the real one does; and how much that was on which day.
+struct Metered<'a> {
+    inner: &'a Weather,
+    ledger: &'a Ledger,
+    clock: Clock,
+    days: &'a Mutex<BTreeMap<u64, u64>>,
+}
+
+impl ChunkSource for Metered<'_> {
+    async fn read(&self, blob: Digest, offset: u64, length: u32) -> Result<Bytes, SourceError> {
+        let bytes = self.inner.read(blob, offset, length).await?;
+        let (size, day) = (bytes.len() as u64, self.clock.now().wall.0 / 86_400_000);
+        self.ledger.count(Class::Images, size + 60);
+        *self.days.lock().unwrap().entry(day).or_default() += size;
+        Ok(bytes)
+    }
+
+    async fn patch(&self, layer: Digest, have: &[Digest]) -> Result<Blob, SourceError> {
+        self.inner.patch(layer, have).await
+    }
+}
+
+/// 2026-11-21 12:00 UTC.
+const NOON: u64 = 1_795_262_400_000;
+
+/// Fetches `image` under `budget`, from noon on, and kills the daemon every few hours if `kills`; the bytes of each day.
+async fn days_of(source: &Weather, image: &Image, budget: &Budget, kills: bool) -> Vec<u64> {
+    let clock = Clock::simulated(Duration::from_secs(50), UnixMillis(NOON));
+    let (store, dir) = (Arc::new(Store::in_memory().unwrap()), tempfile::tempdir().unwrap());
+    let (progress, none, days) = (watch::Sender::default(), Present::default(), Mutex::default());
+    loop {
+        let ledger = Ledger::open(store.clone(), clock);
+        ledger.set(Some(budget));
+        let content = reopen(dir.path()).await;
+        let life = if kills { Duration::from_secs(1 + source.random(4 * 3600)) } else { Duration::from_secs(86_400 * 365) };
+        let source = Metered { inner: source, ledger: &ledger, clock, days: &days };
+        let whole = fetch(&source, &content, image, &none, &ledger, &progress);
+        if let Ok(fetched) = tokio::time::timeout(life, whole).await {
+            fetched.unwrap();
+            return days.into_inner().unwrap().into_values().collect();
+        }
+    }
+}
+
+/// No day has more than its quota, whatever the link does and however often the daemon dies.
+#[tokio::test(start_paused = true)]
+async fn a_quota_is_never_exceeded_and_the_image_arrives() {
+    let mut memory = Memory::default();
+    let image = image(&mut memory, &[20 * FRAME + 1]);
+    let quota = 1 << 20;
+    let budget = Budget { per_day: Some(quota), ..Budget::default() };
+    for (seed, away, kills) in [(1, 0, false), (2, 30, false), (3, 0, true), (4, 20, true)] {
+        let source = Weather { away, jitter: 100, seed: AtomicU64::new(seed), ..Weather::fair(memory.clone()) };
+        let days = days_of(&source, &image, &budget, kills).await;
+        assert!(days.iter().all(|day| *day <= quota), "seed {seed}: {days:?}");
+        assert!((6..12).contains(&days.len()), "seed {seed}: {days:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_kept() {
+    let mut memory = Memory::default();
+    let image = image(&mut memory, &[20 * FRAME + 1]);
+    for rate in [16 << 10, 125_000, 2 << 20] {
+        let (source, mut desk) = (Weather { jitter: 20, ..Weather::fair(memory.clone()) }, desk());
+        desk.ledger = Ledger::unlimited(Clock::simulated(Duration::from_secs(50), UnixMillis(NOON)));
+        desk.ledger.set(Some(&Budget { rate: Some(rate), ..Budget::default() }));
+        let began = Instant::now();
+        let sent = desk.fetch(&source, &image).await.unwrap().sent;
+        let took = began.elapsed().as_millis() as u64;
+        assert!((sent * 1000 / rate * 98 / 100..sent * 1000 / rate * 110 / 100).contains(&took), "{rate}: {sent} in {took} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outside_its_windows_a_fetch_waits_and_says_until_when() {
+    let mut memory = Memory::default();
+    let image = image(&mut memory, &[FRAME]);
+    let (source, mut desk) = (Weather::fair(memory), desk());
+    desk.ledger = Ledger::unlimited(Clock::simulated(Duration::from_secs(50), UnixMillis(NOON)));
+    desk.ledger.set(Some(&Budget { windows: vec!["22:00-06:00".parse().unwrap()], ..Budget::default() }));
+    let mut waits = desk.ledger.waits();
+    let began = Instant::now();
+    let (fetched, ()) = tokio::join!(desk.fetch(&source, &image), async {
+        waits.changed().await.unwrap();
+        let fault = waits.borrow_and_update().clone().unwrap();
+        assert_eq!((fault.code.as_str(), fault.params["until"].as_str()), ("budget-window-closed", "2026-11-21 22:00 +00:00"));
+        assert_eq!(source.bytes_given(), 0);
+    });
+    fetched.unwrap();
+    assert!((36_000..36_061).contains(&began.elapsed().as_secs()));
+    assert_eq!(*waits.borrow(), None);
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Stamp, WireError, malformed, name};
+use super::{Budget, Fault, Stamp, WireError, malformed, name};
 use crate::id::{Digest, Name};
 use crate::state;
 use crate::time::UnixMillis;
@@ -20,6 +20,10 @@ pub struct Desired {
     pub as_of_ms: u64,
     /// App to release, revision, run.
     pub apps: BTreeMap<String, ([u8; 32], u64, bool)>,
+    /// App to the release to have on disk.
+    pub next: BTreeMap<String, [u8; 32]>,
+    /// What its link may carry.
+    pub budget: Option<Budget>,
 }
 
 impl From<&state::Desired> for Desired {
@@ -30,6 +34,8 @@ impl From<&state::Desired> for Desired {
             stamp: desired.stamp.into(),
             as_of_ms: desired.as_of.0,
             apps: desired.apps.iter().map(app).collect(),
+            next: desired.next.iter().map(|(app, release)| (app.to_string(), *release.as_bytes())).collect(),
+            budget: desired.budget.as_ref().map(Budget::from),
         }
     }
 }
@@ -37,14 +43,20 @@ impl From<&state::Desired> for Desired {
 impl TryFrom<Desired> for state::Desired {
     type Error = WireError;
     fn try_from(desired: Desired) -> Result<Self, WireError> {
-        if desired.apps.len() > state::APPS_MAX {
-            return Err(malformed("desired state", format!("{} apps", desired.apps.len())));
+        let most = desired.apps.len().max(desired.next.len());
+        if most > state::APPS_MAX {
+            return Err(malformed("desired state", format!("{most} apps")));
         }
         let mut apps = BTreeMap::new();
         for (app, (release, revision, run)) in desired.apps {
             apps.insert(name(&app)?, state::Assignment { release: Digest::from_bytes(release), revision, run });
         }
-        Ok(Self { node: name(&desired.node)?, stamp: desired.stamp.into(), as_of: UnixMillis(desired.as_of_ms), apps })
+        let mut next = BTreeMap::new();
+        for (app, release) in desired.next {
+            next.insert(name(&app)?, Digest::from_bytes(release));
+        }
+        let (node, budget) = (name(&desired.node)?, desired.budget.map(TryInto::try_into).transpose()?);
+        Ok(Self { node, stamp: desired.stamp.into(), as_of: UnixMillis(desired.as_of_ms), apps, next, budget })
     }
 }
 

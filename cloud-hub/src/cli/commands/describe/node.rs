@@ -1,5 +1,6 @@
 //! The page of a node.
 
+use shared::fault::Fault;
 use shared::people::{self, bytes, rfc3339};
 use shared::report;
 
@@ -7,7 +8,7 @@ use super::super::super::page::Page;
 use super::super::super::rows::{self, View, labels, problem};
 use super::super::super::table::{Column, col};
 use super::super::super::words::word;
-use crate::api::types::{AppStatus, Facts, Node, ServiceStatus, Stamp, Transfer};
+use crate::api::types::{AppStatus, Facts, NextStatus, Node, ServiceStatus, Stamp, Transfer};
 
 static WANTED: [Column; 4] = [col("APP", "应用"), col("RELEASE", "发布包"), col("DEPLOYMENT", "部署"), col("RUN", "运行")];
 static SERVICES: [Column; 7] = [
@@ -31,10 +32,20 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     page.field("Wanted state", "期望状态", stamp(status.wanted));
     page.field_some("Accepted state", "已接受状态", status.accepted.map(stamp));
     page.field_some("Certificate", "证书", node.spec.certificate.map(|digest| digest.short()));
+    let budget = node.spec.budget.as_ref();
+    page.field_some(
+        "Link budget",
+        "链路预算",
+        budget.map(|b| format!("{}: {}", b.budget, rows::budget::limits(&b.limits, view.lang))),
+    );
     // Everything from here on is as old as this.
     page.field_some("Report age", "报告时间", status.age_seconds.map(|seconds| view.age(seconds)));
     if let Some(facts) = &status.facts {
         self::facts(page, facts, view);
+    }
+    if let Some(carried) = status.carried {
+        page.field("Carried today", "当日流量", people::counts(&carried.today.into(), view.lang));
+        page.field("This month", "当月流量", people::counts(&carried.month.into(), view.lang));
     }
     if !node.spec.apps.is_empty() {
         page.section("Wanted apps", "期望的应用");
@@ -45,9 +56,13 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
         page.table(&WANTED, &node.spec.apps.iter().map(row).collect::<Vec<_>>());
     }
     apps(page, &status.apps, view);
+    if !status.next.is_empty() {
+        page.section("Prefetched", "预取");
+        page.table(&APPS, &status.next.iter().map(|next| self::next(next, view)).collect::<Vec<_>>());
+    }
     if !status.transfers.is_empty() {
         page.section("Images on their way", "传输中的镜像");
-        page.lines(status.transfers.iter().map(|transfer| format!("{}  {}", transfer.image.short(), moving(transfer, view))));
+        page.lines(status.transfers.iter().map(|transfer| self::transfer(transfer, view)));
     }
     let of_apps = status.apps.iter().filter_map(|app| app.fault.as_ref().map(|fault| (Some(&app.app), fault)));
     let faults: Vec<_> = status.faults.iter().map(|fault| (None, fault)).chain(of_apps).collect();
@@ -60,9 +75,15 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     }
 }
 
-fn moving(transfer: &Transfer, view: View) -> String {
-    let Transfer { image, done, total, rate, reused, seconds_left } = *transfer;
-    people::transfer(&report::Transfer { image, done, total, rate, reused }, seconds_left, view.lang)
+fn transfer(transfer: &Transfer, view: View) -> String {
+    let Transfer { image, done, total, rate, reused, seconds_left, ref waits } = *transfer;
+    let waits = waits.as_ref().map(|why| Fault { code: why.code.clone(), params: why.params.clone() });
+    let moving = people::transfer(&report::Transfer { image, done, total, rate, reused, waits }, seconds_left, view.lang);
+    format!("{}  {moving}", image.short())
+}
+
+fn next(next: &NextStatus, view: View) -> Vec<String> {
+    vec![next.app.to_string(), next.version.clone(), people::phase(next.phase, view.lang).into()]
 }
 
 fn stamp(stamp: Stamp) -> String {
