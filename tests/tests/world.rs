@@ -269,7 +269,7 @@ fn what_was_prefetched_is_switched_to_without_a_byte() {
         assert_eq!(phase(world).await, [("2".to_owned(), Phase::Fetched)]);
         assert_eq!((running(world, 0).await, version(world, 0, "page").await), (before, "1".to_owned()));
 
-        world.machines[0].reboot(seconds(30), UnixMillis(BEGINNING)).await;
+        world.machines[0].reboot(seconds(30), UnixMillis(BEGINNING), || false).await;
         world.must_settle().await;
         let sky = world.machines[0].sky.clone();
         sky.count_frames();
@@ -311,7 +311,7 @@ fn a_link_budget_is_kept_and_a_pause_outlives_a_reboot() {
         world.machines[0].kill().await;
         world.machines[0].start().await;
         world.pass(seconds(600)).await;
-        world.machines[0].reboot(seconds(30), UnixMillis(0)).await;
+        world.machines[0].reboot(seconds(30), UnixMillis(0), || false).await;
         world.machines[0].start().await;
         world.pass(seconds(3600)).await;
         world.machines[0].turn_clock(wall()).await;
@@ -323,7 +323,7 @@ fn a_link_budget_is_kept_and_a_pause_outlives_a_reboot() {
         let second = sky.pulled().bytes;
         assert!((QUOTA * 18 / 10..=QUOTA * 2).contains(&second), "{second}");
         assert_eq!(world.machines[0].command(Command::Pause(None)).await, Some(Ok(())));
-        world.machines[0].reboot(seconds(30), wall()).await;
+        world.machines[0].reboot(seconds(30), wall(), || false).await;
         world.machines[0].start().await;
         world.pass(days(2)).await;
         assert_eq!(sky.pulled().bytes, second);
