@@ -140,7 +140,7 @@ mod tests {
             ("apps", Report { apps: vec![app(0, None); 3000], ..plain(1, 1) }),
             ("services of one app", Report { apps: vec![app(25_000, None)], ..plain(1, 1) }),
             ("services of many apps", Report { apps: vec![app(64, None); 340], ..plain(1, 1) }),
-            ("transfers", Report { transfers: vec![transfer; 7200], ..plain(1, 1) }),
+            ("transfers", Report { transfers: vec![transfer; 7000], ..plain(1, 1) }),
             ("a long version", Report { facts: Facts { version: "\u{1}".repeat(250_000), ..plain(1, 1).facts }, ..plain(1, 1) }),
         ] {
             let sent = v1::Up::Report(v1::Report::from(&said)).encode();

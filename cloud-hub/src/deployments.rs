@@ -77,7 +77,8 @@ pub fn decide(current: Option<&Deployment>, request: Request, revision: u64, by:
         if current.prefetch != prefetch {
             return Decision::OtherKind;
         }
-        if (current.release, current.run) == (release, run) && !redeploy {
+        // A prefetch that is asked for again is asked for now: something of the app may have been deployed in between.
+        if (current.release, current.run) == (release, run) && !redeploy && !prefetch {
             return if current.target == target {
                 Decision::Same
             } else {

@@ -92,7 +92,9 @@ impl Hub {
                 }
         });
         let events = self.store_carried_events(&node, events).await?;
-        let report = is_newer && self.take_report(&node, report, self.written(&node, wall)).await;
+        // It may have come by itself while its events were stored.
+        let is_away = self.life_of(&node).is_some_and(|life| !life.connected);
+        let report = is_newer && is_away && self.take_report(&node, report, self.written(&node, wall)).await;
         if events > 0 || report {
             let what = Fault::new(&bundle::RECEIPT_TAKEN).with("node", &node).with("events", events).with("wall", rfc3339(wall));
             self.store.commit(Vec::new(), vec![self.event(Some(&node), None, by, what)]).await?;

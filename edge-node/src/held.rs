@@ -110,6 +110,16 @@ impl Held {
         self.lock().clone()
     }
 
+    /// Whether an operator holds any transfer.
+    pub fn is_pausing(&self) -> bool {
+        self.lock().paused != Paused::default()
+    }
+
+    /// Whoever waits for a change looks again, although nothing of it is here.
+    pub fn look_again(&self) {
+        self.changed.send_modify(|_| {});
+    }
+
     /// Stamp and hash of the accepted state; `None` when nothing was accepted yet.
     pub fn accepted(&self) -> Option<(Stamp, Digest)> {
         let holding = self.lock();

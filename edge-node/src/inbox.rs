@@ -101,6 +101,12 @@ impl Inbox {
         Self { me, trust, held, accepting: Mutex::default() }
     }
 
+    /// Whether the hub signed it.
+    pub fn is_from_hub(&self, envelope: &Envelope) -> Result<(), InboxError> {
+        let trust = self.trust.read().unwrap_or_else(PoisonError::into_inner);
+        envelope.verify(Purpose::Desired, &trust.hub).map(drop).map_err(InboxError::Hub)
+    }
+
     /// Takes one desired state; fetches the releases it needs from `supply`.
     pub async fn receive(&self, envelope: Envelope, supply: &Supply) -> Result<Taken, InboxError> {
         let trust = self.trust.read().unwrap_or_else(PoisonError::into_inner).clone();

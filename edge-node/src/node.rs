@@ -119,6 +119,7 @@ impl<R: Runtime> Node<R> {
             journal.record(now.wall, None, fault.clone());
         }
         let (status, changes) = watch::channel(Status::default());
+        ledger.set(held.holding().desired.budget.as_ref()); // Before anybody asks what day it is on site.
         let reporter = Arc::new(Reporter::new(clock, held.clone(), changes, ledger.clone(), machine.clone(), faults));
         let (latest, newest) = watch::channel(Arc::new(reporter.report()));
         let (confirmed, agreed) = watch::channel(None);
@@ -130,7 +131,7 @@ impl<R: Runtime> Node<R> {
         }));
         let me = trust.node.clone();
         let inbox = Arc::new(Inbox::new(me.clone(), believed.clone(), held.clone()));
-        let supply = Supply::new(link.clone(), content.clone());
+        let supply = Supply::new(link.clone(), content.clone(), held.clone());
         let importer = Arc::new(Importer::new(bundle::Parts {
             me,
             platform: machine.platform.clone(),

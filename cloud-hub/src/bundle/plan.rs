@@ -100,7 +100,7 @@ impl Hub {
             }
             let found = self.record::<Desired>(&key(DESIRED, node)).await?;
             let (desired, _) = found.ok_or_else(|| BundleError::NothingSigned(node.clone()))?;
-            ids.extend(desired.apps.values().map(|assigned| assigned.assignment.release));
+            ids.extend(desired.apps.values().chain(desired.next.values()).map(|assigned| assigned.assignment.release));
             let size = desired.envelope.len() as u64;
             drafted.add(Content::Desired(node.clone()), size, Part::Bytes(desired.envelope.into()));
         }

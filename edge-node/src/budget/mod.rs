@@ -33,6 +33,8 @@ use pacer::Pacer;
 const SPENT: &str = "spent";
 /// Most bytes that are written as spent before they are.
 const AHEAD_MAX: u64 = 4 << 20;
+/// As many when there is no quota to keep.
+const AHEAD_FREE: u64 = 64 << 20;
 /// Fewest.
 const AHEAD_MIN: u64 = 8 << 10;
 /// Of these, while nothing is fetched.
@@ -244,14 +246,18 @@ impl Ledger {
 impl State {
     fn pass(&mut self, now: Now) {
         let zone = self.budget.as_ref().map(|budget| budget.zone).unwrap_or_default();
+        let before = (self.spent.day.period, self.spent.month.period);
         self.spent.pass(zone, now.wall, now.uptime.saturating_sub(self.at.uptime));
+        if before != (self.spent.day.period, self.spent.month.period) {
+            self.ahead = 0; // The record is ahead of a day that is over.
+        }
         self.at = now;
     }
 
     /// How far the record shall be ahead.
     fn ahead_by(&self) -> u64 {
         let quotas = self.budget.iter().flat_map(|budget| [budget.per_day, budget.per_month]).flatten();
-        quotas.min().map_or(AHEAD_MAX, |quota| (quota / 32).clamp(AHEAD_MIN, AHEAD_MAX))
+        quotas.min().map_or(AHEAD_FREE, |quota| (quota / 32).clamp(AHEAD_MIN, AHEAD_MAX))
     }
 }
 

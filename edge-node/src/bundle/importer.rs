@@ -9,7 +9,7 @@ use shared::fault::{self, Fault, Faulty, node, trust};
 use shared::id::Name;
 use shared::oci::Platform;
 use shared::people::rfc3339;
-use shared::report::{AppReport, Phase};
+use shared::report::Phase;
 use shared::sign::Envelope;
 use shared::state::{Override, Stamp};
 use shared::wire::MESSAGE_MAX;
@@ -82,6 +82,7 @@ impl Importer {
         let _turn = self.turn.try_lock().map_err(|_| Fault::new(&fault::bundle::RUNS))?;
         let bundle = Arc::new(open(path, tell.clone()).await?);
         let envelope = self.state(bundle.clone()).await?;
+        self.parts.inbox.is_from_hub(&envelope).map_err(|error| error.fault())?;
         let (supply, plugging) = (self.parts.supply.clone(), bundle.clone());
         let inserted = tokio::task::spawn_blocking(move || supply.plug(plugging)).await;
         let _inserted = inserted.map_err(|_| Fault::new(&node::STOPPING))?;
@@ -144,22 +145,26 @@ impl Importer {
         Ok(())
     }
 
-    /// Whether everything is on disk that the accepted state needs; a release that was undone here is not needed.
+    /// Whether everything is on disk that the accepted state needs; a release that was undone here is not needed. What can
+    /// come does, before it is said of the rest that it cannot.
     fn arrived(&self, status: &Status) -> Arrived {
         let Parts { held, content, platform, .. } = &self.parts;
         let holding = held.holding();
         let mut arrived = Arrived::All;
-        for (app, assignment) in &holding.desired.apps {
-            let Some(release) = holding.releases.get(&assignment.release) else { continue };
-            let is_of_it = |report: &&AppReport| report.app == *app && report.wanted == assignment.release;
-            let report = status.apps.iter().find(is_of_it);
+        for (app, id) in holding.desired.releases() {
+            let Some(release) = holding.releases.get(&id) else { continue };
             let mut services = release.manifest.spec.services.keys();
-            let is_there = services.all(|service| release.image(service, platform).is_some_and(|image| content.has(image)));
-            match report.map(|report| (report.phase, &report.fault)) {
-                _ if is_there => {}
-                Some((Phase::Undone, _)) => {}
-                Some((Phase::Pending, Some(fault))) => return Arrived::Never(fault.clone()),
-                Some(_) | None => arrived = Arrived::NotYet,
+            if services.all(|service| release.image(service, platform).is_some_and(|image| content.has(image))) {
+                continue;
+            }
+            let runs = status.apps.iter().find(|report| report.app == *app && report.wanted == id);
+            let next = status.next.iter().find(|next| next.app == *app && next.release == id);
+            let said = runs.map(|report| (report.phase, &report.fault)).or(next.map(|next| (next.phase, &next.fault)));
+            match (said, &arrived) {
+                (Some((Phase::Undone, _)), _) => {}
+                (Some((Phase::Pending, Some(fault))), Arrived::All) => arrived = Arrived::Never(fault.clone()),
+                (Some((Phase::Pending, Some(_))), Arrived::NotYet | Arrived::Never(_)) => {}
+                (Some(_) | None, _) => arrived = Arrived::NotYet,
             }
         }
         arrived

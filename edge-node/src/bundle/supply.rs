@@ -1,7 +1,7 @@
 //! Where releases and image bytes come from: the bundle that is in, else the link.
 //!
-//! What a bundle has is taken from it. For the rest the link is asked while it is up; while it is down nobody waits for it
-//! as long as a bundle is in: the import shall say what is missing. What waited for the link goes on with the bundle.
+//! What a bundle has is taken from it. For the rest the link is asked while it is up and not paused; otherwise nobody waits
+//! for it as long as a bundle is in: the import shall say what is missing. What waited for the link goes on with the bundle.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use shared::release::Blob;
 use tokio::sync::watch;
 
 use super::Bundle;
+use crate::held::Held;
 use crate::images::content::Content;
 use crate::images::{ChunkSource, SourceError};
 use crate::link::Link;
@@ -22,6 +23,7 @@ use crate::link::Link;
 pub struct Supply {
     link: Link,
     content: Content,
+    held: Arc<Held>,
     plugged: Arc<watch::Sender<Option<Arc<Plugged>>>>,
 }
 
@@ -34,8 +36,8 @@ struct Plugged {
 
 impl Supply {
     /// Nothing but the link.
-    pub fn new(link: Link, content: Content) -> Self {
-        Self { link, content, plugged: Arc::new(watch::Sender::new(None)) }
+    pub fn new(link: Link, content: Content, held: Arc<Held>) -> Self {
+        Self { link, content, held, plugged: Arc::new(watch::Sender::new(None)) }
     }
 
     /// Takes from `bundle` until the guard is dropped. Blocks.
@@ -46,8 +48,9 @@ impl Supply {
             (before != patch.blob).then_some(before.digest)
         };
         let others = bundle.patches.iter().filter_map(named).collect();
-        self.plugged.send_replace(Some(Arc::new(Plugged { bundle, others })));
-        Inserted(self.clone())
+        let plugged = Arc::new(Plugged { bundle, others });
+        self.plugged.send_replace(Some(plugged.clone()));
+        Inserted { supply: self.clone(), plugged }
     }
 
     /// A signed release of at most `most` bytes.
@@ -59,6 +62,11 @@ impl Supply {
             None if self.link.is_online() => self.link.document(id, most).await,
             None => Err(SourceError::NotThere(Fault::new(&bundle::LACKS_RELEASE).with("release", id.short()))),
         }
+    }
+
+    /// Whether what the bundle lacks may come over the link. A pause is of the link, and holds for all of it meanwhile.
+    fn may_use_link(&self) -> bool {
+        self.link.is_online() && !self.held.is_pausing()
     }
 
     fn plugged(&self) -> Option<Arc<Plugged>> {
@@ -73,7 +81,7 @@ impl ChunkSource for Supply {
             let part = blocking(move || plugged.bundle.part(blob, offset, length)).await?;
             return part.map(Bytes::from).ok_or_else(|| lacks(blob));
         }
-        if self.link.is_online() && !plugged.others.contains(&blob) {
+        if self.may_use_link() && !plugged.others.contains(&blob) {
             return self.link.read(blob, offset, length).await;
         }
         Err(lacks(blob))
@@ -86,7 +94,7 @@ impl ChunkSource for Supply {
         {
             return Ok(patch.blob);
         }
-        if self.link.is_online() {
+        if self.may_use_link() {
             return self.link.patch(layer, have).await;
         }
         Err(lacks(layer))
@@ -119,11 +127,16 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Fault> + S
     done.map_err(SourceError::NotThere)
 }
 
-/// Takes the bundle out when dropped.
-pub(super) struct Inserted(Supply);
+/// Takes its bundle out when dropped, and no other that was put in meanwhile.
+pub(super) struct Inserted {
+    supply: Supply,
+    plugged: Arc<Plugged>,
+}
 
 impl Drop for Inserted {
     fn drop(&mut self) {
-        self.0.plugged.send_replace(None);
+        let is_in = |plugged: &Option<Arc<Plugged>>| plugged.as_ref().is_some_and(|other| Arc::ptr_eq(other, &self.plugged));
+        self.supply.plugged.send_if_modified(|plugged| is_in(plugged) && plugged.take().is_some());
+        self.supply.held.look_again(); // A pause holds again what came by hand.
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::budget::Budget;
+use shared::budget::{Budget, QUOTA_MIN, RATE_MIN};
 use shared::bundle::{Entry, Index, Trailer};
 use shared::manifest::{Outside, read};
 use shared::oci::Platform;
@@ -232,7 +232,7 @@ async fn a_node_that_never_reached_its_hub_runs_what_the_bundle_says() {
 async fn neither_budget_nor_pause_holds_what_a_person_carries() {
     let site = Site::new();
     site.view.command(port::Command::Pause(None)).await.unwrap();
-    let budget = Budget { rate: Some(1), per_day: Some(1), ..Budget::default() };
+    let budget = Budget { rate: Some(RATE_MIN), per_day: Some(QUOTA_MIN), ..Budget::default() };
     let bytes = Draft::under(Some(budget), 1, None).await.bytes();
     assert_eq!(tokio::time::timeout(Duration::from_secs(30), site.import(&bytes)).await, Ok(Ok(1)));
     site.runs("1.0.0").await;

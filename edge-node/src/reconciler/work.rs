@@ -130,8 +130,10 @@ impl Work {
     /// The next action that ended; waits for ever when none is under way. Loses nothing when dropped.
     pub async fn ended(&mut self) -> Done {
         loop {
-            match self.running.join_next().await {
-                Some(Ok((subject, done))) => {
+            match self.running.join_next_with_id().await {
+                // Given up when it had just ended: another one may have its subject by now.
+                Some(Ok((id, (subject, _)))) if self.subjects.get(&subject).is_none_or(|task| task.id() != id) => {}
+                Some(Ok((_, (subject, done)))) => {
                     self.subjects.remove(&subject);
                     if let Done::Fetch(image, _) = &done {
                         self.transfers.end(*image);

@@ -66,9 +66,9 @@ fn tables_and_json_in_both_languages() {
     let (_, out, _) = run(&socket, &["status"]);
     assert!(out.contains("1 GiB a day (+00:00)") && out.contains("images 4 MiB, logs 3 B"), "{out}");
     let (_, out, _) = run(&socket, &["transfers"]);
-    assert!(out.contains("1 B") && out.contains("on its way") && out.contains("Paused on site"), "{out}");
+    assert!(out.contains("1 MiB of 3 MiB") && out.contains("Paused on site"), "{out}");
     let (_, out, _) = run(&socket, &["transfers", "--lang", "zh"]);
-    assert!(out.contains("传输中") && out.contains("已在现场暂停"), "{out}");
+    assert!(out.contains("3 MiB 中已到 1 MiB") && out.contains("已在现场暂停"), "{out}");
     let (_, out, _) = run(&socket, &["trust", "show"]);
     assert!(out.contains("Publisher key") && out.contains("ed25519:"), "{out}");
 

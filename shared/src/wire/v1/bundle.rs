@@ -1,9 +1,12 @@
 //! What a person carries between hub and node: the index of a bundle, and a receipt.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Event, Report, WireError, name};
-use crate::bundle;
+use crate::bundle::{self, ENTRIES_MAX};
 use crate::id::{Digest, Name};
 use crate::receipt;
 use crate::report;
@@ -15,7 +18,34 @@ pub struct Bundle {
     /// When the hub made it.
     pub made_ms: u64,
     /// What each entry is, and its bytes.
+    #[serde(deserialize_with = "bounded")]
     pub entries: Vec<(BundleContent, u64)>,
+}
+
+/// No more entries than a bundle may have: one is longer in memory than on the wire.
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(BundleContent, u64)>, D::Error> {
+    struct Entries;
+
+    impl<'de> Visitor<'de> for Entries {
+        type Value = Vec<(BundleContent, u64)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {ENTRIES_MAX} entries")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = sequence.next_element()? {
+                if entries.len() == ENTRIES_MAX {
+                    return Err(A::Error::invalid_length(ENTRIES_MAX + 1, &self));
+                }
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+
+    deserializer.deserialize_seq(Entries)
 }
 
 /// [`bundle::Content`].
