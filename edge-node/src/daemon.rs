@@ -117,6 +117,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> 
     content.reserve = config.disk.reserve.0;
     let boot = Boot::begin(&config.state_dir, lock.first).map_err(failed("marking the beginning in", &config.state_dir))?;
     let boot = Arc::new(boot);
+    lock.sign(&machine.boot)?;
     match config.runtime.kind {
         RuntimeKind::Containerd => {
             let runtime = Containerd::new(config.containerd(own_path()?), content.clone(), boot.clone())?;
@@ -228,8 +229,8 @@ async fn heartbeat() {
 /// process id, for people, and the boot.
 #[derive(Debug)]
 pub struct Lock {
-    #[expect(dead_code, reason = "held for its lock")]
     file: File,
+    path: PathBuf,
     /// No daemon before this one had the run directory since the machine was started.
     pub first: bool,
 }
@@ -248,18 +249,21 @@ impl Lock {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(DaemonError::AlreadyRuns(config.run_dir.clone())),
             Err(error) => return Err(failed(error.into())),
         }
-        let first = Self::sign(&file, boot).map_err(failed)?;
-        Ok(Self { file, first })
+        let mut before = String::new();
+        (&file).take(LOCK_MAX).read_to_string(&mut before).map_err(failed)?;
+        Ok(Self { first: before.lines().nth(1) != Some(boot), path, file })
     }
 
-    /// Writes who has it; whether it is the first in this boot.
-    fn sign(mut file: &File, boot: &str) -> io::Result<bool> {
-        let mut before = String::new();
-        file.take(LOCK_MAX).read_to_string(&mut before)?;
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}\n{boot}", std::process::id())?;
-        Ok(before.lines().nth(1) != Some(boot))
+    /// Writes down who has it, and in which boot: the next daemon is not the first one in this boot any more. Call it when
+    /// nothing else depends on that.
+    pub fn sign(&self, boot: &str) -> Result<(), DaemonError> {
+        let mut file = &self.file;
+        let mut sign = || {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}\n{boot}", std::process::id())
+        };
+        sign().map_err(failed("signing", &self.path))
     }
 }
 
@@ -303,7 +307,11 @@ mod tests {
         trigger.pull();
         first.await.expect("no panic").expect("ended in order");
         assert!(!Lock::take(&config, &Machine::this(config.state_dir.clone()).boot).expect("free").first);
-        assert!(Lock::take(&config, "another boot").expect("free").first);
+        let another = Lock::take(&config, "another boot").expect("free");
+        assert!(another.first);
+        drop(another);
+        assert!(Lock::take(&config, "another boot").expect("free").first, "whoever did not get far does not count");
+        Lock::take(&config, "another boot").expect("free").sign("another boot").expect("signed");
         assert!(!Lock::take(&config, "another boot").expect("free").first);
     }
 }

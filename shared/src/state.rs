@@ -93,6 +93,8 @@ pub struct Actual {
     pub releases: BTreeMap<Digest, Arc<Release>>,
     /// Images by id; an image that is not listed is absent.
     pub images: BTreeMap<Digest, ImageState>,
+    /// Images of which all bytes are on disk, of those that are not unpacked.
+    pub here: BTreeSet<Digest>,
     /// Every container of ours.
     pub instances: BTreeMap<InstanceId, Instance>,
     /// What the node remembers about each app.
@@ -134,6 +136,11 @@ pub enum ImageState {
 }
 
 impl ImageState {
+    /// Whether nothing of it is asked for any more.
+    pub const fn is_on_disk(&self) -> bool {
+        self.is_unpacked() || matches!(self, Self::Fetched)
+    }
+
     /// Whether all of it is unpacked, in whatever condition.
     pub const fn is_unpacked(&self) -> bool {
         match self {
@@ -256,7 +263,9 @@ impl Memory {
                 self.good = Some(release);
                 self.trial = None;
             }
-            Note::Abandon(release) => self.trial = self.trial.take().filter(|trial| trial.release != release),
+            Note::Rest(release) | Note::Abandon(release) => {
+                self.trial = self.trial.take().filter(|trial| trial.release != release);
+            }
             Note::Undo(release, revision, fault) => {
                 self.trial = None;
                 self.undone = Some(Undone { release, revision, fault });

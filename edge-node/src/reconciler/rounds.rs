@@ -136,6 +136,11 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         for image in observed.damaged {
             images.entry(image).or_insert(ImageState::Damaged); // unless it is on its way once more
         }
+        let known = holding.releases.values().flat_map(|release| release.images.values().flatten());
+        let missing = known
+            .filter(|image| image.platform.runs_on(&self.parts.platform))
+            .filter(|image| matches!(images.get(&image.id()), None | Some(ImageState::Failed(_))));
+        let here = missing.filter(|image| self.parts.content.has(image)).map(shared::release::Image::id).collect();
         let mut instances = BTreeMap::new();
         for (id, seen) in observed.instances {
             // Still being made: until then it is the business of the step that makes it.
@@ -151,6 +156,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             platform: self.parts.platform.clone(),
             releases: holding.releases.clone(),
             images,
+            here,
             instances,
             memory: holding.memory.clone(),
             overrides: holding.overrides.clone(),
@@ -215,6 +221,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
                 }
                 // What is being made needs its image, and is no instance yet.
                 Action::Do(Step::DropImage(_)) if self.work.is_creating() => {}
+                // Images share layers, and a damaged one is unpacked where it lies: nobody may be about to run on it.
+                Action::Do(Step::Unpack(_)) if !self.damaged.is_empty() && self.work.is_at_containers() => {}
                 Action::Do(step) => self.work.step(subject, self.parts.runtime.clone(), step.clone()),
                 Action::Note(app, note) => failed |= !self.note(app, note, now),
             }
@@ -230,6 +238,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let event = match note {
             Note::Try(release, _) => Fault::new(&node::EVENT_TRY).with("release", release.short()),
             Note::Keep(release) => Fault::new(&node::EVENT_KEEP).with("release", release.short()),
+            Note::Rest(release) => Fault::new(&node::EVENT_REST).with("release", release.short()),
             Note::Abandon(release) => Fault::new(&node::EVENT_ABANDON).with("release", release.short()),
             Note::Undo(release, _, fault) => Fault::new(&node::EVENT_UNDO).with("release", release.short()).because(fault),
             Note::Finish(service, _) => Fault::new(&node::EVENT_FINISH).with("service", service),
@@ -268,7 +277,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     /// What must stay on disk of the images this node needs, now or when a release is undone: their documents, patches of
     /// layers that are not ready yet, as far as they arrived; and their layers.
     fn needed(&self, holding: &Holding, actual: &Actual) -> Keep {
-        let needed = holding.needed();
+        let mut needed = holding.needed();
+        needed.extend(actual.instances.values().map(|instance| instance.release));
         let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
         let images = releases.flat_map(|(_, release)| release.images.values().flatten());
         let mut keep = Keep::default();

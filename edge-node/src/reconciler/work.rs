@@ -68,6 +68,11 @@ impl Work {
         self.subjects.keys().any(|subject| matches!(subject, Subject::Service(..)))
     }
 
+    /// Whether anything is done with any container.
+    pub fn is_at_containers(&self) -> bool {
+        self.subjects.keys().any(|subject| matches!(subject, Subject::Service(..) | Subject::Instance(_)))
+    }
+
     /// Whether nothing is under way.
     pub fn is_idle(&self) -> bool {
         self.subjects.is_empty()

@@ -12,17 +12,22 @@ use crate::time::{Uptime, backoff};
 /// Adds the steps that are possible now for images.
 pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut Plan) {
     for image in wanted(desired, actual) {
-        let paused = actual.paused.covers(image.id());
-        match actual.images.get(&image.id()) {
-            // What is under way is given up by whoever does it, and has all its bytes on disk when it goes on.
-            None | Some(ImageState::Failed(_)) if paused => {}
-            None => plan.actions.push(Action::Fetch(image.clone())),
-            Some(ImageState::Fetched) => plan.act(Step::Unpack(image.clone())),
-            Some(ImageState::Failed(trouble)) => {
-                let due = trouble.at + backoff(trouble.failures);
-                if due <= now { plan.actions.push(Action::Fetch(image.clone())) } else { plan.wake(due) }
-            }
+        let state = actual.images.get(&image.id());
+        let is_here = state == Some(&ImageState::Fetched) || actual.here.contains(&image.id());
+        match state {
             Some(ImageState::Fetching | ImageState::Ready | ImageState::Doubtful | ImageState::Damaged) => {}
+            // What is under way is given up by whoever does it, and has all its bytes on disk when it goes on.
+            _ if actual.paused.covers(image.id()) && !is_here => {}
+            Some(ImageState::Failed(trouble)) if trouble.at + backoff(trouble.failures) > now => {
+                plan.wake(trouble.at + backoff(trouble.failures));
+            }
+            // What is here needs no link, whoever holds that.
+            _ if is_here => {
+                if !runs_on_damage(actual) {
+                    plan.act(Step::Unpack(image.clone()));
+                }
+            }
+            _ => plan.actions.push(Action::Fetch(image.clone())),
         }
     }
     let needed = needed(desired, actual);
@@ -40,16 +45,19 @@ pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut 
 
 /// Whether any process runs on a damaged image. Images share layers: until it is stopped, none of them is touched.
 fn runs_on_damage(actual: &Actual) -> bool {
+    if !actual.images.values().any(|state| *state == ImageState::Damaged) {
+        return false;
+    }
     actual.instances.values().filter(|instance| instance.task.is_running()).any(|instance| {
-        let image = actual.releases.get(&instance.release).and_then(|release| release.image(&instance.service, &actual.platform));
+        let Some(release) = actual.releases.get(&instance.release) else { return true }; // Nobody can say.
+        let image = release.image(&instance.service, &actual.platform);
         image.is_some_and(|image| actual.images.get(&image.id()) == Some(&ImageState::Damaged))
     })
 }
 
 /// Images that are wanted, not on disk yet, and paused by an on-site operator.
 pub fn paused(desired: &Desired, actual: &Actual) -> Vec<Digest> {
-    let is_on_disk =
-        |image: &Digest| actual.images.get(image).is_some_and(|state| state.is_unpacked() || *state == ImageState::Fetched);
+    let is_on_disk = |image: &Digest| actual.here.contains(image) || actual.images.get(image).is_some_and(ImageState::is_on_disk);
     wanted(desired, actual)
         .into_iter()
         .map(Image::id)

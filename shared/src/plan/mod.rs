@@ -83,6 +83,8 @@ pub enum Note {
     Try(Digest, u64),
     /// The release proved itself.
     Keep(Digest),
+    /// The release cannot start for a reason that lies with this machine: it proves itself later, from the beginning.
+    Rest(Digest),
     /// The release is no longer wanted, although its trial is not over.
     Abandon(Digest),
     /// The release did not; the last good one comes back.

@@ -74,6 +74,7 @@ impl World {
             platform: machine(),
             releases: BTreeMap::new(),
             images: BTreeMap::new(),
+            here: BTreeSet::new(),
             instances: BTreeMap::new(),
             memory: BTreeMap::new(),
             overrides: BTreeSet::new(),
@@ -459,6 +460,50 @@ fn while_a_damaged_image_is_fetched_again_the_last_good_release_runs() {
     assert_eq!(world.running(), ["web@1"]);
     world.settle(60);
     assert_eq!(world.running(), ["web@2"]);
+}
+
+#[test]
+fn a_trial_begins_anew_after_a_doubt_however_long_that_took() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(300);
+    world.sick.insert(name("web"));
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    assert!(world.actual.memory[&name("shop")].trial.is_some());
+    world.power_cut();
+    world.spoiled.insert(second.images[&name("web")][0].id());
+    let doubtful = world.plan();
+    assert!(doubtful.actions.contains(&Action::Note(name("shop"), Note::Rest(Digest::of(&second.to_bytes())))));
+    world.apply(&doubtful.actions[0]);
+    world.now.uptime += Duration::from_secs(24 * 3600); // So slow is no disk.
+    world.sick.clear();
+    world.settle(300);
+    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+}
+
+#[test]
+fn what_is_on_disk_is_unpacked_whoever_holds_the_link() {
+    let mut world = World::new();
+    let shop = release("shop", "1", vec![("web", service("web:1"))]);
+    let image = shop.images[&name("web")][0].id();
+    world.deploy(&shop);
+    world.actual.paused.all = true;
+    world.settle(60);
+    assert_eq!(world.running(), Vec::<String>::new(), "nothing is here, and nothing is asked for");
+    let fault = Fault::new(&crate::fault::image::LAYER_UNKNOWN);
+    let failed = ImageState::Failed(Trouble { failures: 1, at: world.now.uptime, fault });
+    for state in [None, Some(failed)] {
+        let mut world = World::new();
+        world.deploy(&shop);
+        world.actual.paused.all = true;
+        world.actual.here.insert(image);
+        state.into_iter().for_each(|state| drop(world.actual.images.insert(image, state)));
+        world.settle(60);
+        assert_eq!(world.running(), ["web@1"]);
+    }
 }
 
 #[test]

@@ -21,7 +21,13 @@ pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
         // Somebody went back before it had proved itself: it must not come back while a third one arrives.
         plan.note(view.name, Note::Abandon(trial.release));
     }
-    if active.id != assignment.release || proven || view.is_held() || is_doubted(view, active) {
+    if active.id != assignment.release || proven || view.is_held() {
+        return;
+    }
+    if is_doubted(view, active) {
+        if let Some(trial) = trial {
+            plan.note(view.name, Note::Rest(trial.release)); // Its time begins anew when it can start.
+        }
         return;
     }
     match trial.filter(|trial| trial.release == active.id && trial.revision == assignment.revision) {

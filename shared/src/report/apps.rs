@@ -71,7 +71,7 @@ fn arriving(view: &AppView<'_>, wanted: Chosen<'_>) -> (Phase, Option<Fault>) {
             return (Phase::Pending, Some(fault));
         };
         let state = view.actual.images.get(&image.id());
-        if view.actual.paused.covers(image.id()) && !matches!(state, Some(ImageState::Ready | ImageState::Fetched)) {
+        if view.actual.paused.covers(image.id()) && !state.is_some_and(ImageState::is_on_disk) {
             return (Phase::Pending, Some(Fault::new(&budget::PAUSED)));
         }
         match state {

@@ -67,8 +67,17 @@ async fn unpacking_goes_on_after_being_cut_off_anywhere() {
     let made = three_layers();
     desk.fetch(&made).await;
     let mut limit = Duration::from_millis(1);
-    let mut cuts = 0;
-    while tokio::time::timeout(limit, desk.images.unpack(&made.image, now())).await.is_err() {
+    let (mut cuts, mut failures) = (0, 0);
+    loop {
+        match tokio::time::timeout(limit, desk.images.unpack(&made.image, now())).await {
+            Ok(Ok(())) => break,
+            Ok(Err(RuntimeError::Unreachable(_))) | Err(_) => {}
+            // What a killed containerd left half-made is in its own way, until it has cleared up.
+            Ok(Err(error)) => {
+                failures += 1;
+                assert!(failures < 20, "{error}");
+            }
+        }
         limit += Duration::from_millis(4);
         cuts += 1;
         if cuts % 5 == 0 {

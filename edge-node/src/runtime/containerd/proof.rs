@@ -65,6 +65,13 @@ impl Proofs {
         }
     }
 
+    /// Notes what reading all of a layer showed of which only the shape was known, unless somebody found out more meanwhile.
+    pub(super) fn settle(&self, chain: Digest, proof: Proof) {
+        if self.of(chain) == Some(Proof::Shape) {
+            self.note(chain, proof);
+        }
+    }
+
     /// Sorts images, given with the chain ids of their layers. When all layers that there are, of images or of what was not
     /// finished, are whole, the doubt is over.
     pub(super) fn judge(&self, images: &BTreeMap<Digest, Vec<Digest>>, all: impl IntoIterator<Item = Digest>) -> Judged {

@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use shared::fault::{Fault, node};
 use shared::id::Digest;
 use shared::oci::chain_ids;
 use shared::release::{Blob, Image};
@@ -64,7 +65,7 @@ impl Images {
             chain_ids(&image.diff_ids()).last().into_iter().for_each(|top| self.proofs.note(*top, Proof::Damaged));
             return Ok(());
         }
-        let places = self.places(image).await?;
+        let places = self.places(image, None).await?;
         for place in places.iter().filter(|place| self.proofs.of(place.chain).is_none()) {
             let found = read(place, Fingerprint::shape).await?;
             self.proofs.note(place.chain, judge(found, place.tree.map(|tree| tree.shape), Proof::Shape)?);
@@ -73,31 +74,40 @@ impl Images {
         Ok(())
     }
 
-    /// Makes sure that the layer `chain` of `image` is whole, which was unpacked before this call: unpacks it again if need
-    /// be.
+    /// Makes sure that the layer `chain` of `image` is whole, which was unpacked before this call: unpacks it again if it is
+    /// known to be damaged. What turns out damaged only now is refused: others may run on it, and must be stopped first.
     pub(super) async fn renew(&self, image: &Image, chain: Digest) -> Result<(), RuntimeError> {
         if self.proofs.of(chain) == Some(Proof::Whole) {
             return Ok(());
         }
-        let Some(place) = self.places(image).await?.into_iter().find(|place| place.chain == chain) else { return Ok(()) };
+        let Some(place) = self.places(image, Some(chain)).await?.pop().filter(|place| place.chain == chain) else {
+            return Ok(());
+        };
         if self.proofs.of(chain) != Some(Proof::Damaged) {
             let found = read(&place, Fingerprint::of).await?;
-            self.proofs.note(chain, judge(found, place.tree, Proof::Whole)?);
+            let proof = judge(found, place.tree, Proof::Whole)?;
+            self.proofs.note(chain, proof);
+            return match proof {
+                Proof::Damaged => Err(RuntimeError::Refused(Fault::new(&node::IMAGE_DAMAGED).with("image", image.id().short()))),
+                Proof::Shape | Proof::Whole => Ok(()),
+            };
         }
-        if self.proofs.of(chain) == Some(Proof::Damaged) {
-            layer::mend(&self.content.packs, place.tar, place.at).await?;
-            self.proofs.note(chain, Proof::Whole);
-        }
+        layer::mend(&self.content.packs, place.tar, place.at).await?;
+        self.proofs.note(chain, Proof::Whole);
         Ok(())
     }
 
-    /// The layers of an image, from the lowest up, as far as they are unpacked. What cannot be seen is whole.
-    async fn places(&self, image: &Image) -> Result<Vec<Place>, RuntimeError> {
+    /// The layers of an image, from the lowest up to `last`, or as far as they are unpacked. Whoever asks holds the topmost
+    /// of them. What cannot be seen is whole.
+    async fn places(&self, image: &Image, last: Option<Digest>) -> Result<Vec<Place>, RuntimeError> {
         let snapshots = Snapshots::new(&self.client, &self.snapshotter);
         let mut layers = Vec::new();
         for (layer, chain) in image.layers.iter().zip(chain_ids(&image.diff_ids())) {
             let Some(labels) = snapshots.labels(&chain.to_string()).await? else { break };
             layers.push((layer.tar, chain, labels.get(layer::TREE).and_then(|text| text.parse().ok())));
+            if last == Some(chain) {
+                break;
+            }
         }
         let Some((_, top, _)) = layers.last() else { return Ok(Vec::new()) };
         let key = layer::key(*top)?;
@@ -130,7 +140,7 @@ impl Scrubs {
                     continue;
                 }
                 match quietly(place.at.upper).await.map(|found| judge(found, place.tree, Proof::Whole)) {
-                    Some(Ok(proof)) => proofs.note(place.chain, proof),
+                    Some(Ok(proof)) => proofs.settle(place.chain, proof),
                     // It stays in doubt, and is read again in the daemon's next life.
                     Some(Err(error)) => tracing::warn!(%error, layer = %place.chain.short(), "a layer could not be verified"),
                     None => tracing::warn!(layer = %place.chain.short(), "a layer was not verified"),
