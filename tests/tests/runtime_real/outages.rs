@@ -128,3 +128,23 @@ async fn a_create_that_fails_without_containerd_keeps_no_port() {
     world.apply(Step::Stop(id.clone())).await;
     world.apply(Step::Remove(id)).await;
 }
+
+/// A power cut right after a container was made leaves its record and not its directories.
+#[tokio::test]
+async fn a_container_whose_own_files_are_gone_starts_again() {
+    let mut world = World::new().await;
+    let spec = world.spec("web", json!({"command": ["sh", "-c", "echo here; sleep 1000"]}));
+    let id = world.create(&spec).await.expect("created");
+    world.printed("web", "here").await;
+    world.power_off();
+    let snapshots = world.private.root().join("io.containerd.snapshotter.v1.overlayfs/snapshots");
+    let own = std::fs::read_dir(&snapshots).expect("snapshots").map(|entry| entry.expect("entry").path());
+    let own = own.max_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok())).expect("its own");
+    std::fs::remove_dir_all(own).expect("lost");
+    world.private.restart().await;
+    world.daemon();
+    world.apply(Step::Start(id.clone(), Box::new(spec))).await;
+    world.pid(&id).await;
+    world.apply(Step::Stop(id.clone())).await;
+    world.apply(Step::Remove(id)).await;
+}

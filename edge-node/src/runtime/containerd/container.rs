@@ -18,7 +18,7 @@ use shared::state::InstanceId;
 use super::client::{Client, failed, missing};
 use super::image::blocking;
 use super::lease::Lease;
-use super::snapshot::Snapshots;
+use super::snapshot::{Snapshots, restore};
 use super::spec::{Ground, Lent, Rules};
 use super::{Containerd, content, failed_to, files, grants, log, rootfs, spec, task};
 use crate::runtime::RuntimeError;
@@ -67,6 +67,7 @@ impl Containerd {
         let (snapshots, key) = (self.snapshots(), id.to_string());
         let (container, mounts, parts) = tokio::join!(container(&self.client, id), snapshots.mounts(&key), self.gather(id, spec));
         let (container, mounts, parts) = (container?, mounts?, parts?);
+        restore(&mounts).map_err(failed_to("make a container's directories again"))?;
         let renew = async {
             let made = self.describe(id, spec, parts, &mounts).await?;
             if made.spec != container.spec || made.labels != container.labels {

@@ -2,7 +2,9 @@
 //! ones belong to a container or to a layer being unpacked.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use containerd_client::services::v1::snapshots::snapshots_client::SnapshotsClient;
 use containerd_client::services::v1::snapshots::{
@@ -156,6 +158,26 @@ pub fn directories(mounts: &[Mount]) -> Option<Vec<PathBuf>> {
         "overlay" => lower(option(mount, "lowerdir")?),
         _ => None,
     }
+}
+
+/// Makes the directories of a container's own snapshot again, if a power cut took them before they were on disk; whatever the
+/// container wrote was lost with them. Without them it could never start again.
+pub fn restore(mounts: &[Mount]) -> io::Result<()> {
+    let Some(mount) = mounts.first().filter(|mount| mount.r#type == "overlay") else { return Ok(()) };
+    let (Some(upper), Some(work)) = (option(mount, "upperdir"), option(mount, "workdir")) else { return Ok(()) };
+    for dir in [upper, work].map(Path::new) {
+        if !dir.try_exists()? {
+            tracing::warn!(dir = %dir.display(), "a container's own files are gone, as after a power cut; it begins without them");
+            std::fs::create_dir_all(dir)?;
+            // The root of the container looks like that of its image.
+            if let Some(below) = option(mount, "lowerdir").and_then(lower).and_then(|dirs| dirs.into_iter().next()) {
+                let meta = std::fs::metadata(below)?;
+                std::os::unix::fs::chown(dir, Some(meta.uid()), Some(meta.gid()))?;
+                std::fs::set_permissions(dir, meta.permissions())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn option<'a>(mount: &'a Mount, key: &str) -> Option<&'a str> {
