@@ -1,10 +1,10 @@
-//! Makes the layers and puts them together. What is there is never made again.
+//! Makes the layers and puts them together, in one directory. What is there is never made again.
 //!
 //! ```text
-//! <dir>/layers/<key>.tar, <key>.json    each layer once; the JSON is written last and says that the tar is whole
-//! <dir>/<id>/{old,new}/<nn>-<name>.tar  the same files by other names
-//! <dir>/<id>/about.json                 what they are
-//! <dir>/work                            lock files, packages, built programs
+//! layers/<key>.tar, <key>.json    each layer once; the JSON is written last and says that the tar is whole
+//! <id>/{old,new}/<nn>-<name>.tar  the same files by other names
+//! <id>/about.json                 what they are
+//! work                            lock files, packages, built programs
 //! ```
 
 use std::fs::File;
