@@ -10,12 +10,14 @@ use shared::release::Compression;
 use super::desk::*;
 use super::images::*;
 
-/// A file of the unpacked layers, wherever the snapshotter has it.
+/// A file that one unpacked layer has, wherever the snapshotter has it.
 async fn unpacked_file(desk: &Desk, name: &str) -> PathBuf {
-    unpacked_files(desk, name).await.pop().unwrap()
+    let mut found = unpacked_files(desk, name).await;
+    assert_eq!(found.len(), 1, "of several layers: {found:?}");
+    found.remove(0)
 }
 
-/// All of them; attempts that were cut off leave some.
+/// The same file of all layers that have it; attempts that were cut off leave some.
 async fn unpacked_files(desk: &Desk, name: &str) -> Vec<PathBuf> {
     let snapshots = desk.images.root().await.unwrap().join("snapshots");
     let all = std::fs::read_dir(snapshots).unwrap().map(|entry| entry.unwrap().path().join("fs").join(name));
@@ -57,7 +59,7 @@ async fn after_the_machine_went_down_nothing_damaged_is_ready_and_packs_mend_it(
     desk.settled(&doubtful).await;
 
     // Other bytes in the same places: found in the background, over a restart of the daemon.
-    rot(&unpacked_file(&desk, "big").await);
+    rot(&unpacked_file(&desk, "bin/busybox").await);
     desk.reboot();
     desk.images.verify(&made.image, now()).await.unwrap();
     desk.images = desk.life(false);
