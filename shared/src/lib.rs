@@ -15,6 +15,7 @@ pub mod health;
 pub mod id;
 pub mod join;
 pub mod manifest;
+pub mod neighbour;
 pub mod oci;
 pub mod people;
 pub mod plan;

@@ -8,6 +8,7 @@ use crate::fault::{self, Fault, Faulty};
 use crate::id::{Digest, Name};
 use crate::manifest::{App, Mount, Service};
 use crate::oci::{LAYERS_MAX, Platform};
+use crate::recipe::RecipeId;
 use crate::wire;
 
 /// Largest encoded release, in bytes: what a node accepts into memory.
@@ -55,6 +56,8 @@ pub struct Layer {
     pub compression: Compression,
     /// sha256 and size of the uncompressed tar, checked while it is unpacked.
     pub tar: Blob,
+    /// What the tar is made of, piece by piece: what others on site send of it is compared with this.
+    pub recipe: RecipeId,
 }
 
 /// How a layer is compressed.

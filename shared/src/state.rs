@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,18 @@ use crate::time::{UnixMillis, Uptime};
 
 /// Most apps of one node.
 pub const APPS_MAX: usize = 256;
+
+/// Most neighbours of one node.
+pub const NEIGHBOURS_MAX: usize = 32;
+
+/// A node of the same site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Where it says it can be reached.
+    pub address: SocketAddr,
+    /// sha256 of the one certificate it may show, in DER.
+    pub certificate: Digest,
+}
 
 /// Orders the desired states of a node: a later one has the larger stamp. The epoch grows when a hub is restored
 /// from a backup, the generation with every change. Never time.
@@ -51,6 +63,8 @@ pub struct Desired {
     pub next: BTreeMap<Name, Digest>,
     /// What images may take of its link; all of it when absent.
     pub budget: Option<Budget>,
+    /// The other nodes of its site that images are shared with.
+    pub neighbours: BTreeMap<Name, Neighbour>,
 }
 
 impl Desired {
@@ -63,6 +77,7 @@ impl Desired {
             apps: BTreeMap::new(),
             next: BTreeMap::new(),
             budget: None,
+            neighbours: BTreeMap::new(),
         }
     }
 

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use shared::wire::WireError;
 use shared::wire::v1::{
-    AppReport, Budget, Bundle, BundleContent, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image, Join, Layer,
-    LogPiece, LogWanted, Memory, NextReport, Overrides, Patch, PatchWanted, Paused, Pull, Receipt, Release, Report,
-    ServiceReport, SignedReceipt, Spent, Stamp, Tally, Transfer, Up,
+    Answer, AppReport, Ask, Budget, Bundle, BundleContent, Desired, Down, Envelope, Event, Facts, Fault, Frame, Hello, Image,
+    Join, Layer, LogPiece, LogWanted, Memory, NextReport, Overrides, Patch, PatchWanted, Paused, Pull, Receipt, Recipe, Release,
+    Report, ServiceReport, SignedReceipt, Spent, Stage, Stamp, Tally, Transfer, Up,
 };
 
 /// One golden file: its name, the bytes of its value, and how the bytes are read again.
@@ -56,7 +56,12 @@ fn envelope() -> Envelope {
 }
 
 fn release() -> Release {
-    let layer = |n: u8, compression| Layer { blob: ([n; 32], 1000 + u64::from(n)), compression, tar: ([n + 1; 32], 70_000) };
+    let layer = |n: u8, compression| Layer {
+        blob: ([n; 32], 1000 + u64::from(n)),
+        compression,
+        tar: ([n + 1; 32], 70_000),
+        recipe: [n + 2; 32],
+    };
     let image = |architecture: &str, variant: &str| Image {
         platform: ("linux".into(), architecture.into(), variant.into()),
         manifest: ([1; 32], 500),
@@ -111,6 +116,7 @@ fn report() -> Report {
             cpus: 4,
             memory: 8 << 30,
             disk_free: 1 << 40,
+            address: Some(([192, 168, 7, 21], 7448).into()),
         },
         apps: vec![app],
         next: vec![NextReport { app: "a".into(), release: [9; 32], version: "2.0.0".into(), phase: 8, fault: Some(fault()) }],
@@ -156,6 +162,7 @@ fn all() -> Vec<Golden> {
     let contents =
         [BundleContent::Desired("crane-7".into()), BundleContent::Release([1; 32]), BundleContent::Document([2; 32]), patch];
     let entries = contents.into_iter().zip([5, 7, 0, 1 << 33]).collect();
+    let stages = vec![Stage::Lacks, Stage::Wants, Stage::Brings(1 << 33), Stage::Has];
     let apps = [("a".into(), ([1; 32], 1, true)), ("b".into(), ([2; 32], 2, false))].into();
     vec![
         golden!(Up, "up-hello", Up::Hello(hello)),
@@ -184,7 +191,8 @@ fn all() -> Vec<Golden> {
                 as_of_ms: 1_790_000_000_000,
                 apps,
                 next: [("a".into(), [9; 32])].into(),
-                budget: Some(budget())
+                budget: Some(budget()),
+                neighbours: [("crane-8".into(), (([192, 168, 7, 22], 7448).into(), [6; 32]))].into(),
             }
         ),
         golden!(Memory, "memory", memory),
@@ -197,6 +205,18 @@ fn all() -> Vec<Golden> {
         golden!(Bundle, "bundle", Bundle { made_ms: 1_790_000_000_000, entries }),
         golden!(Receipt, "receipt", receipt),
         golden!(SignedReceipt, "signed-receipt", signed),
+        golden!(Ask, "ask-stages", Ask::Stages(vec![[1; 32], [2; 32]])),
+        golden!(Ask, "ask-document", Ask::Document { blob: [1; 32], offset: 300 }),
+        golden!(Ask, "ask-recipe", Ask::Recipe { layer: [1; 32], offset: 1 << 18 }),
+        golden!(Ask, "ask-chunks", Ask::Chunks { layer: [1; 32], numbers: vec![0, 7, 1 << 19] }),
+        golden!(Answer, "answer-stages", Answer::Stages(stages)),
+        golden!(Answer, "answer-bytes", Answer::Bytes((0..=255).collect())),
+        golden!(Answer, "answer-lacks", Answer::Lacks),
+        golden!(
+            Recipe,
+            "recipe",
+            Recipe { cut: [16 << 10, 64 << 10, 256 << 10], chunks: vec![([1; 32], 256 << 10), ([2; 32], 1)] }
+        ),
     ]
 }
 

@@ -3,9 +3,11 @@
 //! The cuts are a wire contract: hub and nodes find the same chunks only as long as they cut the same way. The golden
 //! test holds them.
 
+use std::convert::Infallible;
+
 use fastcdc::v2020::FastCDC;
 
-use super::{CHUNK_AVG, CHUNK_MAX, CHUNK_MIN};
+use super::{CHUNK_AVG, CHUNK_MAX, CHUNK_MIN, Chunk, Recipe};
 
 /// Bytes that are collected before they are cut.
 const BATCH: usize = 4 * CHUNK_MAX as usize;
@@ -45,10 +47,37 @@ impl Cutter {
     }
 }
 
+/// Finds the recipe of a tar that is read from front to back.
+#[derive(Debug, Default)]
+pub struct RecipeMaker {
+    cutter: Cutter,
+    chunks: Vec<Chunk>,
+}
+
+impl RecipeMaker {
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let Self { cutter, chunks } = self;
+        let Ok(()) = cutter.push(bytes, collect(chunks));
+    }
+
+    /// The recipe: nothing follows.
+    pub fn finish(self) -> Recipe {
+        let Self { cutter, mut chunks } = self;
+        let Ok(()) = cutter.finish(collect(&mut chunks));
+        Recipe::new(chunks)
+    }
+}
+
+fn collect(chunks: &mut Vec<Chunk>) -> impl FnMut(&[u8]) -> Result<(), Infallible> {
+    |bytes| {
+        chunks.push(Chunk::of(bytes));
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::super::samples::noise;
     use super::*;
 

@@ -27,8 +27,12 @@ pub mod sketch;
 
 use std::fmt;
 use std::io;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::wire::WireError;
+use crate::wire::v1;
 
 /// Smallest chunk but the last of a layer, in bytes.
 pub const CHUNK_MIN: u32 = 16 << 10;
@@ -40,6 +44,10 @@ pub const CHUNK_MAX: u32 = 256 << 10;
 pub const RUN_MAX: u32 = 1 << 20;
 /// Most old bytes that one run refers to. Twice as many gained nothing.
 pub const REFERENCES_MAX: u32 = 4 << 20;
+/// Most canonical bytes of a recipe before its chunks: a version, three varints of at most 5 bytes, a count of at most 5.
+const HEAD_MAX: u64 = 1 + 3 * 5 + 5;
+/// Most canonical bytes of a chunk in a recipe: its id, and a length as a varint.
+const CHUNK_BYTES_MAX: u64 = 32 + 3;
 /// Most layers that one patch refers to.
 pub const FROM_MAX: usize = 8;
 
@@ -52,11 +60,92 @@ impl ChunkId {
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
+
+    /// A name computed elsewhere.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 raw bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for ChunkId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().take(6).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The name of a recipe: blake3 of its canonical bytes, written `blake3:<64 hex digits>`. It stands in the signed release,
+/// so whoever has it can compare each chunk of the layer by itself, wherever it comes from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecipeId([u8; 32]);
+
+/// Why a text is not a [`RecipeId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the id of a recipe: expected blake3: and 64 hexadecimal digits")]
+pub struct BadRecipeId;
+
+impl RecipeId {
+    /// The name of the recipe with these canonical bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// Whether the recipe with these canonical bytes has this name.
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        Self::of(bytes) == *self
+    }
+
+    /// A name computed elsewhere.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 raw bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for RecipeId {
+    type Err = BadRecipeId;
+    fn from_str(text: &str) -> Result<Self, BadRecipeId> {
+        let digits = text.strip_prefix("blake3:").filter(|digits| !digits.bytes().any(|b| b.is_ascii_uppercase()));
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits.ok_or(BadRecipeId)?, &mut bytes).map_err(|_| BadRecipeId)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for RecipeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "blake3:{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for RecipeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ChunkId(self.0).fmt(f)
+    }
+}
+
+/// Text in formats for people (JSON), 32 bytes in binary ones (postcard).
+impl Serialize for RecipeId {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.collect_str(self) } else { self.0.serialize(s) }
+    }
+}
+
+impl<'de> Deserialize<'de> for RecipeId {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            String::deserialize(d)?.parse().map_err(de::Error::custom)
+        } else {
+            <[u8; 32]>::deserialize(d).map(Self)
+        }
     }
 }
 
@@ -98,6 +187,34 @@ impl Recipe {
             end
         });
         Self { ends: ends.collect(), chunks }
+    }
+
+    /// The recipe of a tar that is in memory.
+    pub fn of(tar: &[u8]) -> Self {
+        let mut maker = cut::RecipeMaker::default();
+        maker.push(tar);
+        maker.finish()
+    }
+
+    /// Its canonical bytes: how the layer was cut, and its chunks.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        v1::Recipe::from(self).encode()
+    }
+
+    /// Reads canonical bytes that [are](RecipeId::is) those of a signed release: of a layer that was cut as layers are cut here.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
+        v1::Recipe::decode(bytes)?.try_into()
+    }
+
+    /// Most canonical bytes for a tar of `size` bytes.
+    pub const fn bytes_max(size: u64) -> u64 {
+        let chunks = size / CHUNK_MIN as u64 + 1;
+        HEAD_MAX + chunks.saturating_mul(CHUNK_BYTES_MAX)
+    }
+
+    /// Its name.
+    pub fn id(&self) -> RecipeId {
+        RecipeId::of(&self.to_bytes())
     }
 
     /// The chunks.

@@ -70,14 +70,15 @@ pub struct PackWriter<W> {
     /// Where each chunk's bytes are, and how many.
     places: BTreeMap<ChunkId, (u64, u32)>,
     compressor: Compressor<'static>,
+    decompressor: Decompressor<'static>,
 }
 
 impl<W: WriteAt> PackWriter<W> {
     /// Begins a pack in `out`, which is empty.
     pub fn new(mut out: W) -> Result<Self, PackError> {
         out.write_at(0, &MAGIC)?;
-        let compressor = Compressor::new(LEVEL)?;
-        Ok(Self { out, at: MAGIC.len() as u64, chunks: Vec::new(), places: BTreeMap::new(), compressor })
+        let (compressor, decompressor) = (Compressor::new(LEVEL)?, Decompressor::new()?);
+        Ok(Self { out, at: MAGIC.len() as u64, chunks: Vec::new(), places: BTreeMap::new(), compressor, decompressor })
     }
 
     /// Chunks so far.
@@ -99,6 +100,15 @@ impl<W: WriteAt> PackWriter<W> {
     pub fn put_stored(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
         let stored = if self.places.contains_key(&chunk.id) { &[] } else { stored };
         self.add(chunk, stored)
+    }
+
+    /// Adds a chunk as somebody says that a pack has it stored: its bytes are compared with its id first.
+    pub fn put_foreign(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
+        if stored.len() as u64 > u64::from(chunk.length) {
+            return Err(PackError::Damaged("a chunk that is larger than its bytes"));
+        }
+        unpack(&mut self.decompressor, stored, chunk, &mut Vec::new())?;
+        self.put_stored(chunk, stored)
     }
 
     /// The chunk of this number, of those added so far.
@@ -142,7 +152,7 @@ impl<W: WriteAt + ReadAt> PackWriter<W> {
     pub fn repeat(&mut self, chunk: Chunk) -> Result<Vec<u8>, PackError> {
         let place = self.places.get(&chunk.id).ok_or(PackError::Damaged("a chunk that is nowhere"))?;
         let (mut frame, mut bytes) = (Vec::new(), Vec::new());
-        load(&self.out, &mut Decompressor::new()?, *place, chunk, &mut frame, &mut bytes)?;
+        load(&self.out, &mut self.decompressor, *place, chunk, &mut frame, &mut bytes)?;
         self.add(chunk, &[])?;
         Ok(bytes)
     }
@@ -250,9 +260,14 @@ fn load<R: ReadAt>(
     frame: &mut Vec<u8>,
     bytes: &mut Vec<u8>,
 ) -> Result<(), PackError> {
-    let length = chunk.length as usize;
     frame.resize(stored as usize, 0);
     file.read_at(at, frame)?;
+    unpack(decompressor, frame, chunk, bytes)
+}
+
+/// Makes the bytes of `chunk` of what is stored, and compares them with its id.
+fn unpack(decompressor: &mut Decompressor<'static>, frame: &[u8], chunk: Chunk, bytes: &mut Vec<u8>) -> Result<(), PackError> {
+    let length = chunk.length as usize;
     bytes.resize(length, 0);
     if frame.len() == length {
         bytes.copy_from_slice(frame);

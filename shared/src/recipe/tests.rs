@@ -12,6 +12,44 @@ fn a_recipe_knows_where_its_chunks_are() {
     assert_eq!((Recipe::default().size(), Recipe::default().at(0)), (0, 0));
 }
 
+#[test]
+fn a_recipe_is_named_by_what_the_tar_is_made_of() {
+    for (tar, seed) in [(Vec::new(), 0), (noise(1, 5), 1), (noise(2, 1 << 20), 2), (vec![0; 3 << 20], 3)] {
+        let recipe = Recipe::of(&tar);
+        assert_eq!(&recipe, open(pack(&tar)).recipe(), "{seed}: the same as in a pack");
+        let bytes = recipe.to_bytes();
+        assert!(bytes.len() as u64 <= Recipe::bytes_max(tar.len() as u64), "{seed}");
+        assert_eq!(Recipe::from_bytes(&bytes).unwrap(), recipe);
+        assert!(recipe.id().is(&bytes) && recipe.id().to_string().parse() == Ok(recipe.id()));
+        let other = Recipe::of(&[&tar[..], b"!"].concat());
+        assert!(!recipe.id().is(&other.to_bytes()));
+    }
+    let foreign = v1::Recipe { cut: [1, 2, 3], chunks: Vec::new() }.encode();
+    assert!(Recipe::from_bytes(&foreign).is_err(), "cut in another way");
+    for length in [0, CHUNK_MAX + 1] {
+        let bytes = v1::Recipe { cut: [CHUNK_MIN, CHUNK_AVG, CHUNK_MAX], chunks: vec![([0; 32], length)] }.encode();
+        assert!(Recipe::from_bytes(&bytes).is_err(), "a chunk of {length} bytes");
+    }
+}
+
+#[test]
+fn chunks_of_strangers_are_compared_before_they_are_stored() {
+    let tar = [noise(1, 300_000), vec![0; 300_000]].concat();
+    let mut theirs = open(pack(&tar));
+    let mut ours = pack::PackWriter::new(Vec::new()).unwrap();
+    for index in 0..theirs.recipe().chunks().len() {
+        let stored = theirs.stored(index).unwrap().unwrap();
+        let mut wrong = stored.frame.to_vec();
+        *wrong.last_mut().unwrap() ^= 1;
+        for bad in [&wrong[..], &stored.frame[1..], &[], &noise(9, stored.bytes.len())] {
+            assert!(ours.put_foreign(stored.chunk, bad).is_err());
+        }
+        ours.put_foreign(stored.chunk, stored.frame).unwrap();
+    }
+    let tar_of_it = theirs.tar();
+    assert!(tar_of(open(ours.finish(tar_of_it).unwrap())) == tar);
+}
+
 /// A golden file. `UPDATE=1` writes one that is missing and never replaces one: a change of bytes is a new version.
 fn golden(name: &str, made: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/recipe").join(name);

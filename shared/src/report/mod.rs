@@ -2,6 +2,8 @@
 
 mod apps;
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Spent;
@@ -56,6 +58,8 @@ pub struct Facts {
     pub memory: u64,
     /// Bytes free where images and volumes live.
     pub disk_free: u64,
+    /// Where other nodes of its site reach it; absent while it shares no images.
+    pub address: Option<SocketAddr>,
 }
 
 /// One app on one node.

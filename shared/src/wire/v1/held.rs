@@ -1,6 +1,7 @@
 //! What a node holds, and what it is told when it joins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,11 +25,14 @@ pub struct Desired {
     pub next: BTreeMap<String, [u8; 32]>,
     /// What its link may carry.
     pub budget: Option<Budget>,
+    /// Neighbour to its address and the digest of its certificate.
+    pub neighbours: BTreeMap<String, (SocketAddr, [u8; 32])>,
 }
 
 impl From<&state::Desired> for Desired {
     fn from(desired: &state::Desired) -> Self {
         let app = |(name, a): (&Name, &state::Assignment)| (name.to_string(), (*a.release.as_bytes(), a.revision, a.run));
+        let neighbour = |(name, n): (&Name, &state::Neighbour)| (name.to_string(), (n.address, *n.certificate.as_bytes()));
         Self {
             node: desired.node.to_string(),
             stamp: desired.stamp.into(),
@@ -36,6 +40,7 @@ impl From<&state::Desired> for Desired {
             apps: desired.apps.iter().map(app).collect(),
             next: desired.next.iter().map(|(app, release)| (app.to_string(), *release.as_bytes())).collect(),
             budget: desired.budget.as_ref().map(Budget::from),
+            neighbours: desired.neighbours.iter().map(neighbour).collect(),
         }
     }
 }
@@ -47,6 +52,9 @@ impl TryFrom<Desired> for state::Desired {
         if most > state::APPS_MAX {
             return Err(malformed("desired state", format!("{most} apps")));
         }
+        if desired.neighbours.len() > state::NEIGHBOURS_MAX {
+            return Err(malformed("desired state", format!("{} neighbours", desired.neighbours.len())));
+        }
         let mut apps = BTreeMap::new();
         for (app, (release, revision, run)) in desired.apps {
             apps.insert(name(&app)?, state::Assignment { release: Digest::from_bytes(release), revision, run });
@@ -55,8 +63,13 @@ impl TryFrom<Desired> for state::Desired {
         for (app, release) in desired.next {
             next.insert(name(&app)?, Digest::from_bytes(release));
         }
+        let mut neighbours = BTreeMap::new();
+        for (neighbour, (address, certificate)) in desired.neighbours {
+            let certificate = Digest::from_bytes(certificate);
+            neighbours.insert(name(&neighbour)?, state::Neighbour { address, certificate });
+        }
         let (node, budget) = (name(&desired.node)?, desired.budget.map(TryInto::try_into).transpose()?);
-        Ok(Self { node, stamp: desired.stamp.into(), as_of: UnixMillis(desired.as_of_ms), apps, next, budget })
+        Ok(Self { node, stamp: desired.stamp.into(), as_of: UnixMillis(desired.as_of_ms), apps, next, budget, neighbours })
     }
 }
 

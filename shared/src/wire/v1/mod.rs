@@ -3,6 +3,7 @@
 mod budget;
 mod bundle;
 mod held;
+mod neighbour;
 mod release;
 mod report;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use budget::{Budget, Paused, Spent, Tally};
 pub use bundle::{Bundle, BundleContent, Receipt, SignedReceipt};
 pub use held::{Desired, Join, Memory, Overrides};
+pub use neighbour::{Answer, Ask, Recipe, Stage};
 pub use release::{Envelope, Image, Layer, Release};
 pub use report::{AppReport, Event, Facts, HEALTHS, NextReport, PHASES, Report, STATES, ServiceReport, Transfer};
 
@@ -38,6 +40,7 @@ macro_rules! coded {
     )*};
 }
 coded!(Up, Down, Envelope, Release, Desired, Memory, Overrides, Paused, Spent, Event, Join, Bundle, Receipt, SignedReceipt);
+coded!(Ask, Answer, Recipe);
 
 fn malformed(what: &'static str, why: impl ToString) -> WireError {
     WireError::Malformed { what, why: why.to_string() }

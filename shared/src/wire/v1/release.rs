@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{WireError, malformed, name};
 use crate::id::{Digest, Name};
 use crate::oci::Platform as CorePlatform;
+use crate::recipe::RecipeId;
 use crate::{release, sign};
 
 /// [`sign::Envelope`].
@@ -64,6 +65,8 @@ pub struct Layer {
     pub compression: u8,
     /// Digest and size of the uncompressed tar.
     pub tar: ([u8; 32], u64),
+    /// blake3 of its recipe.
+    pub recipe: [u8; 32],
 }
 
 impl From<&release::Release> for Release {
@@ -124,7 +127,7 @@ impl From<&release::Layer> for Layer {
             release::Compression::Gzip => 1,
             release::Compression::Zstd => 2,
         };
-        Self { blob: pair(layer.blob), compression, tar: pair(layer.tar) }
+        Self { blob: pair(layer.blob), compression, tar: pair(layer.tar), recipe: *layer.recipe.as_bytes() }
     }
 }
 
@@ -137,7 +140,8 @@ impl TryFrom<Layer> for release::Layer {
             2 => release::Compression::Zstd,
             other => return Err(malformed("layer", format!("compression {other}"))),
         };
-        Ok(Self { blob: blob(layer.blob), compression, tar: blob(layer.tar) })
+        let recipe = RecipeId::from_bytes(layer.recipe);
+        Ok(Self { blob: blob(layer.blob), compression, tar: blob(layer.tar), recipe })
     }
 }
 

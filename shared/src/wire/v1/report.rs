@@ -1,5 +1,7 @@
 //! What a node says about itself.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Fault, Spent, Stamp, WireError, malformed, name};
@@ -52,6 +54,8 @@ pub struct Facts {
     pub memory: u64,
     /// Bytes free.
     pub disk_free: u64,
+    /// Where other nodes of its site reach it.
+    pub address: Option<SocketAddr>,
 }
 
 /// [`report::Transfer`].
@@ -166,6 +170,7 @@ impl From<&report::Report> for Report {
                 cpus: report.facts.cpus,
                 memory: report.facts.memory,
                 disk_free: report.facts.disk_free,
+                address: report.facts.address,
             },
             apps: report.apps.iter().map(AppReport::from).collect(),
             next: report.next.iter().map(NextReport::from).collect(),
@@ -195,6 +200,7 @@ impl TryFrom<Report> for report::Report {
                 cpus: report.facts.cpus,
                 memory: report.facts.memory,
                 disk_free: report.facts.disk_free,
+                address: report.facts.address,
             },
             apps: apps?,
             next: next?,
