@@ -32,6 +32,7 @@ use crate::journal::Journal;
 use crate::link::mqtt::{self, MqttConfig};
 use crate::link::transport::{NodeEnds, transport};
 use crate::logs::LogFiles;
+use crate::neighbours::Neighbours;
 use crate::node::{Node, Setup};
 use crate::reporter::Machine;
 use crate::runtime::containerd::Containerd;
@@ -111,7 +112,7 @@ impl Faulty for DaemonError {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> {
     let machine = Machine::this(config.state_dir.clone());
     let lock = Lock::take(&config, &machine.boot)?;
-    let identity = Identity::load(&config.identity_dir())?;
+    let identity = Arc::new(Identity::load(&config.identity_dir())?);
     let clock = Clock::system();
     let mut content = Content::open(&config.state_dir, &machine.boot)?;
     content.reserve = config.disk.reserve.0;
@@ -131,7 +132,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> 
 /// Runs the node around `runtime`.
 async fn serve<R: Runtime>(
     config: &Config,
-    identity: &Identity,
+    identity: &Arc<Identity>,
     runtime: R,
     content: Content,
     clock: Clock,
@@ -141,13 +142,18 @@ async fn serve<R: Runtime>(
     let (store, repaired) = Store::open(&config.state_dir.join("store"))?;
     let store = Arc::new(store);
     let (ends, mut transport) = connect(identity, shutdown.clone())?;
+    let held = Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime));
+    let journal = Arc::new(Journal::new(store.clone()));
+    let share = |address| Neighbours::new(identity.clone(), address, held.clone(), content.clone(), journal.clone(), clock);
+    let neighbours = config.neighbours.address.map(share).transpose()?;
     let node = Node::assemble(Setup {
         trust: trust(identity),
         runtime: Arc::new(runtime),
-        held: Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime)),
-        ledger: Arc::new(Ledger::open(store.clone(), clock)),
-        journal: Arc::new(Journal::new(store)),
+        held,
+        ledger: Arc::new(Ledger::open(store, clock)),
+        journal,
         content,
+        neighbours,
         logs: LogFiles::new(config.state_dir.join("logs")),
         clock,
         machine,

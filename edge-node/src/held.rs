@@ -10,7 +10,7 @@ use shared::id::{Digest, Name};
 use shared::plan::Note;
 use shared::release::Release;
 use shared::sign::Envelope;
-use shared::state::{Desired, Memory, Override, Paused, Stamp};
+use shared::state::{Desired, Memory, Neighbour, Override, Paused, Stamp};
 use shared::time::Uptime;
 use shared::wire::v1;
 use tokio::sync::watch;
@@ -108,6 +108,18 @@ impl Held {
     /// Everything now.
     pub fn holding(&self) -> Holding {
         self.lock().clone()
+    }
+
+    /// The neighbours that the accepted state names.
+    pub fn neighbours(&self) -> BTreeMap<Name, Neighbour> {
+        self.lock().desired.neighbours.clone()
+    }
+
+    /// The neighbour whose certificate has this sha256.
+    pub fn neighbour(&self, certificate: Digest) -> Option<Name> {
+        let holding = self.lock();
+        let mut neighbours = holding.desired.neighbours.iter();
+        neighbours.find(|(_, neighbour)| neighbour.certificate == certificate).map(|(name, _)| name.clone())
     }
 
     /// Whether an operator holds any transfer.

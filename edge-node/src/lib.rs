@@ -20,6 +20,7 @@ pub mod join;
 pub mod journal;
 pub mod link;
 pub mod logs;
+pub mod neighbours;
 pub mod node;
 pub mod private_file;
 pub mod receipt;

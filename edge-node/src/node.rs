@@ -7,6 +7,7 @@
 //!
 //! The daemon and the simulated world build it from the same parts.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -33,6 +34,7 @@ use crate::journal::Journal;
 use crate::link::Link;
 use crate::link::transport::NodeEnds;
 use crate::logs::{LogFiles, Wanted};
+use crate::neighbours::Neighbours;
 use crate::reconciler::{self, Command, Status, Verb, Wish};
 use crate::reporter::{Machine, Reporter};
 use crate::runtime::Runtime;
@@ -66,6 +68,8 @@ pub struct Setup<R> {
     pub machine: Machine,
     /// What was found wrong while starting.
     pub faults: Vec<Fault>,
+    /// The other nodes of its site, if it shares images with them.
+    pub neighbours: Option<Neighbours>,
     /// Its side of the transport.
     pub ends: NodeEnds,
 }
@@ -82,6 +86,8 @@ pub struct Node<R> {
     reporter: Arc<Reporter>,
     inbox: Arc<Inbox>,
     supply: Supply,
+    neighbours: Option<Neighbours>,
+    address: watch::Receiver<Option<SocketAddr>>,
     machine: Machine,
 }
 
@@ -112,7 +118,7 @@ pub struct View<R> {
 impl<R: Runtime> Node<R> {
     /// Puts the parts together.
     pub fn assemble(setup: Setup<R>) -> Self {
-        let Setup { trust, runtime, held, journal, ledger, content, logs, clock, machine, faults, ends } = setup;
+        let Setup { trust, runtime, held, journal, ledger, content, logs, clock, machine, faults, neighbours, ends } = setup;
         let now = clock.now();
         journal.record(now.wall, None, Fault::new(&node::EVENT_STARTED).with("version", env!("CARGO_PKG_VERSION")));
         for fault in &faults {
@@ -120,7 +126,9 @@ impl<R: Runtime> Node<R> {
         }
         let (status, changes) = watch::channel(Status::default());
         ledger.set(held.holding().desired.budget.as_ref()); // Before anybody asks what day it is on site.
-        let reporter = Arc::new(Reporter::new(clock, held.clone(), changes, ledger.clone(), machine.clone(), faults));
+        let address = neighbours.as_ref().map_or_else(|| watch::channel(None).1, Neighbours::address);
+        let reporter = Reporter::new(clock, held.clone(), changes, ledger.clone(), machine.clone(), address.clone(), faults);
+        let reporter = Arc::new(reporter);
         let (latest, newest) = watch::channel(Arc::new(reporter.report()));
         let (confirmed, agreed) = watch::channel(None);
         let (tell, commands) = mpsc::channel(COMMANDS);
@@ -131,7 +139,7 @@ impl<R: Runtime> Node<R> {
         }));
         let me = trust.node.clone();
         let inbox = Arc::new(Inbox::new(me.clone(), believed.clone(), held.clone()));
-        let supply = Supply::new(link.clone(), content.clone(), held.clone());
+        let supply = Supply::new(link.clone(), content.clone(), held.clone(), neighbours.clone());
         let importer = Arc::new(Importer::new(bundle::Parts {
             me,
             platform: machine.platform.clone(),
@@ -165,7 +173,21 @@ impl<R: Runtime> Node<R> {
             confirmed: agreed,
             online: Mutex::new((false, now.uptime)),
         });
-        Self { view, inbound, pump: Box::pin(pump), commands, status, latest, confirmed, reporter, inbox, supply, machine }
+        Self {
+            view,
+            inbound,
+            pump: Box::pin(pump),
+            commands,
+            status,
+            latest,
+            confirmed,
+            reporter,
+            inbox,
+            supply,
+            neighbours,
+            address,
+            machine,
+        }
     }
 
     /// The node as the local API sees it.
@@ -175,7 +197,21 @@ impl<R: Runtime> Node<R> {
 
     /// Runs loop and conversation until `shutdown`. Containers go on running.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self { view, inbound, pump, commands, status, latest, confirmed, reporter, inbox, supply, machine } = self;
+        let Self {
+            view,
+            inbound,
+            pump,
+            commands,
+            status,
+            latest,
+            confirmed,
+            reporter,
+            inbox,
+            supply,
+            neighbours,
+            address,
+            machine,
+        } = self;
         let changed = status.subscribe();
         let loop_parts = reconciler::Parts {
             runtime: view.runtime.clone(),
@@ -197,6 +233,7 @@ impl<R: Runtime> Node<R> {
             journal: view.journal.clone(),
             reporter,
             changed,
+            address,
             latest,
             confirmed,
             logs: Arc::new(view.logs.clone()),
@@ -204,7 +241,12 @@ impl<R: Runtime> Node<R> {
         };
         let reconcile = Box::pin(reconciler::run(loop_parts, commands, status, shutdown.clone()));
         let converse = Box::pin(session::run(session_parts, shutdown.clone()));
-        let (mut moved, mut watched) = (shutdown.clone(), shutdown);
+        let sharing = async {
+            if let Some(neighbours) = neighbours {
+                neighbours.serve(shutdown.clone()).await;
+            }
+        };
+        let (mut moved, mut watched) = (shutdown.clone(), shutdown.clone());
         let moving = async {
             tokio::select! {
                 () = pump => {}
@@ -217,7 +259,7 @@ impl<R: Runtime> Node<R> {
                 () = watched.wait() => {}
             }
         };
-        tokio::join!(reconcile, converse, moving, watching);
+        tokio::join!(reconcile, converse, sharing, moving, watching);
     }
 }
 

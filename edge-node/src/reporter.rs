@@ -1,5 +1,6 @@
 //! The report: what the node says about itself, whole, after every round that changed something.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,8 @@ pub struct Reporter {
     status: watch::Receiver<Status>,
     ledger: Arc<Ledger>,
     machine: Machine,
+    /// Where other nodes of the site reach this one.
+    address: watch::Receiver<Option<SocketAddr>>,
     /// What is wrong with the node that no round can see: a refused state, a repaired store.
     faults: Mutex<Vec<Fault>>,
     /// Of the last report.
@@ -55,9 +58,10 @@ impl Reporter {
         status: watch::Receiver<Status>,
         ledger: Arc<Ledger>,
         machine: Machine,
+        address: watch::Receiver<Option<SocketAddr>>,
         faults: Vec<Fault>,
     ) -> Self {
-        Self { clock, held, status, ledger, machine, faults: Mutex::new(faults), sequence: 0.into() }
+        Self { clock, held, status, ledger, machine, address, faults: Mutex::new(faults), sequence: 0.into() }
     }
 
     /// A report of this moment.
@@ -79,6 +83,7 @@ impl Reporter {
                 cpus: self.machine.cpus,
                 memory: self.machine.memory,
                 disk_free: free(&self.machine),
+                address: *self.address.borrow(),
             },
             apps: status.apps,
             next: status.next,
@@ -173,7 +178,7 @@ mod tests {
             Arc::new(Held::load(Arc::new(crate::store::Store::in_memory().unwrap()), &"n1".parse().unwrap(), Uptime::ZERO));
         let (_status, changes) = watch::channel(Status::default());
         let ledger = Arc::new(Ledger::unlimited(Clock::system()));
-        let reporter = Reporter::new(Clock::system(), held, changes, ledger, machine, Vec::new());
+        let reporter = Reporter::new(Clock::system(), held, changes, ledger, machine, watch::channel(None).1, Vec::new());
         let at = |done, rate| {
             let image = shared::id::Digest::of(b"i");
             Report { transfers: vec![Transfer { image, done, total: 90, rate, reused: 7, waits: None }], ..reporter.report() }

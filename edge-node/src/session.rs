@@ -10,6 +10,7 @@
 //! Nothing here is needed for containers to run.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,8 @@ pub struct Parts<L> {
     pub reporter: Arc<Reporter>,
     /// Wakes when a report may say something new.
     pub changed: watch::Receiver<crate::reconciler::Status>,
+    /// Where other nodes of the site reach this one.
+    pub address: watch::Receiver<Option<SocketAddr>>,
     /// The newest report, for whoever asks on site.
     pub latest: watch::Sender<Arc<Report>>,
     /// Uptime when the hub last agreed; `None` when it did not since the daemon started.
@@ -78,7 +81,21 @@ pub struct Parts<L> {
 
 /// Runs until `shutdown`.
 pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: Shutdown) {
-    let Parts { link, mut inbound, inbox, supply, held, journal, reporter, mut changed, latest, confirmed, logs, clock } = parts;
+    let Parts {
+        link,
+        mut inbound,
+        inbox,
+        supply,
+        held,
+        journal,
+        reporter,
+        mut changed,
+        mut address,
+        latest,
+        confirmed,
+        logs,
+        clock,
+    } = parts;
     let (offers, offered) = watch::channel(None);
     let taking = tokio::spawn(take_all(inbox, offered, supply, held.clone(), journal.clone(), reporter.clone(), clock));
     let _taking = AbortOnDrop(taking.abort_handle());
@@ -113,6 +130,7 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: Shutdown) {
                 Some(Inbound::LogEnough(request)) => talk.stop_reading(request),
             },
             Ok(()) = changed.changed() => report_due = report_due.min((reported + REPORT_GAP).max(Instant::now() + SETTLE)),
+            Ok(()) = address.changed() => report_due = Instant::now(),
             Ok(()) = holds.changed() => talk.hello().await,
             Ok(()) = entries.changed() => talk.events().await,
             () = tokio::time::sleep_until(report_due) => {

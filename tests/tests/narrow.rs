@@ -96,6 +96,7 @@ impl Site {
             clock,
             machine: Machine { platform: platform(), boot: "boot".into(), cpus: 2, memory: 1 << 30, state: node },
             faults: Vec::new(),
+            neighbours: None,
             ends: node_ends,
         });
         let ([run, carry], mut tasks) = ([shutdown(), shutdown()], JoinSet::new());

@@ -17,6 +17,7 @@ use crate::held::Held;
 use crate::images::content::Content;
 use crate::images::{ChunkSource, SourceError};
 use crate::link::Link;
+use crate::neighbours::Neighbours;
 
 /// The sources of this node. Cheap to clone; clones share.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub struct Supply {
     link: Link,
     content: Content,
     held: Arc<Held>,
+    neighbours: Option<Neighbours>,
     plugged: Arc<watch::Sender<Option<Arc<Plugged>>>>,
 }
 
@@ -35,9 +37,9 @@ struct Plugged {
 }
 
 impl Supply {
-    /// Nothing but the link.
-    pub fn new(link: Link, content: Content, held: Arc<Held>) -> Self {
-        Self { link, content, held, plugged: Arc::new(watch::Sender::new(None)) }
+    /// The link, and the neighbours if images are shared with them.
+    pub fn new(link: Link, content: Content, held: Arc<Held>, neighbours: Option<Neighbours>) -> Self {
+        Self { link, content, held, neighbours, plugged: Arc::new(watch::Sender::new(None)) }
     }
 
     /// Takes from `bundle` until the guard is dropped. Blocks.
@@ -102,6 +104,10 @@ impl ChunkSource for Supply {
 
     fn is_metered(&self, blob: Digest) -> bool {
         self.plugged().is_none_or(|plugged| !plugged.bundle.has(blob))
+    }
+
+    fn neighbours(&self) -> Option<&Neighbours> {
+        self.neighbours.as_ref().filter(|_| !self.is_at_hand())
     }
 
     fn is_at_hand(&self) -> bool {

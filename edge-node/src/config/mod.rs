@@ -9,6 +9,7 @@
 pub mod check;
 mod parse;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// How the disk is used.
     pub disk: DiskConfig,
+    /// Sharing images with the other nodes of the site.
+    pub neighbours: NeighboursConfig,
     /// What the daemon says about itself.
     pub log: LogConfig,
 }
@@ -109,6 +112,15 @@ pub struct DiskConfig {
     pub reserve: ByteSize,
 }
 
+/// Sharing images with the other nodes of the site.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NeighboursConfig {
+    /// Where they reach this node, such as `0.0.0.0:7448`; nothing is shared when absent. An address of all interfaces is told
+    /// as the one that this machine uses toward the hub.
+    pub address: Option<SocketAddr>,
+}
+
 /// What the daemon says about itself, on its standard error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -161,6 +173,7 @@ impl Default for Config {
             network: NetworkConfig::default(),
             limits: LimitsConfig::default(),
             disk: DiskConfig::default(),
+            neighbours: NeighboursConfig::default(),
             log: LogConfig::default(),
         }
     }

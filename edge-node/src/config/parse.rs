@@ -32,6 +32,7 @@ const KEYS: &[&str] = &[
     "limits.pids",
     "limits.log_size",
     "disk.reserve",
+    "neighbours.address",
     "log.format",
     "log.level",
 ];
@@ -170,6 +171,8 @@ pub fn problems(config: &Config) -> Vec<(&'static str, String)> {
     must((4 << 20..=1 << 50).contains(&config.limits.memory.0), "limits.memory", "at least 4m");
     must((16..=1 << 22).contains(&config.limits.pids), "limits.pids", "16 to 4194304");
     must((64 << 10..=4 << 30).contains(&config.limits.log_size.0), "limits.log_size", "64k to 4g");
+    let port = config.neighbours.address.map(|address| address.port());
+    must(port != Some(0), "neighbours.address", "a port from 1 to 65535");
     must(config.disk.reserve.0 <= 1 << 40, "disk.reserve", "at most 1t");
     list
 }

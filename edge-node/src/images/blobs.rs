@@ -112,7 +112,7 @@ impl Faulty for BlobError {
 }
 
 /// Names the operation that failed; `need` bytes were still to be written, if it was a write.
-pub(super) fn failed(doing: &'static str, path: &Path, need: u64) -> impl FnOnce(io::Error) -> BlobError {
+pub(crate) fn failed(doing: &'static str, path: &Path, need: u64) -> impl FnOnce(io::Error) -> BlobError {
     move |cause| match Errno::from_io_error(&cause) {
         Some(Errno::NOSPC | Errno::DQUOT) => BlobError::Full { path: path.into(), need, free: free(path) },
         _ => BlobError::Io { doing, path: path.into(), cause },
@@ -238,7 +238,7 @@ impl Blobs {
 }
 
 /// Runs a file operation where it may block.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     doing: &'static str,
     path: &Path,
     work: impl FnOnce() -> T + Send + 'static,

@@ -35,6 +35,7 @@ use shared::release::Blob;
 pub use shared::wire::FRAME_MAX;
 use tokio::time::Instant;
 
+use crate::neighbours::Neighbours;
 use rate::Rate;
 
 /// How often a source without a better way to know is asked whether it is back.
@@ -55,6 +56,11 @@ pub trait ChunkSource: Send + Sync {
     /// Whether `blob` would come over the link, whose budget counts then.
     fn is_metered(&self, _blob: Digest) -> bool {
         true
+    }
+
+    /// The other nodes of this site: what they have need not come from here.
+    fn neighbours(&self) -> Option<&Neighbours> {
+        None
     }
 
     /// Whether somebody on site put it in: then nobody on site holds it.

@@ -82,6 +82,9 @@ super::texts! {
     EVENT_IMAGE_READY = "node-image-ready",
         "Image {image} is unpacked, verified and synced",
         "镜像 {image} 已解包、校验并落盘";
+    NEIGHBOUR_WRONG = "node-neighbour-wrong",
+        "Node {neighbour} of this site sent wrong bytes ({why}). Nothing of them was kept, and it is asked nothing for an hour. If this comes again, check that node's disk and who has access to it",
+        "本站点的节点 {neighbour} 发来错误的数据（{why}）。数据未被保留，一小时内不再向它请求。如再次出现，请检查该节点的磁盘及其访问权限";
     EVENT_STARTED = "node-started",
         "The node daemon {version} started",
         "节点守护进程 {version} 已启动";

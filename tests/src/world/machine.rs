@@ -119,6 +119,7 @@ impl Machine {
             clock,
             machine: reporter::Machine { platform: platform(), boot: self.boot(), cpus: 2, memory: 1 << 30, state },
             faults: Vec::new(),
+            neighbours: None,
             ends: node_ends,
         });
         let (run, end) = shutdown();

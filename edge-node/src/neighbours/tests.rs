@@ -1,0 +1,389 @@
+//! Nodes of one site over real TLS on loopback. Their hub is a map of bytes that counts what it sends.
+
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use shared::oci::Platform;
+use shared::release::{Compression, Image};
+use shared::sign::Envelope;
+use shared::state::{Desired, Neighbour};
+use shared::wire::v1::{Answer, Ask};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::budget::Ledger;
+use crate::held::Accepted;
+use crate::images::fetch::{FetchError, Fetched, Present, fetch};
+use crate::images::memory::Memory;
+use crate::images::packs::PackTar;
+use crate::images::{ChunkSource, Progress, SourceError};
+use crate::shutdown::{Trigger, shutdown};
+use crate::store::Store;
+use crate::testing::Authority;
+
+fn name(n: usize) -> Name {
+    Name::new(&format!("n{n}")).unwrap()
+}
+
+/// Bytes that do not compress.
+fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(size).collect()
+}
+
+fn image(hub: &mut Memory, layers: &[Vec<u8>]) -> Image {
+    let layers = layers.iter().map(|tar| {
+        let blob = hub.insert_layer(tar).unwrap();
+        Layer { blob, compression: Compression::None, tar: blob, recipe: Recipe::of(tar).id() }
+    });
+    let layers: Vec<Layer> = layers.collect();
+    let [manifest, config] = ["manifest", "config"].map(|text| hub.insert(format!("{text} {layers:?}").into_bytes()));
+    let platform = Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() };
+    Image { platform, manifest, config, layers }
+}
+
+struct Node {
+    neighbours: Neighbours,
+    identity: Arc<Identity>,
+    held: Arc<Held>,
+    content: Content,
+    journal: Arc<Journal>,
+    _trigger: Trigger,
+    _dir: TempDir,
+}
+
+impl Node {
+    fn new(authority: &Authority, n: usize, tasks: &mut JoinSet<()>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::in_memory().unwrap());
+        let clock = Clock::system();
+        let held = Arc::new(Held::load(store.clone(), &name(n), clock.now().uptime));
+        let (journal, content) = (Arc::new(Journal::new(store)), Content::open(dir.path(), "boot").unwrap());
+        let identity = Arc::new(authority.identity(name(n).as_str(), "localhost:1"));
+        let any = ([127, 0, 0, 1], 0).into();
+        let made = Neighbours::new(identity.clone(), any, held.clone(), content.clone(), journal.clone(), clock);
+        let neighbours = made.unwrap();
+        let (trigger, asked) = shutdown();
+        let serving = neighbours.clone();
+        tasks.spawn(async move { serving.serve(asked).await });
+        Self { neighbours, identity, held, content, journal, _trigger: trigger, _dir: dir }
+    }
+
+    async fn as_neighbour(&self) -> Neighbour {
+        let address = self.neighbours.address().wait_for(Option::is_some).await.unwrap().unwrap();
+        Neighbour { address, certificate: certificate(&self.identity) }
+    }
+
+    /// The hub says who this node's neighbours are.
+    fn told(&self, neighbours: BTreeMap<Name, Neighbour>) {
+        let mut desired = Desired { neighbours, ..self.held.holding().desired };
+        desired.stamp.generation += 1;
+        let envelope = Envelope { payload: desired.stamp.to_string().into(), signatures: Vec::new() };
+        self.held.accept(Accepted { desired, envelope, releases: BTreeMap::new() }).unwrap();
+    }
+
+    async fn fetch(&self, hub: &Hub, image: &Image) -> Result<Fetched, FetchError> {
+        let ledger = Ledger::open(Arc::new(Store::in_memory().unwrap()), Clock::system());
+        let source = Source { hub: hub.clone(), neighbours: self.neighbours.clone() };
+        let progress = watch::Sender::new(Progress::default());
+        fetch(&source, &self.content, image, &Present::default(), &ledger, &progress).await
+    }
+
+    fn tar(&self, layer: Digest) -> Vec<u8> {
+        let mut tar = Vec::new();
+        io::Read::read_to_end(&mut PackTar::new(self.content.packs.read(layer).unwrap()), &mut tar).unwrap();
+        tar
+    }
+
+    fn has(&self, image: &Image, layers: &[Vec<u8>]) {
+        assert!(self.content.has(image));
+        for (layer, tar) in image.layers.iter().zip(layers) {
+            assert!(self.tar(layer.tar.digest) == *tar);
+        }
+    }
+
+    fn blames(&self) -> Vec<Name> {
+        let entries = self.journal.entries(0, 100).unwrap().into_iter();
+        let faults = entries.filter(|entry| entry.what.code == "node-neighbour-wrong");
+        faults.map(|entry| Name::new(&entry.what.params["neighbour"]).unwrap()).collect()
+    }
+}
+
+fn certificate(identity: &Identity) -> Digest {
+    Digest::of(&identity.chain[0])
+}
+
+/// Nodes that know each other.
+async fn site(count: usize, tasks: &mut JoinSet<()>) -> Vec<Node> {
+    let authority = Authority::new();
+    let nodes: Vec<Node> = (0..count).map(|n| Node::new(&authority, n, tasks)).collect();
+    let mut all = BTreeMap::new();
+    for (n, node) in nodes.iter().enumerate() {
+        all.insert(name(n), node.as_neighbour().await);
+    }
+    for (n, node) in nodes.iter().enumerate() {
+        node.told(shared::neighbour::around(&name(n), &all));
+    }
+    nodes
+}
+
+/// The one hub of a site.
+#[derive(Clone, Default)]
+struct Hub {
+    memory: Memory,
+    sent: Arc<AtomicU64>,
+    away: Arc<AtomicBool>,
+}
+
+struct Source {
+    hub: Hub,
+    neighbours: Neighbours,
+}
+
+impl ChunkSource for Source {
+    async fn read(&self, blob: Digest, offset: u64, length: u32) -> Result<Bytes, SourceError> {
+        if self.hub.away.load(Relaxed) {
+            return Err(SourceError::Away);
+        }
+        sleep(Duration::from_millis(2)).await;
+        self.hub.sent.fetch_add(length.into(), Relaxed);
+        self.hub.memory.read(blob, offset, length).await
+    }
+
+    async fn patch(&self, layer: Digest, have: &[Digest]) -> Result<Blob, SourceError> {
+        if self.hub.away.load(Relaxed) { Err(SourceError::Away) } else { self.hub.memory.patch(layer, have).await }
+    }
+
+    fn neighbours(&self) -> Option<&Neighbours> {
+        Some(&self.neighbours)
+    }
+}
+
+#[tokio::test]
+async fn what_a_neighbour_has_comes_without_the_hub_and_without_what_is_here() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let old = vec![noise(700_000, 1), noise(3 << 20, 2)];
+    let changed = [&old[1][..1 << 20], b"a few other bytes", &old[1][1 << 20..]].concat();
+    let new = vec![old[0].clone(), changed, [&noise(9_000, 3)[..], &[0; 900_000], &noise(9_000, 3)].concat(), Vec::new()];
+    let (first, second) = (image(&mut hub.memory, &old), image(&mut hub.memory, &new));
+    for of in [&first, &second] {
+        nodes[0].fetch(&hub, of).await.unwrap();
+    }
+    hub.away.store(true, Relaxed);
+    let fetched = nodes[1].fetch(&hub, &first).await.unwrap();
+    nodes[1].has(&first, &old);
+    assert_eq!(fetched.sent, first.manifest.size + first.config.size);
+    let (before, _) = nodes[1].neighbours.carried();
+    assert!(before > 3 << 20);
+    nodes[1].fetch(&hub, &second).await.unwrap();
+    nodes[1].has(&second, &new);
+    let (after, _) = nodes[1].neighbours.carried();
+    assert!(after - before < 600_000, "{} bytes, although most of it was here", after - before);
+    assert_eq!(nodes[0].neighbours.carried().1, after, "what one gave the other took");
+}
+
+#[tokio::test]
+async fn each_layer_comes_to_a_site_about_once() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(5, &mut tasks).await;
+    let layers: Vec<Vec<u8>> = (0..6).map(|n| noise(400_000 + n * 100_000, n as u64)).collect();
+    let image = image(&mut hub.memory, &layers);
+    let fetched = futures_util::future::join_all(nodes.iter().map(|node| node.fetch(&hub, &image))).await;
+    for (node, fetched) in nodes.iter().zip(fetched) {
+        fetched.unwrap();
+        node.has(&image, &layers);
+    }
+    let (once, sent) = (layers.iter().map(Vec::len).sum::<usize>() as f64, hub.sent.load(Relaxed) as f64);
+    assert!(sent < 1.1 * once, "the hub sent {:.2} times what one node needs", sent / once);
+}
+
+#[tokio::test]
+async fn what_comes_to_the_site_later_ends_the_wait_for_the_hub() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let layers = [noise(300_000, 1)];
+    let image = image(&mut hub.memory, &layers);
+    let (reached, cut) = (hub.clone(), Hub { away: Arc::new(true.into()), ..hub.clone() });
+    let waiting = nodes[1].fetch(&cut, &image);
+    let bringing = async {
+        sleep(Duration::from_millis(500)).await;
+        nodes[0].fetch(&reached, &image).await
+    };
+    let (waited, brought) = tokio::join!(waiting, bringing);
+    brought.unwrap();
+    waited.unwrap();
+    nodes[1].has(&image, &layers);
+}
+
+/// How a neighbour lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lie {
+    Chunk,
+    LongChunk,
+    Recipe,
+    EndlessRecipe,
+    Document,
+    NoMessage,
+    HugeMessage,
+}
+
+/// Answers as a neighbour would that has everything, with lies.
+async fn lie(tcp: TcpStream, tls: TlsAcceptor, truth: Content, lie: Lie) -> io::Result<()> {
+    let mut stream = tls.accept(tcp).await?;
+    loop {
+        let ask = Ask::decode(&message::receive(&mut stream, 1 << 20, Duration::from_secs(30)).await?).unwrap();
+        let answers = match ask {
+            Ask::Stages(layers) => vec![Answer::Stages(vec![Stage::Has.into(); layers.len()])],
+            Ask::Document { .. } if lie == Lie::Document => vec![Answer::Bytes(b"wrong".to_vec())],
+            Ask::Document { .. } => vec![Answer::Lacks],
+            Ask::Recipe { .. } if lie == Lie::Recipe => vec![Answer::Bytes(Recipe::of(b"another").to_bytes())],
+            Ask::Recipe { .. } if lie == Lie::EndlessRecipe => vec![Answer::Bytes(vec![1; 256 << 10])],
+            Ask::Recipe { layer, .. } => {
+                let pack = truth.packs.read(Digest::from_bytes(layer)).unwrap();
+                vec![Answer::Bytes(pack.recipe().to_bytes())]
+            }
+            Ask::Chunks { numbers, .. } => {
+                let long = if lie == Lie::LongChunk { 1 << 18 } else { 60_000 };
+                numbers.iter().map(|_| Answer::Bytes(noise(long, 99))).collect()
+            }
+        };
+        for answer in answers {
+            let (limit, is_bytes) = (Duration::from_secs(30), matches!(answer, Answer::Bytes(_)));
+            match lie {
+                Lie::NoMessage if is_bytes => message::send(&mut stream, b"\x01\xff nonsense", limit).await?,
+                Lie::HugeMessage if is_bytes => {
+                    tokio::io::AsyncWriteExt::write_all(&mut stream, &u32::MAX.to_le_bytes()).await?;
+                }
+                _ => message::send(&mut stream, &answer.encode(), limit).await?,
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_neighbour_that_lies_costs_a_chunk_and_never_a_wrong_byte() {
+    use Lie::*;
+    for how in [Chunk, LongChunk, Recipe, EndlessRecipe, Document, NoMessage, HugeMessage] {
+        let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+        let nodes = site(2, &mut tasks).await;
+        let layers = [noise(2 << 20, 1)];
+        let image = image(&mut hub.memory, &layers);
+        nodes[0].fetch(&hub, &image).await.unwrap();
+        let liar = Arc::new(Authority::new().identity("liar", "localhost:1"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = TlsAcceptor::from(Arc::new(pinned::for_neighbours(&liar, Arc::new(|_| true)).unwrap()));
+        let truth = nodes[0].content.clone();
+        tasks.spawn(async move {
+            let mut talks = JoinSet::new();
+            while let Ok((tcp, _)) = listener.accept().await {
+                talks.spawn(lie(tcp, tls.clone(), truth.clone(), how));
+            }
+        });
+        // First with the liar alone, which is left aside; then the layer is brought.
+        let liars = BTreeMap::from([(name(9), Neighbour { address, certificate: certificate(&liar) })]);
+        nodes[1].told(liars.clone());
+        let sent = hub.sent.load(Relaxed);
+        nodes[1].fetch(&hub, &image).await.unwrap();
+        nodes[1].has(&image, &layers);
+        assert_eq!(nodes[1].blames(), [name(9)], "{how:?}");
+        assert!(hub.sent.load(Relaxed) - sent >= 2 << 20, "{how:?}");
+        let (cost, _) = nodes[1].neighbours.carried();
+        assert!(cost <= 257 << 10, "{how:?} cost {cost} bytes");
+    }
+}
+
+#[tokio::test]
+async fn strangers_hear_nothing() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let image = image(&mut hub.memory, &[noise(100_000, 1)]);
+    nodes[0].fetch(&hub, &image).await.unwrap();
+    let layer = image.layers[0].tar.digest;
+    let target = nodes[0].as_neighbour().await;
+    let talk = async |identity: &Identity, with: Neighbour| {
+        let tls = Arc::new(pinned::for_neighbour(identity, with.certificate).unwrap());
+        let mut talk = Talk::open(with, tls, Arc::default()).await?;
+        talk.stages(&[layer]).await.map(|stages| (stages, talk))
+    };
+    let stranger = Authority::new().identity("n1", "localhost:1");
+    assert!(matches!(talk(&stranger, target).await, Err(Useless::Away(_))), "the right name and another certificate");
+    let other = Neighbour { certificate: certificate(&stranger), ..target };
+    assert!(matches!(talk(&nodes[1].identity, other).await, Err(Useless::Away(_))), "whoever answers is not the one meant");
+    let (stages, mut friend) = talk(&nodes[1].identity, target).await.unwrap();
+    assert_eq!(stages, [Stage::Has]);
+    // Two at a time, and no more than that.
+    let _second = talk(&nodes[1].identity, target).await.unwrap();
+    assert!(matches!(talk(&nodes[1].identity, target).await, Err(Useless::Away(_))));
+    nodes[0].told(BTreeMap::new());
+    assert!(matches!(friend.stages(&[layer]).await, Err(Useless::Away(_))), "dropped by the hub, with the connection open");
+}
+
+#[tokio::test]
+async fn questions_have_bounds() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let image = image(&mut hub.memory, &[noise(100_000, 1)]);
+    nodes[0].fetch(&hub, &image).await.unwrap();
+    let layer = image.layers[0].tar.digest;
+    let with = nodes[0].as_neighbour().await;
+    let open = async || {
+        let tls = Arc::new(pinned::for_neighbour(&nodes[1].identity, with.certificate).unwrap());
+        Talk::open(with, tls, Arc::default()).await.unwrap()
+    };
+    let mut talk = open().await;
+    assert!(matches!(talk.stages(&vec![layer; LAYERS_MAX + 1]).await, Err(Useless::Away(_))));
+    let mut talk = open().await;
+    talk.ask_chunks(layer, &[0; CHUNKS_MAX + 1]).await.unwrap();
+    assert!(matches!(talk.chunk().await, Err(Useless::Away(_))));
+    let mut talk = open().await;
+    talk.ask_chunks(layer, &[u32::MAX, 0]).await.unwrap();
+    assert!(matches!(talk.chunk().await, Err(Useless::Lacks)));
+    assert!(talk.chunk().await.is_ok(), "the connection goes on");
+    assert!(matches!(talk.document(Blob { digest: layer, size: 9 }).await, Err(Useless::Lacks)), "a layer is no document");
+}
+
+#[tokio::test]
+async fn a_disk_that_rots_spoils_nobody_elses() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let layers = [noise(600_000, 1)];
+    let image = image(&mut hub.memory, &layers);
+    nodes[0].fetch(&hub, &image).await.unwrap();
+    let path = nodes[0].content.packs.path(image.layers[0].tar.digest);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[300_000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    nodes[1].fetch(&hub, &image).await.unwrap();
+    nodes[1].has(&image, &layers);
+    assert_eq!(nodes[1].blames(), [], "it did not lie");
+    assert!(!path.exists(), "it is of no use to anybody");
+}
+
+#[test]
+fn whoever_does_not_get_on_is_not_waited_for() {
+    let (mut waiting, start) = (Waiting::default(), Instant::now());
+    let mut at = |seconds, a, b| {
+        let said = BTreeMap::from([(name(0), a), (name(1), b)]);
+        waiting.without_idlers(said, start + Duration::from_secs(seconds)).into_keys().collect::<Vec<_>>()
+    };
+    let (both, a, b) = (vec![name(0), name(1)], vec![name(0)], vec![name(1)]);
+    assert_eq!(at(0, Stage::Brings(1), Stage::Wants), both);
+    assert_eq!(at(19, Stage::Brings(1), Stage::Wants), both);
+    assert_eq!(at(21, Stage::Brings(1), Stage::Wants), a, "it wants and does not begin");
+    assert_eq!(at(59, Stage::Brings(2), Stage::Brings(0)), both, "now it has begun");
+    assert_eq!(at(118, Stage::Brings(3), Stage::Brings(0)), both);
+    assert_eq!(at(120, Stage::Brings(3), Stage::Brings(0)), a, "it does not get on");
+    assert_eq!(at(179, Stage::Brings(3), Stage::Has), b);
+    assert_eq!(at(9_999, Stage::Has, Stage::Lacks), both);
+}
