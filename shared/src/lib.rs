@@ -25,6 +25,7 @@ pub mod release;
 pub mod report;
 pub mod sign;
 pub mod state;
+mod text;
 pub mod time;
 pub mod topic;
 pub mod wire;

@@ -4,24 +4,22 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::StreamExt;
 use shared::fault::{Fault, Faulty, hub};
 use shared::id::Name;
 use shared::receipt::RECEIPT_MAX;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::Api;
 use super::extract::{By, OCTETS, Octets, Params};
 use super::problem::ApiError;
 use super::types::{BundleLine, Merged, Problem};
+use super::{Api, DIFFS_MAX, lines, permit};
 use crate::bundle::Wanted;
 
-/// Lines that wait for a client; more progress is left out.
-const LINES: usize = 64;
+/// Preparing a bundle is work of the same kind as comparing releases, and shares its bound.
+const WHAT: &str = "bundles";
 /// Pieces that wait for a client.
 const PIECES: usize = 4;
 
@@ -64,31 +62,14 @@ pub(super) async fn plan(State(api): State<Api>, Params(who): Params<For>) -> Re
     for release in &wanted.have {
         api.hub.find_release(None, release).await?;
     }
-    let permit = permit(&api)?;
-    let (sender, lines) = mpsc::channel::<BundleLine>(LINES);
-    tokio::spawn(async move {
-        let told = |done, total| {
-            let _more_progress_comes = sender.try_send(BundleLine::Progress { done, total });
-        };
-        let last = tokio::select! {
-            // Whoever asked went away. The patch that is being made stays.
-            () = sender.closed() => return,
-            planned = api.hub.plan_bundle(&wanted, &told) => match planned {
-                Ok(plan) => BundleLine::Done { size: plan.size },
-                Err(error) => BundleLine::Failed { problem: error.fault().into() },
-            },
-        };
-        let _reader_may_be_gone = sender.send(last).await;
-        drop(permit);
-    });
-    let text = |line: BundleLine| {
-        serde_json::to_vec(&line).map(|mut line| {
-            line.push(b'\n');
-            Bytes::from(line)
-        })
-    };
-    let body = Body::from_stream(ReceiverStream::new(lines).map(text));
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    let permit = permit(&api.diffs, WHAT, DIFFS_MAX)?;
+    Ok(lines::answer(permit, |told| async move {
+        let told = |done, total| told.say(BundleLine::Progress { done, total });
+        match api.hub.plan_bundle(&wanted, &told).await {
+            Ok(plan) => BundleLine::Done { size: plan.size },
+            Err(error) => BundleLine::Failed { problem: error.fault().into() },
+        }
+    }))
 }
 
 /// Downloads a bundle: one file, whose size is known from the start. Prepare it first: patches that are not there yet are
@@ -99,7 +80,7 @@ pub(super) async fn plan(State(api): State<Api>, Params(who): Params<For>) -> Re
         (status = 409, description = "Nothing is wanted of a node, or it is revoked", body = Problem),
         (status = 429, description = "Too many at once", body = Problem)))]
 pub(super) async fn download(State(api): State<Api>, Params(who): Params<For>) -> Result<Response, ApiError> {
-    let (wanted, permit) = (who.wanted()?, permit(&api)?);
+    let (wanted, permit) = (who.wanted()?, permit(&api.diffs, WHAT, DIFFS_MAX)?);
     let plan = api.hub.plan_bundle(&wanted, &|_, _| {}).await?;
     drop(permit);
     let size = plan.size;
@@ -108,14 +89,6 @@ pub(super) async fn download(State(api): State<Api>, Params(who): Params<For>) -
     let mut response = ([(header::CONTENT_TYPE, OCTETS)], Body::from_stream(ReceiverStream::new(pieces))).into_response();
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(size));
     Ok(response)
-}
-
-/// Preparing a bundle is work of the same kind as comparing releases, and shares its bound.
-fn permit(api: &Api) -> Result<tokio::sync::OwnedSemaphorePermit, ApiError> {
-    api.diffs.clone().try_acquire_owned().map_err(|_| {
-        let fault = Fault::new(&hub::TOO_MANY).with("what", "bundles").with("max", super::DIFFS_MAX);
-        ApiError::new(StatusCode::TOO_MANY_REQUESTS, fault)
-    })
 }
 
 /// Merges what a node says into what the hub knows: a receipt that somebody brought from it.

@@ -1,26 +1,18 @@
 //! What a rollout would send to each node: found by making its patches, which are then ready for it.
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::StreamExt;
-use shared::fault::{Fault, Faulty, hub};
+use axum::response::Response;
+use shared::fault::Faulty;
 use shared::release::Release;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::Api;
 use super::extract::{Named, Params};
+use super::lines::{self, Told};
 use super::problem::ApiError;
 use super::types::{Change, DiffLine, LayerDiff, PlatformDiff, Problem, ReleaseDiff};
+use super::{Api, DIFFS_MAX, permit};
 use crate::catalog::CatalogError;
 use crate::delta::{DeltaError, Need, Needs, compare};
 use crate::hub::Hub;
-
-/// Lines that wait for a client; more progress is left out.
-const LINES: usize = 64;
 
 /// Against which release.
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
@@ -44,32 +36,14 @@ pub(super) async fn diff(
 ) -> Result<Response, ApiError> {
     let (from, old) = find(&api.hub, &from).await?;
     let (to, new) = find(&api.hub, &to).await?;
-    let Ok(permit) = api.diffs.clone().try_acquire_owned() else {
-        let fault = Fault::new(&hub::TOO_MANY).with("what", "diffs").with("max", super::DIFFS_MAX);
-        return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, fault));
-    };
-    let (sender, lines) = mpsc::channel::<DiffLine>(LINES);
-    tokio::spawn(async move {
+    let permit = permit(&api.diffs, "diffs", DIFFS_MAX)?;
+    Ok(lines::answer(permit, |told| async move {
         let mut needs = compare(&old, &new);
-        let last = tokio::select! {
-            // Whoever asked went away. The patch that is being made stays.
-            () = sender.closed() => return,
-            made = make(&api.hub, &mut needs, &sender) => match made {
-                Ok(()) => DiffLine::Done { diff: ReleaseDiff { from, to, platforms: needs.iter().map(platform).collect() } },
-                Err(error) => DiffLine::Failed { problem: error.fault().into() },
-            },
-        };
-        let _reader_may_be_gone = sender.send(last).await;
-        drop(permit);
-    });
-    let text = |line: DiffLine| {
-        serde_json::to_vec(&line).map(|mut line| {
-            line.push(b'\n');
-            Bytes::from(line)
-        })
-    };
-    let body = Body::from_stream(ReceiverStream::new(lines).map(text));
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+        match make(&api.hub, &mut needs, &told).await {
+            Ok(()) => DiffLine::Done { diff: ReleaseDiff { from, to, platforms: needs.iter().map(platform).collect() } },
+            Err(error) => DiffLine::Failed { problem: error.fault().into() },
+        }
+    }))
 }
 
 async fn find(hub: &Hub, reference: &str) -> Result<(String, Release), ApiError> {
@@ -79,7 +53,7 @@ async fn find(hub: &Hub, reference: &str) -> Result<(String, Release), ApiError>
     Ok((format!("{}@{}", entry.record.app, entry.record.version), release))
 }
 
-async fn make(hub: &Hub, needs: &mut [Needs], told: &mpsc::Sender<DiffLine>) -> Result<(), std::sync::Arc<DeltaError>> {
+async fn make(hub: &Hub, needs: &mut [Needs], told: &Told<DiffLine>) -> Result<(), std::sync::Arc<DeltaError>> {
     let total = needs.iter().map(|needs| needs.layers.len() as u64).sum();
     let mut done = 0;
     for Needs { layers, have, .. } in needs {
@@ -89,7 +63,7 @@ async fn make(hub: &Hub, needs: &mut [Needs], told: &mpsc::Sender<DiffLine>) -> 
                 need.made = Some(hub.delta.patch(&None, need.layer, &old, have).await?);
             }
             done += 1;
-            let _more_progress_comes = told.try_send(DiffLine::Progress { done, total });
+            told.say(DiffLine::Progress { done, total });
         }
     }
     Ok(())

@@ -2,27 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::StreamExt;
+use axum::response::Response;
 use shared::fault::{Fault, Faulty, hub};
 use shared::oci::Platform;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::Api;
 use super::extract::Json;
 use super::problem::ApiError;
 use super::types::{IngestLine, IngestRequest, Problem};
+use super::{Api, INGESTS_MAX, lines, permit};
 use crate::images::pull::{Pulled, pull};
 use crate::images::{Progress, Step, Wanted};
 use crate::registry::{Auth, Source, Transport};
 
-/// Lines that wait for a client; more progress is left out.
-const LINES: usize = 64;
 /// Most platforms of one request.
 const PLATFORMS_MAX: usize = 16;
 
@@ -57,37 +49,17 @@ pub(super) async fn ingest(State(api): State<Api>, Json(asked): Json<IngestReque
     let platforms = asked.platforms.iter().map(|text| platform(text)).collect::<Result<_, _>>()?;
     let wanted = Wanted { name: None, platforms };
     let source = source(&api, asked);
-    let Ok(permit) = api.ingests.clone().try_acquire_owned() else {
-        let fault = Fault::new(&hub::TOO_MANY).with("what", "ingests").with("max", super::INGESTS_MAX);
-        return Err(ApiError::new(axum::http::StatusCode::TOO_MANY_REQUESTS, fault));
-    };
-    let (sender, lines) = mpsc::channel::<IngestLine>(LINES);
-    tokio::spawn(async move {
-        let told = sender.clone();
-        let progress = Arc::new(move |progress: Progress| drop(told.try_send(line(progress))));
-        let pulled = pull(&source, &wanted, &api.hub.blobs, &api.limits, progress);
-        let last = tokio::select! {
-            // Whoever asked went away. What was fetched stays, and is not fetched again.
-            () = sender.closed() => return,
-            pulled = pulled => match pulled {
-                Ok(Pulled { reference, images }) => {
-                    api.hub.remember_verified(&images).await;
-                    IngestLine::Done { reference, images }
-                }
-                Err(error) => IngestLine::Failed { problem: error.fault().into() },
-            },
-        };
-        let _reader_may_be_gone = sender.send(last).await;
-        drop(permit);
-    });
-    let text = |line: IngestLine| {
-        serde_json::to_vec(&line).map(|mut line| {
-            line.push(b'\n');
-            Bytes::from(line)
-        })
-    };
-    let body = Body::from_stream(ReceiverStream::new(lines).map(text));
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    let permit = permit(&api.ingests, "ingests", INGESTS_MAX)?;
+    Ok(lines::answer(permit, |told| async move {
+        let progress = Arc::new(move |progress| told.say(line(progress)));
+        match pull(&source, &wanted, &api.hub.blobs, &api.limits, progress).await {
+            Ok(Pulled { reference, images }) => {
+                api.hub.remember_verified(&images).await;
+                IngestLine::Done { reference, images }
+            }
+            Err(error) => IngestLine::Failed { problem: error.fault().into() },
+        }
+    }))
 }
 
 fn line(progress: Progress) -> IngestLine {

@@ -17,6 +17,7 @@ mod events;
 mod extract;
 mod guard;
 mod images;
+mod lines;
 mod logs;
 mod nodes;
 pub mod openapi;
@@ -39,7 +40,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use shared::fault::{Fault, hub as texts};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use problem::ApiError;
 
@@ -168,6 +169,14 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn(guard::headers))
         .layer(DefaultBodyLimit::disable())
         .with_state(api)
+}
+
+/// A part of what handlers may do at the same time, which is `max` of `what`.
+fn permit(permits: &Arc<Semaphore>, what: &str, max: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+    permits.clone().try_acquire_owned().map_err(|_| {
+        let fault = Fault::new(&texts::TOO_MANY).with("what", what).with("max", max);
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, fault)
+    })
 }
 
 /// Does work to its end even if whoever asked for it goes away meanwhile.

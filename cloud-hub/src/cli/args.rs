@@ -268,15 +268,8 @@ pub(super) struct Deploy {
     /// The deployment's name; default the app's
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
-    /// To this node; may be given several times
-    #[arg(short, long, value_name = "NODE", conflicts_with_all = ["selector", "all_nodes"])]
-    pub(super) node: Vec<String>,
-    /// To all nodes with these labels, now and in future: key=value,…
-    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all_nodes")]
-    pub(super) selector: Option<String>,
-    /// To every node, now and in future
-    #[arg(long)]
-    pub(super) all_nodes: bool,
+    #[command(flatten)]
+    pub(super) nodes: Nodes,
     /// Have it on disk, but stopped
     #[arg(long)]
     pub(super) stopped: bool,
@@ -297,19 +290,26 @@ pub(super) struct Prefetch {
     /// The prefetch's name among the deployments; default the app's with -prefetch behind it. undeploy ends it
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
-    /// To this node; may be given several times
-    #[arg(short, long, value_name = "NODE", conflicts_with_all = ["selector", "all_nodes"])]
-    pub(super) node: Vec<String>,
-    /// To all nodes with these labels, now and in future: key=value,…
-    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all_nodes")]
-    pub(super) selector: Option<String>,
-    /// To every node, now and in future
-    #[arg(long)]
-    pub(super) all_nodes: bool,
+    #[command(flatten)]
+    pub(super) nodes: Nodes,
     #[command(flatten)]
     pub(super) patience: Patience,
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+/// For which nodes.
+#[derive(Debug, Args)]
+pub(super) struct Nodes {
+    /// For this node; may be given several times. What is there already keeps its nodes when none is named
+    #[arg(short, long, value_name = "NODE", conflicts_with_all = ["selector", "all_nodes"])]
+    pub(super) node: Vec<String>,
+    /// For all nodes with these labels, now and in future: key=value,…
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all_nodes")]
+    pub(super) selector: Option<String>,
+    /// For every node, now and in future
+    #[arg(long)]
+    pub(super) all_nodes: bool,
 }
 
 /// Waiting for what was deployed.
@@ -386,7 +386,7 @@ pub(super) enum ApiTokenCommand {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BudgetCommand {
-    /// Set a budget, all of it anew; of several that cover a node, the one set last is in force
+    /// Set a budget, all of it anew, for each node by itself; of several that cover one, the one set last is in force
     Set(BudgetSet),
     /// Remove a budget
     Remove {
@@ -414,15 +414,8 @@ pub(super) struct BudgetSet {
     /// The site's distance from UTC, for its days and windows: +08:00; default +00:00
     #[arg(long, value_name = "ZONE", default_value = "+00:00", hide_default_value = true, allow_hyphen_values = true)]
     pub(super) zone: String,
-    /// For this node; may be given several times. A budget that is there keeps its nodes when none is named
-    #[arg(short, long, value_name = "NODE", conflicts_with_all = ["selector", "all_nodes"])]
-    pub(super) node: Vec<String>,
-    /// For all nodes with these labels, each by itself: key=value,…
-    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "all_nodes")]
-    pub(super) selector: Option<String>,
-    /// For every node, each by itself
-    #[arg(long)]
-    pub(super) all_nodes: bool,
+    #[command(flatten)]
+    pub(super) nodes: Nodes,
     #[command(flatten)]
     pub(super) output: Output,
 }

@@ -15,6 +15,7 @@ mod logs;
 mod node;
 mod progress;
 mod publish;
+mod target;
 mod version;
 mod wait;
 mod watch;

@@ -116,7 +116,7 @@ async fn budgets_are_set_shown_and_removed() {
     let world = World::new().await;
     let shell = Shell::of(&world).await;
     join(&world, &shell, "n1").await;
-    shell.run(&["budget", "set", "north", "--rate", "1Mbit"]).await.failed(2, "cli-no-budget-target");
+    shell.run(&["budget", "set", "north", "--rate", "1Mbit"]).await.failed(2, "cli-no-target");
     shell.run(&["budget", "set", "north", "-l", "site=north"]).await.failed(2, "budget-limits-nothing");
     shell.run(&["budget", "set", "north", "--per-day", "much", "--all-nodes"]).await.failed(2, "cli-bad-pair");
     shell.run(&["budget", "set", "north", "--window", "22-6", "--all-nodes"]).await.failed(2, "budget-bad-window");

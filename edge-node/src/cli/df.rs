@@ -108,6 +108,8 @@ const fn need(need: Need, lang: Lang) -> &'static str {
         (Need::Wanted, Lang::Zh) => "已就绪",
         (Need::Awaited, Lang::En) => "awaited",
         (Need::Awaited, Lang::Zh) => "等待中",
+        (Need::Next, Lang::En) => "prefetched",
+        (Need::Next, Lang::Zh) => "已预取",
         (Need::LastGood, Lang::En) => "last good",
         (Need::LastGood, Lang::Zh) => "上一个正常",
         (Need::Unneeded, Lang::En) => "not needed",

@@ -75,11 +75,12 @@ fn need(holding: &Holding, app: &Name, release: Digest, is_ready: bool) -> Need 
     let wanted = holding.desired.apps.get(app).is_some_and(|assignment| assignment.release == release);
     let tried = memory.and_then(|memory| memory.trial.as_ref()).is_some_and(|trial| trial.release == release);
     let next = holding.desired.next.get(app) == Some(&release);
-    match (wanted || tried || next, is_ready) {
-        (true, true) => Need::Wanted,
-        (true, false) => Need::Awaited,
-        (false, _) if memory.is_some_and(|memory| memory.good == Some(release)) => Need::LastGood,
-        (false, _) => Need::Unneeded,
+    match (wanted || tried, next, is_ready) {
+        (true, _, true) => Need::Wanted,
+        (true, _, false) | (false, true, false) => Need::Awaited,
+        (false, true, true) => Need::Next,
+        (false, false, _) if memory.is_some_and(|memory| memory.good == Some(release)) => Need::LastGood,
+        (false, false, _) => Need::Unneeded,
     }
 }
 

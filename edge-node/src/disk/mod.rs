@@ -125,8 +125,10 @@ pub enum Need {
     Running,
     /// The wanted release has it, and it is ready.
     Wanted,
-    /// The wanted release has it, and it is not ready yet.
+    /// The wanted release has it, or the one for later, and it is not ready yet.
     Awaited,
+    /// The release for later has it, and it is ready.
+    Next,
     /// The last good release has it.
     LastGood,
     /// Nothing: it goes when the node tidies up.

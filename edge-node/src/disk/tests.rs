@@ -78,7 +78,7 @@ fn who_uses_an_image_and_what_is_its_own() {
     let old = release("1.0.0", &[("web", &one), ("db", &two)]);
     let new = release("2.0.0", &[("web", &three), ("db", &two)]);
     let gone = release("0.9.0", &[("web", &image(&["base", "z"]))]);
-    let holding = holding(new.0, old.0, &[&old, &new, &gone]);
+    let mut holding = holding(new.0, old.0, &[&old, &new, &gone]);
     let (mut packs, mut usage) = sizes(&[&one, &two]);
     packs.insert(Digest::of(b"other"), 10); // of the third image, one layer came
     let running = [(name("shop"), name("web"), old.0), (name("shop"), name("db"), old.0)].into();
@@ -104,6 +104,15 @@ fn who_uses_an_image_and_what_is_its_own() {
     let found = images::images(&holding, &machine(), &BTreeSet::new(), &packs, Some(&usage));
     let needs: Vec<Need> = found.iter().map(|image| image.need).collect();
     assert_eq!(needs, [Need::Wanted, Need::Wanted, Need::LastGood, Need::Unneeded]);
+
+    // One for later, on its way and then there.
+    holding.desired.next.insert(name("shop"), gone.0);
+    for expected in [Need::Awaited, Need::Next] {
+        let found = images::images(&holding, &machine(), &BTreeSet::new(), &packs, Some(&usage));
+        let needs: Vec<Need> = found.iter().map(|image| image.need).collect();
+        assert_eq!(needs, [Need::Wanted, Need::Wanted, expected, Need::LastGood]);
+        usage.images.extend(found.iter().map(|image| image.image));
+    }
     assert!(images::images(&holding, &machine(), &running, &packs, None).iter().all(|image| image.unpacked.is_none()));
 }
 

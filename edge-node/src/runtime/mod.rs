@@ -79,7 +79,7 @@ pub struct Seen {
 /// What takes how much of the disk, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Images that are unpacked, verified and synced, by id.
+    /// Images that are unpacked and synced, by id; also those that are in doubt or damaged, whose files take their room too.
     pub images: BTreeSet<Digest>,
     /// Each unpacked layer by itself, by chain id.
     pub layers: BTreeMap<Digest, u64>,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BudgetError;
 use crate::people::civil;
+use crate::text::as_text;
 use crate::time::UnixMillis;
 
 /// Days of the week as people write them; Monday is day 0.
@@ -115,19 +116,6 @@ impl fmt::Display for Window {
     }
 }
 
-impl TryFrom<String> for Window {
-    type Error = BudgetError;
-    fn try_from(text: String) -> Result<Self, BudgetError> {
-        text.parse()
-    }
-}
-
-impl From<Window> for String {
-    fn from(window: Window) -> Self {
-        window.to_string()
-    }
-}
-
 /// How far the site's clock is from UTC; written `+08:00`. It knows no summer time: a site that has it sets its budget anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -187,18 +175,7 @@ impl fmt::Display for Zone {
     }
 }
 
-impl TryFrom<String> for Zone {
-    type Error = BudgetError;
-    fn try_from(text: String) -> Result<Self, BudgetError> {
-        text.parse()
-    }
-}
-
-impl From<Zone> for String {
-    fn from(zone: Zone) -> Self {
-        zone.to_string()
-    }
-}
+as_text!(Window, Zone);
 
 /// Seconds since 1970-01-01 00:00 of the site's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

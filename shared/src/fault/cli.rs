@@ -63,11 +63,8 @@ super::texts! {
         "{part} does not fit into a deployment's selector. Use key=value, several with commas; every node: --all-nodes",
         "{part} 不能用作部署的选择器。请使用 键=值，多个用逗号分隔；所有节点请用 --all-nodes";
     NO_TARGET = "cli-no-target",
-        "Deployment {name} is new, so say where: --node NODE, -l KEY=VALUE or --all-nodes",
-        "部署 {name} 是新的，请指明目标：--node 节点、-l 键=值 或 --all-nodes";
-    NO_BUDGET_TARGET = "cli-no-budget-target",
-        "Budget {name} is new, so say for which nodes: --node NODE, -l KEY=VALUE or --all-nodes",
-        "预算 {name} 是新的，请指明节点：--node 节点、-l 键=值 或 --all-nodes";
+        "{name} is new, so say where: --node NODE, -l KEY=VALUE or --all-nodes",
+        "{name} 是新的，请指明目标：--node 节点、-l 键=值 或 --all-nodes";
     UNKNOWN_SERVICE = "cli-unknown-service",
         "--image names the service {service}, which the manifest does not have. It has: {services}",
         "--image 指定的服务 {service} 不在清单中。清单中的服务：{services}";

@@ -7,6 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::as_text;
+
 /// Why a text is not a value of its unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {expected}")]
@@ -97,19 +99,6 @@ impl fmt::Display for Period {
     }
 }
 
-impl TryFrom<String> for Period {
-    type Error = BadUnit;
-    fn try_from(text: String) -> Result<Self, BadUnit> {
-        text.parse()
-    }
-}
-
-impl From<Period> for String {
-    fn from(period: Period) -> Self {
-        period.to_string()
-    }
-}
-
 /// A number of bytes as Compose writes it: `512`, `64k`, `64m`, `1g` (powers of 1024; `kb`, `mb`, `gb`, `b` too).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -147,18 +136,7 @@ impl fmt::Display for ByteSize {
     }
 }
 
-impl TryFrom<String> for ByteSize {
-    type Error = BadUnit;
-    fn try_from(text: String) -> Result<Self, BadUnit> {
-        text.parse()
-    }
-}
-
-impl From<ByteSize> for String {
-    fn from(size: ByteSize) -> Self {
-        size.to_string()
-    }
-}
+as_text!(Period, ByteSize);
 
 /// `cpus: "0.5"` as thousandths.
 pub(super) mod cpus {

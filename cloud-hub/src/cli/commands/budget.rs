@@ -5,14 +5,13 @@ use serde_json::Value;
 use shared::fault::{Fault, Faulty, cli};
 
 use super::super::args::{BudgetCommand, BudgetSet, Format};
-use super::super::client::Client;
 use super::super::error::CliError;
 use super::super::kinds::{Kind, shown};
 use super::super::rows;
 use super::super::session::Session;
 use super::super::show::Shape;
-use super::deploy::target;
-use crate::api::types::{Budget, BudgetLimits, NewBudget, Target};
+use super::target::{asked, target};
+use crate::api::types::{Budget, BudgetLimits, NewBudget};
 
 pub(super) async fn run(session: &mut Session, command: &BudgetCommand) -> Result<(), CliError> {
     match command {
@@ -28,12 +27,9 @@ pub(super) async fn run(session: &mut Session, command: &BudgetCommand) -> Resul
 async fn set(session: &mut Session, args: &BudgetSet) -> Result<(), CliError> {
     let path = Kind::Budgets.single(&args.name)?;
     let limits = limits(args)?;
-    let asked = target(&args.node, args.selector.as_deref(), args.all_nodes)?;
+    let asked = asked(&args.nodes)?;
     let client = session.client()?;
-    let (target, seen) = match asked {
-        Some(target) => (target, None),
-        None => same_target(&client, &args.name).await?,
-    };
+    let (target, seen) = target(&client, Kind::Budgets, &args.name, asked).await?;
     let (object, _): (Value, _) = client.change(Method::PUT, path, seen, &NewBudget::new(target, limits)).await?;
     let budget: Budget = serde_json::from_value(object.clone()).map_err(|error| client.bad_answer(error))?;
     match args.output.format {
@@ -85,15 +81,6 @@ fn rate(text: &str) -> Result<u64, CliError> {
 fn bad(argument: &str, text: &str, form: &str) -> CliError {
     let fault = Fault::new(&cli::BAD_PAIR).with("text", format_args!("{argument} {}", shown(text)));
     CliError::Usage(fault.with("form", form))
-}
-
-/// A budget that is there keeps its target; the revision makes sure that it is the one that was looked at.
-async fn same_target(client: &Client, name: &str) -> Result<(Target, Option<u64>), CliError> {
-    match client.get::<Budget>(Kind::Budgets.single(name)?).await {
-        Ok(found) => Ok((found.spec.target, Some(found.metadata.revision))),
-        Err(error) if error.is_not_found() => Err(CliError::Usage(Fault::new(&cli::NO_BUDGET_TARGET).with("name", name))),
-        Err(error) => Err(error.into()),
-    }
 }
 
 #[cfg(test)]

@@ -1,53 +1,60 @@
 //! `hubctl deploy`, `prefetch`, `rollback`, `undeploy`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use reqwest::Method;
 use serde_json::Value;
 use shared::fault::{Fault, cli};
 use shared::id::Name;
 
-use super::super::args::{Deploy, Format, Output, Patience, Prefetch, Rollback, Undeploy};
+use super::super::args::{Deploy, Format, Nodes, Output, Patience, Prefetch, Rollback, Undeploy};
 use super::super::client::{Client, Target as Path};
 use super::super::error::CliError;
-use super::super::kinds::{self, Kind, ReleaseName, shown};
+use super::super::kinds::{self, Kind, ReleaseName};
 use super::super::session::{Session, time};
 use super::super::show::Shape;
+use super::target::{asked, target};
 use super::wait::{self, Condition};
-use crate::api::types::{self, Deployment, NewDeployment, Release, Selector, Target};
+use crate::api::types::{self, Deployment, NewDeployment, Release};
 
 pub(super) async fn deploy(session: &mut Session, args: &Deploy) -> Result<(), CliError> {
-    let patience = time(&args.patience.timeout, "--timeout")?;
-    let asked = target(&args.node, args.selector.as_deref(), args.all_nodes)?;
-    let release = kinds::release(&args.release)?;
-    let client = session.client()?;
-    let (app, release) = named(&client, release).await?;
-    let name = args.name.clone().unwrap_or_else(|| app.to_string());
-    let path = Kind::Deployments.single(&name)?;
-    let (target, seen) = match asked {
-        Some(target) => (target, None),
-        None => same_target(&client, &name).await?,
-    };
-    let body = NewDeployment { app, release, target, run: !args.stopped, prefetch: false, redeploy: args.redeploy };
-    let (object, _): (Value, _) = client.change(Method::PUT, path, seen, &body).await?;
-    finish(session, &client, &object, &args.patience, patience, args.output).await
+    let Deploy { release, name, nodes, stopped, redeploy, patience, output } = args;
+    let (way, name) = (Way { run: !stopped, prefetch: false, redeploy: *redeploy }, name.as_deref());
+    apply(session, release, name, nodes, way, patience, *output).await
 }
 
 pub(super) async fn prefetch(session: &mut Session, args: &Prefetch) -> Result<(), CliError> {
-    let patience = time(&args.patience.timeout, "--timeout")?;
-    let asked = target(&args.node, args.selector.as_deref(), args.all_nodes)?;
-    let release = kinds::release(&args.release)?;
+    let Prefetch { release, name, nodes, patience, output } = args;
+    let (way, name) = (Way { run: false, prefetch: true, redeploy: false }, name.as_deref());
+    apply(session, release, name, nodes, way, patience, *output).await
+}
+
+/// In what way a release goes to nodes.
+struct Way {
+    run: bool,
+    prefetch: bool,
+    redeploy: bool,
+}
+
+async fn apply(
+    session: &mut Session,
+    release: &str,
+    name: Option<&str>,
+    nodes: &Nodes,
+    Way { run, prefetch, redeploy }: Way,
+    patience: &Patience,
+    output: Output,
+) -> Result<(), CliError> {
+    let timeout = time(&patience.timeout, "--timeout")?;
+    let asked = asked(nodes)?;
+    let release = kinds::release(release)?;
     let client = session.client()?;
     let (app, release) = named(&client, release).await?;
-    let name = args.name.clone().unwrap_or_else(|| format!("{app}-prefetch"));
+    let suffix = if prefetch { "-prefetch" } else { "" };
+    let name = name.map_or_else(|| format!("{app}{suffix}"), str::to_owned);
     let path = Kind::Deployments.single(&name)?;
-    let (target, seen) = match asked {
-        Some(target) => (target, None),
-        None => same_target(&client, &name).await?,
-    };
-    let body = NewDeployment { app, release, target, run: false, prefetch: true, redeploy: false };
+    let (target, seen) = target(&client, Kind::Deployments, &name, asked).await?;
+    let body = NewDeployment { app, release, target, run, prefetch, redeploy };
     let (object, _): (Value, _) = client.change(Method::PUT, path, seen, &body).await?;
-    finish(session, &client, &object, &args.patience, patience, args.output).await
+    finish(session, &client, &object, patience, timeout, output).await
 }
 
 /// The app of a release, and how the hub finds it there.
@@ -58,39 +65,6 @@ async fn named(client: &Client, release: ReleaseName) -> Result<(Name, String), 
             let found: Release = client.get(Kind::Releases.single(&id.to_string())?).await?;
             Ok((found.spec.app, id.to_string()))
         }
-    }
-}
-
-/// Where it shall go, if the command line says so.
-pub(super) fn target(nodes: &[String], selector: Option<&str>, all_nodes: bool) -> Result<Option<Target>, CliError> {
-    if all_nodes {
-        return Ok(Some(Target::Selector(Selector::default())));
-    }
-    if let Some(text) = selector {
-        return Ok(Some(Target::Selector(Selector { match_labels: equalities(text)? })));
-    }
-    let nodes: BTreeSet<_> = nodes.iter().map(|node| kinds::name(node)).collect::<Result<_, _>>()?;
-    Ok((!nodes.is_empty()).then_some(Target::Nodes(nodes)))
-}
-
-/// `site=north,role==gate`: what a deployment can select by.
-fn equalities(text: &str) -> Result<BTreeMap<String, String>, CliError> {
-    let bad = |part: &str| CliError::Usage(Fault::new(&cli::BAD_SELECTOR).with("part", shown(part)));
-    let one = |part: &str| {
-        let (key, value) = part.split_once("==").or_else(|| part.split_once('=')).ok_or_else(|| bad(part))?;
-        let (key, value) = (key.trim(), value.trim());
-        let fits = crate::nodes::check_label(key, value).is_ok();
-        if fits { Ok((key.to_owned(), value.to_owned())) } else { Err(bad(part)) }
-    };
-    text.split(',').map(|part| one(part.trim())).collect()
-}
-
-/// A deployment that is there keeps its target; the revision makes sure that it is the one that was looked at.
-async fn same_target(client: &Client, name: &str) -> Result<(Target, Option<u64>), CliError> {
-    match client.get::<Deployment>(Kind::Deployments.single(name)?).await {
-        Ok(found) => Ok((found.spec.target, Some(found.metadata.revision))),
-        Err(error) if error.is_not_found() => Err(CliError::Usage(Fault::new(&cli::NO_TARGET).with("name", name))),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -138,28 +112,4 @@ async fn finish(
 pub(super) async fn undeploy(session: &mut Session, args: &Undeploy) -> Result<(), CliError> {
     session.client()?.delete(Kind::Deployments.single(&args.deployment)?).await?;
     Ok(session.out.say(&Fault::new(&cli::UNDEPLOYED).with("name", &args.deployment))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn selectors_of_deployments_are_equalities() {
-        for (text, expected) in [
-            ("site=north", Some(&[("site", "north")][..])),
-            ("site==north, role=", Some(&[("role", ""), ("site", "north")])),
-            ("site!=north", None),
-            ("gpu", None),
-            ("!old", None),
-            ("", None),
-            ("a=b,", None),
-            ("a b=c", None),
-        ] {
-            let found = equalities(text).ok();
-            let expected: Option<BTreeMap<String, String>> =
-                expected.map(|pairs| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
-            assert_eq!(found, expected, "{text:?}");
-        }
-    }
 }

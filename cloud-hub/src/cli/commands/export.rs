@@ -14,16 +14,14 @@ use shared::fault::{Fault, Faulty, bundle};
 use shared::people::bytes;
 
 use super::super::args::Export;
-use super::super::client::{Client, ClientError, Target};
+use super::super::client::{Client, Target};
 use super::super::error::CliError;
 use super::super::files::FileError;
 use super::super::kinds::{name, release};
 use super::super::session::Session;
-use super::progress::Progress;
+use super::progress::{LAYER_IDLE, Progress, Said, follow};
 use crate::api::types::BundleLine;
 
-/// Longest time for one layer: packing and comparing tens of gigabytes.
-const LAYER_IDLE: Duration = Duration::from_secs(3600);
 /// Longest time between two pieces of the file.
 const PIECE_IDLE: Duration = Duration::from_secs(60);
 /// FAT file systems, as statfs(2) calls them.
@@ -59,25 +57,17 @@ fn target<'a>(segments: &[&'a str], args: &Export) -> Target<'a> {
 /// Has the hub prepare the bundle; its size.
 async fn prepared(session: &mut Session, client: &Client, args: &Export) -> Result<u64, CliError> {
     let target = target(&["bundle", "plan"], args);
-    let mut objects = client.stream(Method::GET, target, None, Some(LAYER_IDLE)).await?.objects();
-    let mut progress = Progress::new(session);
-    while let Some(line) = objects.next().await? {
-        match line {
-            BundleLine::Progress { done, total } => {
-                let text = Fault::new(&bundle::MAKING).with("done", done).with("total", total);
-                progress.state(session, &text.text(session.lang()));
-            }
-            BundleLine::Done { size } => {
-                progress.finish();
-                return Ok(size);
-            }
-            BundleLine::Failed { problem } => {
-                progress.finish();
-                return Err(ClientError::Refused { status: 422, problem }.into());
-            }
+    let objects = client.stream(Method::GET, target, None, Some(LAYER_IDLE)).await?.objects();
+    let size = follow(session, objects, |session, progress, line| match line {
+        BundleLine::Progress { done, total } => {
+            let text = Fault::new(&bundle::MAKING).with("done", done).with("total", total);
+            progress.state(session, &text.text(session.lang()));
+            Said::More
         }
-    }
-    Err(client.bad_answer("it ended early").into())
+        BundleLine::Done { size } => Said::Done(size),
+        BundleLine::Failed { problem } => Said::Failed(problem),
+    });
+    size.await?.ok_or_else(|| client.bad_answer("it ended early").into())
 }
 
 /// Whether a file of this size can lie there; a file system that cannot be asked is believed to take it.

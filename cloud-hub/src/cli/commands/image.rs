@@ -1,7 +1,5 @@
 //! `hubctl image`: what a rollout would send.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use shared::fault::{Fault, cli};
 use shared::people::{bytes, percent};
@@ -15,11 +13,8 @@ use super::super::session::Session;
 use super::super::show::document;
 use super::super::table::{Column, Sheet, col, wide};
 use super::super::words::word_of;
-use super::progress::Progress;
+use super::progress::{LAYER_IDLE, Said, follow};
 use crate::api::types::{Change, DiffLine, LayerDiff, PlatformDiff, ReleaseDiff};
-
-/// Longest time for one layer: packing and comparing tens of gigabytes.
-const LAYER_IDLE: Duration = Duration::from_secs(3600);
 
 static COLUMNS: [Column; 8] = [
     col("PLATFORM", "平台"),
@@ -63,25 +58,17 @@ async fn diff(session: &mut Session, old: &str, new: &str, output: Output) -> Re
 async fn compared(session: &mut Session, old: &str, new: &str) -> Result<ReleaseDiff, CliError> {
     let client = session.client()?;
     let target = Target::new(&["releases", new, "diff"]).with("from", old);
-    let mut objects = client.stream(Method::GET, target, None, Some(LAYER_IDLE)).await?.objects();
-    let mut progress = Progress::new(session);
-    while let Some(line) = objects.next().await? {
-        match line {
-            DiffLine::Progress { done, total } => {
-                let text = Fault::new(&cli::COMPARING).with("done", done).with("total", total);
-                progress.state(session, &text.text(session.lang()));
-            }
-            DiffLine::Done { diff } => {
-                progress.finish();
-                return Ok(diff);
-            }
-            DiffLine::Failed { problem } => {
-                progress.finish();
-                return Err(ClientError::Refused { status: 422, problem }.into());
-            }
+    let objects = client.stream(Method::GET, target, None, Some(LAYER_IDLE)).await?.objects();
+    let diff = follow(session, objects, |session, progress, line| match line {
+        DiffLine::Progress { done, total } => {
+            let text = Fault::new(&cli::COMPARING).with("done", done).with("total", total);
+            progress.state(session, &text.text(session.lang()));
+            Said::More
         }
-    }
-    Err(client.bad_answer("it ended early").into())
+        DiffLine::Done { diff } => Said::Done(diff),
+        DiffLine::Failed { problem } => Said::Failed(problem),
+    });
+    diff.await?.ok_or_else(|| client.bad_answer("it ended early").into())
 }
 
 fn table(session: &mut Session, diff: &ReleaseDiff, is_wide: bool) -> Result<(), CliError> {

@@ -4,14 +4,50 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::de::DeserializeOwned;
 use shared::people::{bytes, plain};
 
+use super::super::client::{ClientError, Objects};
+use super::super::error::CliError;
 use super::super::session::Session;
+use crate::api::types::Problem;
 
 /// Where nobody sees bars, at most one line in this time for each thing.
 const QUIET: Duration = Duration::from_secs(5);
 /// Most bars at the same time; of further ones nothing is seen.
 const BARS_MAX: usize = 32;
+
+/// Longest time in which the hub has nothing to tell about a layer: it packs and compares tens of gigabytes.
+pub(super) const LAYER_IDLE: Duration = Duration::from_secs(3600);
+
+/// What a line of an answer says.
+pub(super) enum Said<T> {
+    /// It goes on; how far it is was shown.
+    More,
+    /// What came of it.
+    Done(T),
+    /// It ended early.
+    Failed(Problem),
+}
+
+/// Follows an answer whose lines `shown` shows, to its last one. `None` when the answer ended before.
+pub(super) async fn follow<L: DeserializeOwned, T>(
+    session: &mut Session,
+    mut objects: Objects<'_>,
+    mut shown: impl FnMut(&mut Session, &mut Progress, L) -> Said<T>,
+) -> Result<Option<T>, CliError> {
+    let mut progress = Progress::new(session);
+    let end = loop {
+        let Some(line) = objects.next().await? else { return Ok(None) };
+        match shown(session, &mut progress, line) {
+            Said::More => {}
+            Said::Done(done) => break Ok(Some(done)),
+            Said::Failed(problem) => break Err(ClientError::Refused { status: 422, problem }.into()),
+        }
+    };
+    progress.finish();
+    end
+}
 
 /// Shows progress on the standard error.
 pub(super) struct Progress {

@@ -9,13 +9,13 @@ use shared::oci::Platform;
 use shared::release::Image;
 use tokio::sync::mpsc;
 
-use super::super::super::client::{Client, ClientError, Target};
+use super::super::super::client::{Client, Target};
 use super::super::super::error::CliError;
 use super::super::super::held;
 use super::super::super::session::Session;
 use super::super::super::sources::Source;
 use super::super::super::upload;
-use super::super::progress::Progress;
+use super::super::progress::{Progress, Said, follow};
 use crate::api::types::{IngestLine, IngestRequest};
 use crate::images::archive::{self, ArchiveImage};
 use crate::images::{self, ImageError, Limits, Wanted};
@@ -126,25 +126,17 @@ async fn ingested(
     body: serde_json::Value,
 ) -> Result<Vec<Image>, CliError> {
     let target = Target::new(&["images:ingest"]);
-    let mut objects = client.stream(Method::POST, target, Some(body), Some(INGEST_IDLE)).await?.objects();
-    let mut progress = Progress::new(session);
-    while let Some(line) = objects.next().await? {
-        match line {
-            IngestLine::Progress { step, blob, done, total } => {
-                let text = if step == "check" { &cli::CHECKING } else { &cli::FETCHING };
-                show(session, &mut progress, text, &blob, done, total);
-            }
-            IngestLine::Done { images, .. } => {
-                progress.finish();
-                return Ok(images);
-            }
-            IngestLine::Failed { problem } => {
-                progress.finish();
-                return Err(ClientError::Refused { status: 422, problem }.into());
-            }
+    let objects = client.stream(Method::POST, target, Some(body), Some(INGEST_IDLE)).await?.objects();
+    let images = follow(session, objects, |session, progress, line| match line {
+        IngestLine::Progress { step, blob, done, total } => {
+            let text = if step == "check" { &cli::CHECKING } else { &cli::FETCHING };
+            show(session, progress, text, &blob, done, total);
+            Said::More
         }
-    }
-    Err(CliError::Unfit(Fault::new(&cli::INGEST_CUT).with("image", reference)))
+        IngestLine::Done { images, .. } => Said::Done(images),
+        IngestLine::Failed { problem } => Said::Failed(problem),
+    });
+    images.await?.ok_or_else(|| CliError::Unfit(Fault::new(&cli::INGEST_CUT).with("image", reference)))
 }
 
 fn show(session: &mut Session, progress: &mut Progress, text: &'static Text, blob: &Digest, done: u64, total: u64) {
