@@ -285,7 +285,9 @@ fn next(key: &SecretKey, epoch: u64, node: &Name, stored: Option<&records::Desir
     let on_disk = next.iter().map(|(app, assigned)| (app.clone(), assigned.assignment.release)).collect();
     let allowed = budget.as_ref().map(|assigned| assigned.budget.clone());
     let stamp = Stamp { epoch, generation };
-    let desired = Desired { node: node.clone(), stamp, as_of: now, apps: assignments, next: on_disk, budget: allowed };
+    let neighbours = BTreeMap::new();
+    let node = node.clone();
+    let desired = Desired { node, stamp, as_of: now, apps: assignments, next: on_disk, budget: allowed, neighbours };
     let payload = v1::Desired::from(&desired).encode();
     let hash = Digest::of(&payload);
     let envelope = Envelope::sign(Purpose::Desired, payload, &[key]).to_bytes();

@@ -219,6 +219,7 @@ pub(crate) mod tests {
                 cpus: 2,
                 memory: 1 << 30,
                 disk_free: 1000 - sequence,
+                address: None,
             },
             apps: Vec::new(),
             next: Vec::new(),

@@ -4,6 +4,7 @@ use edge_node::images::memory::Memory;
 use serde_json::{Value, json};
 use shared::id::Digest;
 use shared::oci::{Platform, media};
+use shared::recipe::Recipe;
 use shared::release::{Blob, Compression, Image, Layer};
 
 const BUSYBOX: &str = "/bin/busybox";
@@ -21,9 +22,12 @@ pub fn image(config: &Value) -> (Image, Memory) {
     let further = config.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone()));
     process.as_object_mut().expect("an object").extend(further);
     let (mut memory, platform) = (Memory::default(), platform());
-    let layer = |tar: Blob| Layer { blob: tar, compression: Compression::None, tar };
     let tars = [programs(&program), users()];
-    let layers: Vec<Layer> = tars.iter().map(|tar| layer(memory.insert_layer(tar).expect("a pack"))).collect();
+    let mut layer = |bytes: &Vec<u8>| {
+        let tar = memory.insert_layer(bytes).expect("a pack");
+        Layer { blob: tar, compression: Compression::None, tar, recipe: Recipe::of(bytes).id() }
+    };
+    let layers: Vec<Layer> = tars.iter().map(&mut layer).collect();
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.tar.digest).collect();
     let config = json!({
         "os": platform.os, "architecture": platform.architecture, "config": process,

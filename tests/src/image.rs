@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use shared::id::Digest;
 use shared::oci::media;
+use shared::recipe::{Recipe, RecipeId};
 
 /// How a layer travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -332,6 +333,13 @@ pub struct BuiltLayer {
     pub blob: Blob,
     /// The uncompressed tar; its digest is the diff_id.
     pub tar: Blob,
+}
+
+impl BuiltLayer {
+    /// What a release says its tar is made of.
+    pub fn recipe(&self) -> RecipeId {
+        Recipe::of(&self.tar.bytes).id()
+    }
 }
 
 /// An image with all its bytes.

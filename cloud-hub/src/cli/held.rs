@@ -2,7 +2,8 @@
 //! must be those of the image, and not only the hub's word for them.
 //!
 //! Manifest and config are fetched and hashed here; the manifest names every layer, the config every diff_id. The layers
-//! themselves stay at the hub: a node checks their bytes against these digests.
+//! themselves stay at the hub: a node checks their bytes against these digests. Sizes and recipes of their tars are the
+//! hub's word: a wrong one keeps nodes from having the layer, and gets them no other bytes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};

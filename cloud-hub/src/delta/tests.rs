@@ -1,6 +1,7 @@
 use std::fs;
 use std::time::Duration;
 
+use shared::recipe::Recipe;
 use shared::recipe::apply::apply;
 use shared::recipe::cut::Cutter;
 use shared::recipe::pack::{Pack, PackError, PackWriter};
@@ -42,7 +43,7 @@ impl World {
         };
         let blob = samples::blob(&bytes);
         self.blobs.put_blocking(blob, &mut bytes.as_slice()).unwrap();
-        Layer { blob, compression, tar: samples::blob(tar) }
+        Layer { blob, compression, tar: samples::blob(tar), recipe: Recipe::of(tar).id() }
     }
 
     fn pack_path(&self, layer: &Layer) -> std::path::PathBuf {
@@ -92,6 +93,7 @@ async fn a_pack_is_the_same_whatever_the_layer_travelled_in() {
         world.delta.ensure(&layer).await.unwrap();
         assert!(fs::read(world.pack_path(&layer)).unwrap() == expected);
         let source = world.delta.0.packs.read(&layer.tar.digest).unwrap();
+        assert_eq!(source.pack.recipe().id(), layer.recipe, "nodes compare chunks of the pack with what the release says");
         let files: Vec<_> = source.files.iter().map(|file| (file.path.as_slice(), file.offset, file.length)).collect();
         assert_eq!(files, [(&b"usr/lib/same"[..], 512, 1_800_000), (b"usr/bin/app", 1_801_216, 200_000)]);
         assert_eq!(fs::read_dir(world.dir.path().join("packs")).unwrap().count(), 2);

@@ -162,9 +162,9 @@ const fn phase_text(phase: Phase) -> &'static str {
 }
 
 fn facts(report: &Report) -> Facts {
-    let report::Facts { version, runtime, platform, boot, cpus, memory, disk_free } = report.facts.clone();
+    let report::Facts { version, runtime, platform, boot, cpus, memory, disk_free, address } = report.facts.clone();
     let uptime_seconds = report.uptime_ms / 1000;
-    Facts { version, runtime, platform: platform.to_string(), boot, uptime_seconds, cpus, memory, disk_free }
+    Facts { version, runtime, platform: platform.to_string(), boot, uptime_seconds, cpus, memory, disk_free, address }
 }
 
 fn app_status(app: &AppReport, report: &Report) -> AppStatus {

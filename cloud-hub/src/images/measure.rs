@@ -1,13 +1,14 @@
-//! What a layer is: its blob's digest, and digest and size of the tar inside, found by inflating it once.
+//! What a layer is: its blob's digest, and digest, size and recipe of the tar inside, found by inflating it once.
 //!
-//! Nothing is kept: bytes go through two hashers and the tar's headers through [`Walk`]. Memory is bounded by the
-//! decoder's window, time by the limits: a bomb stops at the first byte too many.
+//! Nothing is kept: bytes go through two hashers and a cutter, the tar's headers through [`Walk`]. Memory is bounded by the
+//! decoder's window and the recipe, time by the limits: a bomb stops at the first byte too many.
 
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use shared::id::Digest;
+use shared::recipe::cut::RecipeMaker;
 use shared::release::{Blob, Compression, Layer};
 
 use super::walk::{Forward, Kind, Walk, WalkError};
@@ -31,11 +32,9 @@ pub trait Tap {
     fn file(&mut self, path: Vec<u8>, offset: u64, length: u64);
 }
 
-/// Nothing.
-struct Untapped;
-
-impl Tap for Untapped {
-    fn bytes(&mut self, _: &[u8]) -> io::Result<()> {
+impl Tap for RecipeMaker {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.push(bytes);
         Ok(())
     }
     fn file(&mut self, _: Vec<u8>, _: u64, _: u64) {}
@@ -50,14 +49,15 @@ pub(super) fn measure(
     progress: OnProgress<'_>,
 ) -> Result<Layer, ImageError> {
     let mut raw = Raw { reader, blob, hasher: Some(Sha256::new()), count: 0, told: 0, failed: None, progress };
-    let walked = inflate(&mut raw, compression, limits, &mut Untapped);
+    let mut recipe = RecipeMaker::default();
+    let walked = inflate(&mut raw, compression, limits, &mut recipe);
     // A bomb is not read further; anything else is: whether the bytes are the promised ones comes first.
     if let Err(error @ ImageError::Bomb { .. }) = walked {
         return Err(error);
     }
     raw.drain()?;
     raw.verify()?;
-    Ok(Layer { blob, compression, tar: walked? })
+    Ok(Layer { blob, compression, tar: walked?, recipe: recipe.finish().id() })
 }
 
 /// Reads the tar of a layer that was measured before and shows it to `tap`; it must still be `layer.tar`. The sha256 of
@@ -223,6 +223,8 @@ impl Forward for Tar<'_> {
 
 #[cfg(test)]
 mod tests {
+    use shared::recipe::Recipe;
+
     use super::*;
     use crate::images::{quiet, samples};
 
@@ -246,6 +248,7 @@ mod tests {
             let layer = check(bytes, compression).unwrap();
             assert_eq!(layer.tar, Blob { digest: Digest::of(&tar), size: tar.len() as u64 }, "{compression:?}");
             assert_eq!(layer.blob.digest, Digest::of(bytes));
+            assert_eq!(layer.recipe, Recipe::of(&tar).id(), "{compression:?}");
         }
         assert_eq!(check(&samples::gzip(b""), Compression::Gzip).unwrap().tar.size, 0);
     }

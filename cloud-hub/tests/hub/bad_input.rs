@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::id::Digest;
+use shared::recipe::RecipeId;
 use shared::sign::{Envelope, Purpose, SecretKey};
 
 use crate::world::{World, answer, key, release, sample, signed};
@@ -176,6 +177,8 @@ async fn releases_must_be_signed_whole_and_new() {
     check("an image for nobody", publish(foreign).await, (422, "hub-release-unfit"));
     let lie = unfit(|r| r.images.values_mut().for_each(|images| images[0].layers[0].tar.digest = Digest::of(b"else")));
     check("a lie about a layer", publish(lie).await, (422, "hub-image-differs"));
+    let cut = unfit(|r| r.images.values_mut().for_each(|images| images[0].layers[0].recipe = RecipeId::of(b"else")));
+    check("a lie about what a layer is made of", publish(cut).await, (422, "hub-image-differs"));
     let rule = unfit(|r| r.manifest.spec.services.values_mut().for_each(|s| s.working_dir = Some("relative".into())));
     let (status, problem) = publish(rule).await;
     assert_eq!(status.as_u16(), 422, "{problem}");

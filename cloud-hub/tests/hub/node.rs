@@ -200,6 +200,7 @@ fn report_from(platform: &str, sequence: u64, generation: u64, app: Option<share
             cpus: 2,
             memory: 1 << 30,
             disk_free: 1 << 30,
+            address: None,
         },
         apps: app.into_iter().collect(),
         transfers: Vec::new(),

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use shared::id::Digest;
 use shared::oci::{Platform, media};
+use shared::recipe::Recipe;
 use shared::release::{Blob, Compression, Image, Layer};
 
 /// Files by name.
@@ -83,6 +84,7 @@ impl Sample {
             blob: blob(bytes),
             compression: *compression,
             tar: blob(tar),
+            recipe: Recipe::of(tar).id(),
         };
         Image {
             platform: self.platform.clone(),

@@ -144,6 +144,7 @@ pub(super) fn named(image: &image::Image) -> Image {
             _ => Compression::None,
         },
         tar: blob(&layer.tar),
+        recipe: layer.recipe(),
     });
     let platform = Platform { os: "linux".into(), architecture: image.architecture.clone(), variant: String::new() };
     Image { platform, manifest: blob(&image.manifest), config: blob(&image.config), layers: layers.collect() }

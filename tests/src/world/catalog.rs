@@ -174,7 +174,12 @@ impl Maker {
             manifest: size(&built.manifest),
             config: size(&built.config),
             layers: layers
-                .map(|layer| Layer { blob: size(&layer.blob), compression: Compression::None, tar: size(&layer.tar) })
+                .map(|layer| Layer {
+                    blob: size(&layer.blob),
+                    compression: Compression::None,
+                    tar: size(&layer.tar),
+                    recipe: layer.recipe(),
+                })
                 .collect(),
         }
     }

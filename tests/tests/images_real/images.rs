@@ -6,6 +6,7 @@ use std::path::Path;
 use edge_node::images::memory::Memory;
 use shared::id::Digest;
 use shared::oci::Platform;
+use shared::recipe::Recipe;
 use shared::release::{Blob, Compression, Image, Layer};
 
 /// The bytes of a tar, entry by entry.
@@ -149,7 +150,8 @@ pub fn make(layers: &[(Vec<u8>, Compression)], spoil: impl Fn(&mut [Layer])) -> 
     };
     let layer = |(tar, compression): &(Vec<u8>, Compression)| {
         let signed = Blob { digest: Digest::of(tar), size: tar.len() as u64 };
-        Layer { blob: add(packed(tar, *compression)), compression: *compression, tar: signed }
+        let recipe = Recipe::of(tar).id();
+        Layer { blob: add(packed(tar, *compression)), compression: *compression, tar: signed, recipe }
     };
     let tars = layers;
     let mut layers: Vec<Layer> = tars.iter().map(layer).collect();

@@ -1,6 +1,7 @@
 //! Nodes: what they shall run, and what they said about themselves.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use shared::health::Health;
@@ -158,6 +159,9 @@ pub struct Facts {
     pub memory: u64,
     /// Bytes free where images and volumes live.
     pub disk_free: u64,
+    /// Where other nodes of its site take image layers from it, as `address:port`; absent while it shares none.
+    #[schema(value_type = Option<String>)]
+    pub address: Option<SocketAddr>,
 }
 
 /// One app on a node, as it said.
