@@ -79,6 +79,7 @@ impl Reporter {
                 cpus: self.machine.cpus,
                 memory: self.machine.memory,
                 disk_free: free(&self.machine),
+                address: None,
             },
             apps: status.apps,
             next: status.next,

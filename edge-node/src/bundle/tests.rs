@@ -6,6 +6,7 @@ use shared::budget::{Budget, QUOTA_MIN, RATE_MIN};
 use shared::bundle::{Entry, Index, Trailer};
 use shared::manifest::{Outside, read};
 use shared::oci::Platform;
+use shared::recipe::Recipe;
 use shared::release::{Compression, Image, Layer, Release};
 use shared::report::Phase;
 use shared::sign::{Envelope, Purpose, SecretKey};
@@ -74,7 +75,7 @@ impl Draft {
         };
         let [(manifest, manifest_bytes), (config, config_bytes)] = ["manifest", "config"].map(document);
         let blob = Blob { digest: Digest::of(b"compressed"), size: layer.size };
-        let layers = vec![Layer { blob, compression: Compression::Gzip, tar: layer }];
+        let layers = vec![Layer { blob, compression: Compression::Gzip, tar: layer, recipe: Recipe::of(&tar(version)).id() }];
         let image = Image { platform: platform(), manifest, config, layers };
         let text = format!(
             "apiVersion: causeway/v1\nkind: App\nmetadata: {{name: shop, version: {version}.0.0}}\nspec: {{services: {{web: {{image: web, command: [x]}}}}}}\n"

@@ -3,6 +3,7 @@ use std::time::Duration;
 use shared::budget::Spent;
 use shared::manifest::{Outside, read};
 use shared::oci::chain_ids;
+use shared::recipe::RecipeId;
 use shared::release::{Blob, Compression, Image, Layer, Release};
 use shared::report::{AppReport, Facts, Phase, ServiceReport, ServiceState};
 use shared::state::{Assignment, Desired, Memory, Paused, Stamp};
@@ -27,7 +28,12 @@ fn blob(text: &str) -> Blob {
 
 /// An image of these layers, the lowest first.
 fn image(layers: &[&str]) -> Image {
-    let layer = |text: &&str| Layer { blob: blob(text), compression: Compression::Zstd, tar: blob(text) };
+    let layer = |text: &&str| Layer {
+        blob: blob(text),
+        compression: Compression::Zstd,
+        tar: blob(text),
+        recipe: RecipeId::of(text.as_bytes()),
+    };
     let id = layers.join("/");
     let layers = layers.iter().map(layer).collect();
     Image { platform: machine(), manifest: blob(&format!("manifest {id}")), config: blob(&format!("config {id}")), layers }
@@ -157,6 +163,7 @@ fn report(instance: &str, release: Digest) -> Report {
         cpus: 1,
         memory: 1,
         disk_free: 1,
+        address: None,
     };
     Report {
         sequence: 1,

@@ -80,6 +80,7 @@ fn report() -> Report {
             cpus: 2,
             memory: 1 << 30,
             disk_free: 5 << 30,
+            address: None,
         },
         apps: vec![idle, shop],
         next: vec![],

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shared::budget::{Budget, Class};
 use shared::oci::Platform;
+use shared::recipe::Recipe;
 use shared::release::{Compression, Layer};
 use shared::time::UnixMillis;
 
@@ -133,8 +134,9 @@ fn image(memory: &mut Memory, sizes: &[usize]) -> Image {
 
 fn of_layers(memory: &mut Memory, layers: impl Iterator<Item = Vec<u8>>) -> Image {
     let mut layer = |tar: Vec<u8>| {
+        let recipe = Recipe::of(&tar).id();
         let tar = memory.insert_layer(&tar).unwrap();
-        Layer { blob: tar, compression: Compression::None, tar }
+        Layer { blob: tar, compression: Compression::None, tar, recipe }
     };
     let layers = layers.map(&mut layer).collect();
     let platform = Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() };
