@@ -3,6 +3,8 @@
 //! An honest node stays below every bound. One that does not loses the rest of what it said and nothing else, so that
 //! people still see what it is up to.
 
+use std::net::SocketAddr;
+
 use shared::fault::Fault;
 use shared::manifest::SERVICES_MAX;
 use shared::oci::Platform;
@@ -52,7 +54,14 @@ pub(crate) fn report(report: Report) -> Report {
 fn facts(facts: Facts) -> Facts {
     let Platform { os, architecture, variant } = &facts.platform;
     let platform = Platform { os: cut(os, WORD_MAX), architecture: cut(architecture, WORD_MAX), variant: cut(variant, WORD_MAX) };
-    Facts { version: text(&facts.version), runtime: text(&facts.runtime), boot: text(&facts.boot), platform, ..facts }
+    let address = facts.address.filter(can_be_meant);
+    Facts { version: text(&facts.version), runtime: text(&facts.runtime), boot: text(&facts.boot), platform, address, ..facts }
+}
+
+/// Whether a node can be reached there, as far as an address tells.
+fn can_be_meant(address: &SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    !ip.is_unspecified() && !ip.is_multicast() && address.port() != 0
 }
 
 fn app(app: AppReport) -> AppReport {
@@ -113,6 +122,25 @@ mod tests {
         let apps = vec![AppReport { fault: Some(fault_of(3, 60, "x")), ..app("web", Digest::of(b"r"), Phase::Failing) }];
         let said = Report { apps, faults: vec![fault_of(2, 30, "错")], ..plain(1, 1) };
         assert_eq!(report(said.clone()), said);
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_meant_is_none() {
+        for (address, stays) in [
+            ("192.168.7.21:7448", true),
+            ("127.0.0.1:7448", true),
+            ("[fd00::21]:1", true),
+            ("0.0.0.0:7448", false),
+            ("[::]:7448", false),
+            ("[::ffff:0.0.0.0]:7448", false),
+            ("224.0.0.1:7448", false),
+            ("[ff02::1]:7448", false),
+            ("192.168.7.21:0", false),
+        ] {
+            let address = Some(address.parse().expect("an address"));
+            let said = Report { facts: Facts { address, ..plain(1, 1).facts }, ..plain(1, 1) };
+            assert_eq!(report(said).facts.address, address.filter(|_| stays), "{address:?}");
+        }
     }
 
     /// Whatever a node packs into one message, the answer about it is one that hubctl can read.

@@ -2,7 +2,8 @@
 //! task compares what each shall run with what is signed for it.
 //!
 //! ```text
-//! ask(Scope) ──▶ deployments, budgets × labels ──▶ shared::assign ──▶ differs? generation + 1, sign, commit ──▶ link
+//! ask(Scope) ──▶ deployments, budgets × labels ──▶ shared::assign ─┐
+//!                fleet ──▶ shared::neighbour ─────────────────────┴─▶ differs? generation + 1, sign, commit ──▶ link
 //! ```
 //!
 //! Equal state keeps its generation and its bytes. The task starts by looking at every node, so that a crash between
@@ -16,7 +17,7 @@ use shared::assign::{Assigned, AssignedBudget, BudgetRule, Labels, Rule, assign,
 use shared::budget::Budget;
 use shared::id::{Digest, Name};
 use shared::sign::{Envelope, Purpose, SecretKey};
-use shared::state::{Assignment, Desired, Stamp};
+use shared::state::{Assignment, Desired, Neighbour, Stamp};
 use shared::time::{UnixMillis, backoff};
 use shared::wire::v1;
 use tokio::sync::{Notify, watch};
@@ -35,8 +36,8 @@ const NAMED_MAX: usize = 1024;
 /// Which nodes to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// One.
-    Node(Name),
+    /// These.
+    Nodes(BTreeSet<Name>),
     /// All.
     All,
 }
@@ -52,7 +53,7 @@ struct Pending {
 impl Pending {
     fn add(&mut self, scope: Scope) {
         match scope {
-            Scope::Node(name) => drop(self.nodes.insert(name)),
+            Scope::Nodes(names) => self.nodes.extend(names),
             Scope::All => self.all = true,
         }
         if self.nodes.len() > NAMED_MAX {
@@ -108,7 +109,7 @@ impl Assigner {
         if taken.all {
             pending.add(Scope::All);
         }
-        taken.nodes.into_iter().for_each(|name| pending.add(Scope::Node(name)));
+        pending.add(Scope::Nodes(taken.nodes));
     }
 }
 
@@ -124,6 +125,14 @@ struct Share {
     apps: BTreeMap<Name, Assigned>,
     next: BTreeMap<Name, Assigned>,
     budget: Option<AssignedBudget>,
+    neighbours: BTreeMap<Name, Neighbour>,
+}
+
+impl Share {
+    fn is_held(&self, held: &Wanted) -> bool {
+        let Self { apps, next, budget, neighbours } = self;
+        (apps, next, budget, neighbours) == (&held.apps, &held.next, &held.budget, &held.neighbours)
+    }
 }
 
 /// A desired state to be written.
@@ -210,10 +219,13 @@ impl Hub {
         for (node, labels) in nodes {
             let apps = assign(&node, &labels, &rules.apps);
             let next = assign_next(&node, &labels, &rules.apps);
-            let share = Share { apps, next, budget: assign_budget(&node, &labels, &rules.budgets) };
-            let held = self.fleet().nodes.get(&node).and_then(|life| life.wanted.clone());
-            let is_same = |held: &Wanted| (&held.apps, &held.next, &held.budget) == (&share.apps, &share.next, &share.budget);
-            if held.is_some_and(|held| is_same(&held) && held.stamp.epoch == self.epoch) {
+            let budget = assign_budget(&node, &labels, &rules.budgets);
+            let (held, neighbours) = {
+                let fleet = self.fleet();
+                (fleet.nodes.get(&node).and_then(|life| life.wanted.clone()), fleet.sites.around(&node))
+            };
+            let share = Share { apps, next, budget, neighbours };
+            if held.is_some_and(|held| held.stamp.epoch == self.epoch && share.is_held(&held)) {
                 continue;
             }
             fresh.extend(self.fresh(node, share).await?);
@@ -275,23 +287,29 @@ enum Next {
 
 fn next(key: &SecretKey, epoch: u64, node: &Name, stored: Option<&records::Desired>, share: Share, now: UnixMillis) -> Next {
     if let Some(stored) = stored.filter(|stored| stored.epoch == epoch && says_the_same(stored, &share)) {
-        let Share { apps, next, budget } = share;
+        let Share { apps, next, budget, neighbours: _ } = share;
         let is_same = (&stored.apps, &stored.next, &stored.budget) == (&apps, &next, &budget);
         return if is_same { Next::Same } else { Next::OtherReasons(records::Desired { apps, next, budget, ..stored.clone() }) };
     }
-    let Share { apps, next, budget } = share;
+    let Share { apps, next, budget, neighbours } = share;
     let generation = stored.map_or(0, |stored| stored.generation).saturating_add(1);
     let assignments = apps.iter().map(|(app, assigned)| (app.clone(), assigned.assignment.clone())).collect();
     let on_disk = next.iter().map(|(app, assigned)| (app.clone(), assigned.assignment.release)).collect();
     let allowed = budget.as_ref().map(|assigned| assigned.budget.clone());
     let stamp = Stamp { epoch, generation };
-    let neighbours = BTreeMap::new();
-    let node = node.clone();
-    let desired = Desired { node, stamp, as_of: now, apps: assignments, next: on_disk, budget: allowed, neighbours };
+    let desired = Desired {
+        node: node.clone(),
+        stamp,
+        as_of: now,
+        apps: assignments,
+        next: on_disk,
+        budget: allowed,
+        neighbours: neighbours.clone(),
+    };
     let payload = v1::Desired::from(&desired).encode();
     let hash = Digest::of(&payload);
     let envelope = Envelope::sign(Purpose::Desired, payload, &[key]).to_bytes();
-    Next::Changed(records::Desired { epoch, generation, hash, envelope, apps, next, budget })
+    Next::Changed(records::Desired { epoch, generation, hash, envelope, apps, next, budget, neighbours })
 }
 
 fn says_the_same(stored: &records::Desired, share: &Share) -> bool {
@@ -304,6 +322,7 @@ fn says_the_same(stored: &records::Desired, share: &Share) -> bool {
     let same_budget = allowed(stored.budget.as_ref()) == allowed(share.budget.as_ref());
     let same_next = assignments(&stored.next).map(|(app, a)| (app, a.release));
     same_budget
+        && stored.neighbours == share.neighbours
         && assignments(&stored.apps).eq(assignments(&share.apps))
         && same_next.eq(assignments(&share.next).map(|(app, a)| (app, a.release)))
 }
@@ -325,12 +344,18 @@ mod tests {
             apps: [(name("web"), Assigned { assignment, deployment: name("d"), overruled })].into(),
             next: BTreeMap::new(),
             budget: None,
+            neighbours: BTreeMap::new(),
         }
     }
 
     fn limited(share: Share, rate: u64, by: &str) -> Share {
         let budget = Budget { rate: Some(rate), ..Budget::default() };
         Share { budget: Some(AssignedBudget { budget, name: name(by), overruled: Vec::new() }), ..share }
+    }
+
+    fn beside(share: Share, port: u16) -> Share {
+        let neighbour = Neighbour { address: ([10, 0, 0, 1], port).into(), certificate: Digest::of(b"c") };
+        Share { neighbours: [(name("n2"), neighbour)].into(), ..share }
     }
 
     #[test]
@@ -344,9 +369,11 @@ mod tests {
         let Next::OtherReasons(reasons) = step(1, Some(&first), apps(5, &["old"])) else { panic!("only the reasons differ") };
         assert_eq!((reasons.generation, &reasons.envelope), (1, &first.envelope));
 
-        let none = Share { apps: BTreeMap::new(), next: BTreeMap::new(), budget: None };
+        let none = Share { apps: BTreeMap::new(), ..apps(5, &[]) };
         let budget = limited(apps(5, &[]), 2048, "north");
-        for (epoch, apps, stamp) in [(1, apps(6, &[]), (1, 2)), (1, none, (1, 2)), (2, apps(5, &[]), (2, 2)), (1, budget, (1, 2))]
+        let beside = beside(apps(5, &[]), 7448);
+        for (epoch, apps, stamp) in
+            [(1, apps(6, &[]), (1, 2)), (1, none, (1, 2)), (2, apps(5, &[]), (2, 2)), (1, budget, (1, 2)), (1, beside, (1, 2))]
         {
             let Next::Changed(second) = step(epoch, Some(&first), apps) else { panic!("a change") };
             assert_eq!((second.epoch, second.generation), stamp);
@@ -366,6 +393,18 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_are_told_when_they_are_others() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let step = |stored: Option<&records::Desired>, share| next(&key, 1, &name("n1"), stored, share, UnixMillis(9));
+        let Next::Changed(first) = step(None, beside(apps(5, &[]), 1)) else { panic!("the first is a change") };
+        assert_eq!(step(Some(&first), beside(apps(5, &[]), 1)), Next::Same);
+        assert!(matches!(step(Some(&first), beside(apps(5, &["old"]), 1)), Next::OtherReasons(_)));
+        for other in [beside(apps(5, &[]), 2), apps(5, &[])] {
+            assert!(matches!(step(Some(&first), other), Next::Changed(second) if second.generation == 2));
+        }
+    }
+
+    #[test]
     fn what_is_signed_is_what_is_stored() {
         let key = SecretKey::from_seed(&[1; 32]);
         let Next::Changed(record) = next(&key, 1, &name("n1"), None, apps(5, &[]), UnixMillis(9)) else { panic!("a change") };
@@ -381,7 +420,7 @@ mod tests {
     fn many_named_nodes_become_all() {
         let mut pending = Pending::default();
         for n in 0..=NAMED_MAX {
-            pending.add(Scope::Node(name(&format!("n{n}"))));
+            pending.add(Scope::Nodes([name(&format!("n{n}"))].into()));
         }
         assert!(pending.all && pending.nodes.is_empty());
     }

@@ -6,27 +6,42 @@
 
 pub mod keeper;
 mod rate;
+mod sites;
 pub mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shared::assign::{Assigned, AssignedBudget};
 use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::report::Report;
-use shared::state::Stamp;
+use shared::state::{Neighbour, Stamp};
 use shared::time::UnixMillis;
 use shared::wire::v1;
 
 use crate::{clip, records};
-use rate::Bucket;
+use rate::{Bucket, Limit};
+pub use sites::Sites;
+
+/// Entries of a journal that a node may send: one that grew while it was offline, and what happens from day to day.
+const EVENTS: Limit = Limit { burst: 2000, every_ms: 1000 };
 
 /// Every node, by name.
 #[derive(Debug, Default)]
 pub struct Fleet {
     /// The nodes.
     pub nodes: BTreeMap<Name, Life>,
+    /// Who is whose neighbour.
+    pub sites: Sites,
+}
+
+impl Fleet {
+    /// Compares where `node` says it is reached with what its neighbours were told; returns those that have others now.
+    pub fn placed(&mut self, node: &Name, now: UnixMillis) -> BTreeSet<Name> {
+        let report = self.nodes.get(node).and_then(|life| life.report.as_deref());
+        self.sites.said(node, report.and_then(|report| report.facts.address), now)
+    }
 }
 
 /// What the hub wants of a node.
@@ -42,13 +57,15 @@ pub struct Wanted {
     pub next: BTreeMap<Name, Assigned>,
     /// What its link may carry.
     pub budget: Option<AssignedBudget>,
+    /// Whom it shares images with.
+    pub neighbours: BTreeMap<Name, Neighbour>,
 }
 
 impl From<&records::Desired> for Wanted {
     fn from(desired: &records::Desired) -> Self {
         let stamp = Stamp { epoch: desired.epoch, generation: desired.generation };
-        let records::Desired { apps, next, budget, .. } = desired.clone();
-        Self { stamp, hash: desired.hash, apps, next, budget }
+        let records::Desired { apps, next, budget, neighbours, .. } = desired.clone();
+        Self { stamp, hash: desired.hash, apps, next, budget, neighbours }
     }
 }
 
@@ -134,7 +151,7 @@ impl Life {
 
     /// Counts `events` that it causes; `false`, and nothing is counted, when that is too many for now.
     pub fn may_cause(&mut self, events: u64, now: UnixMillis) -> bool {
-        self.events.take(events, now)
+        self.events.take(&EVENTS, events, now)
     }
 
     /// A snapshot came, and is cut to what a node may say. An older one of the same boot, delivered late or twice, is

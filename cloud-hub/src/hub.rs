@@ -259,13 +259,16 @@ pub async fn begin_new_epoch(store: &dyn Store) -> Result<u64, StoreError> {
 /// Every enrolled node with what is stored about it.
 async fn open_fleet(store: &dyn Store, now: UnixMillis) -> Result<Fleet, StoreError> {
     let mut fleet = Fleet::default();
-    for (key, _) in list_all(store, NODES).await? {
-        fleet.nodes.insert(name_of(NODES, &key)?, Life { saved: now, ..Life::default() });
+    for (key, record) in list_all(store, NODES).await? {
+        let (name, (record, _)) = (name_of(NODES, &key)?, records::Node::read(&key, record)?);
+        fleet.sites.recorded(&name, &record);
+        fleet.nodes.insert(name, Life { saved: now, ..Life::default() });
     }
     for (key, record) in list_all(store, FLEET).await? {
-        let (lived, _) = records::Fleet::read(&key, record)?;
-        if let Some(life) = fleet.nodes.get_mut(&name_of(FLEET, &key)?) {
+        let (name, (lived, _)) = (name_of(FLEET, &key)?, records::Fleet::read(&key, record)?);
+        if let Some(life) = fleet.nodes.get_mut(&name) {
             *life = Life { saved: now, ..Life::from_record(lived) };
+            fleet.placed(&name, now);
         }
     }
     for (key, record) in list_all(store, DESIRED).await? {

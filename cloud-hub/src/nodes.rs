@@ -3,7 +3,7 @@
 
 pub mod selector;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::assign::Labels;
 use shared::fault::{Fault, Faulty, hub};
@@ -179,8 +179,10 @@ impl Hub {
         let what = Fault::new(&hub::NODE_LABELLED).with("node", name).with("by", by);
         let change = Change::replace(key(NODES, name), revision, node.encode());
         let revision = self.store.commit(vec![change], vec![self.event(Some(name), None, by, what)]).await?;
+        let mut touched = self.fleet().sites.recorded(name, &node);
         drop(changing);
-        self.assign_now(Scope::Node(name.clone())).await;
+        touched.insert(name.clone());
+        self.assign_now(Scope::Nodes(touched)).await;
         Ok((node, revision))
     }
 
@@ -200,8 +202,10 @@ impl Hub {
             let event = self.event(Some(name), None, by, what);
             (node, self.store.commit(vec![change, token], vec![event]).await?)
         };
+        let touched = self.fleet().sites.recorded(name, &node);
         drop(changing);
         self.link.end(name, &Fault::new(&hub::NODE_IS_REVOKED).with("node", name));
+        self.assign_others(touched).await;
         Ok((node, revision))
     }
 
@@ -214,10 +218,22 @@ impl Hub {
         let changes =
             vec![Change::delete(key(NODES, name), Expect::Revision(revision)), gone(FLEET), gone(JOURNALS), gone(TOKENS)];
         self.store.commit(changes, vec![self.event(Some(name), None, by, what)]).await?;
-        self.fleet().nodes.remove(name);
+        let touched = {
+            let mut fleet = self.fleet();
+            fleet.nodes.remove(name);
+            fleet.sites.removed(name)
+        };
         drop(changing);
         self.link.end(name, &Fault::new(&hub::NODE_NOT_FOUND).with("name", name));
+        self.assign_others(touched).await;
         Ok(())
+    }
+
+    /// The neighbours of a node that is gone hear so.
+    async fn assign_others(&self, touched: BTreeSet<Name>) {
+        if !touched.is_empty() {
+            self.assign_now(Scope::Nodes(touched)).await;
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use shared::fault::Fault;
 use shared::id::{Digest, Name};
 use shared::release::Blob;
 use shared::sign::PublicKey;
+use shared::state::Neighbour;
 use shared::time::UnixMillis;
 
 use crate::store::{Record, StoreError};
@@ -247,6 +248,8 @@ pub struct Desired {
     pub next: BTreeMap<Name, Assigned>,
     /// The budget it brings, and why.
     pub budget: Option<AssignedBudget>,
+    /// Whom it shares images with.
+    pub neighbours: BTreeMap<Name, Neighbour>,
 }
 
 /// What is known of a node's life, written at leisure.

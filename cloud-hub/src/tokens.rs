@@ -146,10 +146,15 @@ impl Hub {
         ];
         let what = Fault::new(&hub::NODE_ENROLLED).with("node", node).with("by", &token.by);
         self.store.commit(changes, vec![self.event(Some(node), None, &token.by, what)]).await?;
-        self.fleet().nodes.entry(node.clone()).or_insert_with(|| Life { saved: now, ..Life::default() });
+        let mut touched = {
+            let mut fleet = self.fleet();
+            fleet.nodes.entry(node.clone()).or_insert_with(|| Life { saved: now, ..Life::default() });
+            fleet.sites.recorded(node, &record)
+        };
         drop(changing);
+        touched.insert(node.clone());
         self.link.end(node, &Fault::new(&hub::NODE_OTHER_CERTIFICATE).with("node", node));
-        self.assign_now(Scope::Node(node.clone())).await;
+        self.assign_now(Scope::Nodes(touched)).await;
         self.metrics.joins.inc();
         tracing::info!(%node, "node enrolled");
         Ok(Enrolled {

@@ -75,11 +75,11 @@ fn score(node: &Name, layer: Digest) -> (u64, Name) {
 /// The neighbours of `me` among the nodes of its site: all, or of a large site those that are next to it in the order of
 /// their names, as many on either side. If one node is another's neighbour, so is the other its.
 pub fn around(me: &Name, site: &BTreeMap<Name, Neighbour>) -> BTreeMap<Name, Neighbour> {
-    // The ring of names, from the one behind `me` to the one before it.
-    let ring: Vec<_> = site.range((Excluded(me), Unbounded)).chain(site.range::<Name, _>((Unbounded, Excluded(me)))).collect();
+    // The ring of names, from the one behind `me` to the one before it. Only its ends are walked.
+    let ring = || site.range((Excluded(me), Unbounded)).chain(site.range::<Name, _>((Unbounded, Excluded(me))));
     let side = NEIGHBOURS_MAX / 2;
-    let near = ring.iter().take(side).chain(ring.iter().rev().take(side));
-    near.map(|(name, neighbour)| ((*name).clone(), **neighbour)).collect()
+    let near = ring().take(side).chain(ring().rev().take(side));
+    near.map(|(name, neighbour)| (name.clone(), *neighbour)).collect()
 }
 
 #[cfg(test)]

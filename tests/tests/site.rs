@@ -17,6 +17,8 @@
     reason = "tests"
 )]
 
+#[path = "site/neighbours.rs"]
+mod neighbours;
 #[path = "site/stick.rs"]
 mod stick;
 

@@ -8,7 +8,7 @@ use super::Api;
 use super::extract::{By, Json, Named, Params, Seen, limit};
 use super::problem::ApiError;
 use super::types::{List, Metadata, Node, NodePatch, NodeSpec, Problem};
-use crate::fleet::view::{assignments, node_budget, node_status};
+use crate::fleet::view::{assignments, neighbours, node_budget, node_status};
 use crate::hub::Hub;
 use crate::nodes::selector::Selector;
 use crate::records;
@@ -19,6 +19,7 @@ pub(super) fn object(hub: &Hub, name: &Name, record: records::Node, revision: u6
     let apps = life.wanted.as_ref().map(|wanted| assignments(&wanted.apps)).unwrap_or_default();
     let next = life.wanted.as_ref().map(|wanted| assignments(&wanted.next)).unwrap_or_default();
     let budget = life.wanted.as_ref().and_then(|wanted| wanted.budget.as_ref()).map(node_budget);
+    let neighbours = life.wanted.as_ref().map(|wanted| neighbours(&wanted.neighbours)).unwrap_or_default();
     Node {
         metadata: Metadata {
             name: name.to_string(),
@@ -27,7 +28,7 @@ pub(super) fn object(hub: &Hub, name: &Name, record: records::Node, revision: u6
             created: record.created,
             updated: record.updated,
         },
-        spec: NodeSpec { revoked: record.revoked, certificate: record.certificate, apps, next, budget },
+        spec: NodeSpec { revoked: record.revoked, certificate: record.certificate, apps, next, budget, neighbours },
         status: node_status(&life, hub.now()),
     }
 }

@@ -105,7 +105,7 @@ mod tests {
             (life(Unsaved::Quiet, 10), true, true),
         ] {
             let name = Name::new("n1").expect("name");
-            let fleet = Fleet { nodes: [(name, life.clone())].into() };
+            let fleet = Fleet { nodes: [(name, life.clone())].into(), ..Fleet::default() };
             assert_eq!(!due(&fleet, now, false).is_empty(), due_now, "{life:?}");
             assert_eq!(!due(&fleet, now, true).is_empty(), due_at_stop, "{life:?}");
         }

@@ -1,11 +1,13 @@
 //! The fleet as the API shows it. Pure.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shared::assign::{Assigned, AssignedBudget};
 use shared::id::{Digest, Name};
 use shared::report::{self, AppReport, Phase, Report};
+use shared::state::Neighbour;
 use shared::time::UnixMillis;
 
 use super::{Fleet, Life, Wanted};
@@ -87,6 +89,11 @@ fn assignment(assigned: &Assigned) -> NodeAssignment {
 pub fn node_budget(assigned: &AssignedBudget) -> NodeBudget {
     let overruled = assigned.overruled.iter().map(|(name, _)| name.clone()).collect();
     NodeBudget { budget: assigned.name.clone(), limits: (&assigned.budget).into(), overruled }
+}
+
+/// Where a node's neighbours are reached, as shown.
+pub fn neighbours(neighbours: &BTreeMap<Name, Neighbour>) -> BTreeMap<Name, SocketAddr> {
+    neighbours.iter().map(|(name, neighbour)| (name.clone(), neighbour.address)).collect()
 }
 
 /// The status of a deployment over the whole fleet, node by node when `detail` is set.
@@ -234,7 +241,14 @@ mod tests {
         let apps = assigned.into_iter().map(|a| (name("web"), a)).collect();
         let stamp = shared::state::Stamp { epoch: 1, generation: 3 };
         let mut life = Life {
-            wanted: Some(Arc::new(Wanted { stamp, hash: Digest::of(b""), apps, next: BTreeMap::new(), budget: None })),
+            wanted: Some(Arc::new(Wanted {
+                stamp,
+                hash: Digest::of(b""),
+                apps,
+                next: BTreeMap::new(),
+                budget: None,
+                neighbours: BTreeMap::new(),
+            })),
             ..Life::default()
         };
         if let Some(said) = said {
@@ -267,6 +281,7 @@ mod tests {
             .into_iter()
             .map(|(n, life)| (name(n), life))
             .collect(),
+            ..Fleet::default()
         };
         let asked = Asked { deployment: &name("d"), app: &name("web"), release: v2, run: true, prefetch: false };
         let status = deployment_status(&fleet, asked, true, UnixMillis(61_000));

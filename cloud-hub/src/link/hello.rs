@@ -7,6 +7,7 @@ use shared::state::Stamp;
 use shared::time::UnixMillis;
 use shared::wire::v1::{self, Down, Hello};
 
+use crate::desired::Scope;
 use crate::hub::Hub;
 use crate::records::{DESIRED, Desired, JOURNALS, Journal, key};
 
@@ -42,6 +43,7 @@ impl Hub {
     pub(super) async fn hello(&self, node: &Name, hello: &Hello) {
         let held = Stamp::from(hello.accepted);
         self.life(node, |life| life.accepted(held));
+        self.place(node);
         let compared = self.judge(node, held, Some(Digest::from_bytes(hello.hash))).await;
         match compared {
             Compared::Agreed => {
@@ -65,12 +67,21 @@ impl Hub {
             return false;
         }
         self.metrics.reports.inc();
+        self.place(node);
         let wanted = self.life(node, |life| life.wanted.as_ref().map(|wanted| wanted.hash)).flatten();
         let told = self.link.sent(node).is_some_and(|(hash, at)| Some(hash) == wanted && now.0.saturating_sub(at.0) < AGAIN_MS);
         if self.judge(node, held, None).await == Compared::Behind && !told {
             self.send_wanted(node).await;
         }
         true
+    }
+
+    /// Has the neighbours of a node told where it is reached now.
+    fn place(&self, node: &Name) {
+        let touched = self.fleet().placed(node, self.now());
+        if !touched.is_empty() {
+            self.assigner.ask(Scope::Nodes(touched));
+        }
     }
 
     /// Compares, and says aloud once when something is wrong.

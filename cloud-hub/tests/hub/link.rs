@@ -11,7 +11,7 @@ use crate::node::{FakeNode, enroll, report};
 use crate::world::{World, name, sample};
 
 /// The signed state in a message, checked.
-fn opened(world: &World, message: Option<Down>) -> (Desired, Digest) {
+pub fn opened(world: &World, message: Option<Down>) -> (Desired, Digest) {
     let Some(Down::Desired(envelope)) = message else { panic!("a desired state, not {message:?}") };
     let envelope = Envelope::from(envelope);
     let ring = Keyring::new([world.running.hub.public_key()], 1);

@@ -9,6 +9,7 @@ mod flow;
 mod ingest;
 mod killed;
 mod link;
+mod neighbours;
 mod node;
 mod patches;
 #[path = "../support/registry.rs"]

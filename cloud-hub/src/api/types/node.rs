@@ -44,6 +44,10 @@ pub struct NodeSpec {
     /// What images may take of its link; all of it when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<NodeBudget>,
+    /// The nodes of its site that it shares image layers with, and where they are reached, as `address:port`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub neighbours: BTreeMap<Name, SocketAddr>,
 }
 
 /// One app a node shall run.
