@@ -19,38 +19,37 @@
 //! The future may be dropped at any point. What was written counts when the work goes on; of a source that
 //! answers in order, and a disk that is faster than it, at most the frame being written is asked for again.
 
+mod attempt;
 mod layer;
 mod line;
 mod pace;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::future::OptionFuture;
-use futures_util::stream::{self, FuturesOrdered};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::stream::FuturesOrdered;
 use shared::fault::{Fault, Faulty, image};
 use shared::id::Digest;
 use shared::oci::{DOCUMENT_MAX, LAYERS_MAX, chain_ids};
 use shared::people::bytes;
 use shared::release::{Blob, Image, Layer};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::blobs::{Begun, BlobError, Blobs, Partial, blocking};
 use super::content::Content;
-use super::room::{self, Disk, Need, NoRoom};
+use super::room::{Need, NoRoom};
 use super::{ChunkSource, Progress, SourceError};
 use crate::budget::Ledger;
+use attempt::{Attempt, Place};
 use line::{Flying, Line, Turn};
 use pace::FAILURES_MAX;
 use window::WINDOW_MAX;
 
-/// Layers whose patches are asked for at once.
-const PATCHES: usize = 4;
 /// Who waits so long for the budget syncs what is there.
 const LONG: Duration = Duration::from_secs(10);
 /// Most bytes of a blob that are asked for and not on disk yet.
@@ -161,8 +160,7 @@ pub struct Fetched {
 
 /// Brings all bytes of `image` to disk: manifest and config as blobs, layers as packs, except those that `present` names.
 ///
-/// How each layer comes, and that there is room for all of it, is known before the first byte of one is asked for. Waits as
-/// long as the source is away, or until a neighbour has what is missing; drop the future to stop.
+/// Waits as long as the source is away, or until a neighbour has what is missing; drop the future to stop.
 pub async fn fetch<S: ChunkSource>(
     source: &S,
     content: &Content,
@@ -172,147 +170,20 @@ pub async fn fetch<S: ChunkSource>(
     progress: &watch::Sender<Progress>,
 ) -> Result<Fetched, FetchError> {
     let wanted = wanted(image, &present.layers)?;
-    let root = present.root.as_deref();
-    let Some(neighbours) = source.neighbours() else {
-        return bring(source, content, image, &wanted, root, ledger, progress).await;
-    };
-    let layers = wanted.missing(content);
-    let layers: Vec<Digest> = layers.iter().map(|layer| layer.tar.digest).collect();
-    let _wants = neighbours.want(layers.iter().copied());
+    let place = Place { content, root: present.root.as_deref() };
+    let attempt = |on_site| Attempt::new(Line::new(source, ledger), place, image, &wanted, on_site, progress);
+    let Some(neighbours) = source.neighbours() else { return attempt(BTreeSet::new()).run().await };
+    let mut missing: Vec<Digest> = wanted.missing(content).map(|layer| layer.tar.digest).collect();
+    let _wants = neighbours.want(missing.iter().copied());
     loop {
+        let on_site = neighbours.on_site(&missing).await;
+        missing.retain(|layer| !on_site.contains(layer));
         tokio::select! {
-            ended = bring(source, content, image, &wanted, root, ledger, progress) => return ended,
-            () = neighbours.news(&layers) => tracing::debug!(image = %image.id().short(), "a neighbour has what is missing"),
+            ended = attempt(on_site).run() => return ended,
+            () = neighbours.news(&missing) => tracing::debug!(image = %image.id().short(), "a neighbour has what is missing"),
         }
+        missing = wanted.missing(content).map(|layer| layer.tar.digest).collect();
     }
-}
-
-/// One attempt, in which the way of each layer is chosen once.
-async fn bring<S: ChunkSource>(
-    source: &S,
-    content: &Content,
-    image: &Image,
-    wanted: &Wanted,
-    root: Option<&Path>,
-    ledger: &Ledger,
-    progress: &watch::Sender<Progress>,
-) -> Result<Fetched, FetchError> {
-    let (line, missing) = (&Line::new(source, ledger), wanted.missing(content));
-    let on_site = match source.neighbours() {
-        Some(neighbours) => neighbours.on_site(&missing.iter().map(|layer| layer.tar.digest).collect::<Vec<_>>()).await,
-        None => BTreeSet::new(),
-    };
-    let tars = missing.iter().map(|layer| layer.tar);
-    let over_link: Vec<Blob> = tars.filter(|tar| !on_site.contains(&tar.digest)).collect();
-    let patch_of = |tar: Blob| async move { Ok::<_, FetchError>((tar.digest, layer::patch(source, content, tar).await?)) };
-    let mut patches: BTreeMap<Digest, Blob> = stream::iter(over_link).map(patch_of).buffered(PATCHES).try_collect().await?;
-    if !missing.is_empty() {
-        // Otherwise nothing is asked for, and what an earlier attempt unpacked of it may take the room already.
-        make_room(content, image.id(), &missing, patches.values(), wanted.layers.iter().map(|layer| layer.tar.size).sum(), root)?;
-    }
-    let whole = wanted.documents.iter().chain(image.layers.iter().map(|layer| &layer.blob)).map(|blob| blob.size).sum();
-    let sizes = wanted.documents.iter().chain(patches.values()).map(|blob| blob.size);
-    let tell = &Tell { progress, whole };
-    let mut cost = Cost { done: 0, total: sizes.sum() };
-    progress.send_replace(Progress::default());
-    tell.cost(cost);
-    for document in wanted.documents {
-        if !nearby(source, content, document).await? {
-            blob(line, &content.blobs, document, &|here, new| tell.more(cost.done + here, new)).await?;
-        }
-        cost.done += document.size;
-    }
-    for layer in missing {
-        let (digest, named) = (layer.tar.digest, patches.remove(&layer.tar.digest));
-        if let Some(neighbours) = source.neighbours()
-            && neighbours.take(&layer).await?
-        {
-            cost.total -= named.map_or(0, |patch| patch.size);
-            tell.cost(cost);
-            continue;
-        }
-        let patch = match named {
-            Some(patch) => patch,
-            None => {
-                // It was to come from a neighbour.
-                let patch = layer::patch(source, content, layer.tar).await?;
-                make_room(content, image.id(), &[layer], [&patch].into_iter(), layer.tar.size, root)?;
-                cost.total += patch.size;
-                tell.cost(cost);
-                patch
-            }
-        };
-        let brings = source.neighbours().map(|neighbours| neighbours.bring(digest));
-        let say = |here: u64, new| {
-            brings.iter().for_each(|brings| brings.tell(here));
-            tell.more(cost.done + here.min(patch.size), new);
-        };
-        layer::layer(line, content, layer.tar, patch, &say).await?;
-        cost.done += patch.size;
-    }
-    tell.more(cost.done, 0);
-    Ok(Fetched { sent: cost.total, whole })
-}
-
-/// A document that is here already, or that a neighbour has; false when it must come from the source.
-async fn nearby<S: ChunkSource>(source: &S, content: &Content, document: Blob) -> Result<bool, FetchError> {
-    if content.blobs.has(&document) {
-        return Ok(true);
-    }
-    let Some(neighbours) = source.neighbours() else { return Ok(false) };
-    let Some(bytes) = neighbours.document(document).await else { return Ok(false) };
-    let Begun::Missing(mut partial) = content.blobs.begin(document).await? else { return Ok(true) };
-    let write = move || {
-        let from = usize::try_from(partial.offset()).unwrap_or(usize::MAX);
-        partial.append(bytes.get(from..).unwrap_or_default())?;
-        partial.finish()
-    };
-    blocking("writing", &content.blobs.path(document.digest), write).await??;
-    Ok(true)
-}
-
-/// Bytes that travel, and how many of them did.
-#[derive(Clone, Copy)]
-struct Cost {
-    done: u64,
-    total: u64,
-}
-
-/// Tells how far an image of `whole` bytes is.
-struct Tell<'a> {
-    progress: &'a watch::Sender<Progress>,
-    whole: u64,
-}
-
-impl Tell<'_> {
-    fn cost(&self, cost: Cost) {
-        self.progress.send_modify(|progress| {
-            (progress.done, progress.total, progress.reused) = (cost.done, cost.total, self.whole.saturating_sub(cost.total));
-        });
-    }
-
-    fn more(&self, done: u64, new: u64) {
-        self.progress.send_modify(|progress| progress.tell(done, new, Instant::now()));
-    }
-}
-
-/// Whether there is room for the packs of `layers`, one after the other of `patches`, and for `files` bytes in `root`.
-fn make_room<'p>(
-    content: &Content,
-    image: Digest,
-    layers: &[Layer],
-    patches: impl Iterator<Item = &'p Blob>,
-    files: u64,
-    root: Option<&Path>,
-) -> Result<(), FetchError> {
-    let missing = |patch: &Blob| patch.size.saturating_sub(content.patches.allocated(patch.digest));
-    let need = Need {
-        patch: patches.map(missing).max().unwrap_or(0),
-        packs: layers.iter().map(|layer| layer.blob.size.min(layer.tar.size)).sum(),
-        files,
-    };
-    room::check(need, Disk::of(content.packs.dir()), root.and_then(Disk::of), content.reserve)
-        .map_err(|short| FetchError::NoRoom { image, need, short: Box::new(short), reserve: content.reserve })
 }
 
 /// What must be on disk before an image can be unpacked.
@@ -326,8 +197,8 @@ pub struct Wanted {
 
 impl Wanted {
     /// Layers of which there is no pack.
-    fn missing(&self, content: &Content) -> Vec<Layer> {
-        self.layers.iter().filter(|layer| !content.packs.has(layer.tar.digest)).copied().collect()
+    fn missing(&self, content: &Content) -> impl Iterator<Item = Layer> {
+        self.layers.iter().filter(|layer| !content.packs.has(layer.tar.digest)).copied()
     }
 }
 
