@@ -133,9 +133,6 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         images.extend(observed.images.iter().map(|image| (*image, ImageState::Ready)));
         images.extend(observed.doubtful.iter().map(|image| (*image, ImageState::Doubtful)));
         self.notice_damage(&observed.damaged);
-        for image in observed.damaged {
-            images.entry(image).or_insert(ImageState::Damaged); // unless it is on its way once more
-        }
         let known = holding.releases.values().flat_map(|release| release.images.values().flatten());
         let missing = known
             .filter(|image| image.platform.runs_on(&self.parts.platform))
@@ -156,6 +153,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             platform: self.parts.platform.clone(),
             releases: holding.releases.clone(),
             images,
+            damaged: observed.damaged,
             here,
             instances,
             memory: holding.memory.clone(),

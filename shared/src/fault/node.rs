@@ -53,8 +53,8 @@ super::texts! {
         "Release {release} proved itself",
         "发布包 {release} 验证通过";
     EVENT_REST = "node-release-rests",
-        "Release {release} cannot start before its image is verified; it proves itself after that, from the beginning",
-        "发布包 {release} 的镜像通过校验之前无法启动；之后重新开始验证";
+        "Release {release} cannot start before its images are whole on this disk; it proves itself after that, from the beginning",
+        "发布包 {release} 的镜像在本机磁盘上完整无误之前无法启动；之后重新开始验证";
     EVENT_ABANDON = "node-release-abandoned",
         "Release {release} is no longer wanted; its trial ends",
         "不再需要发布包 {release}，其验证结束";

@@ -66,6 +66,8 @@ struct World {
     ends: BTreeMap<Name, u32>,
     /// Images whose files are not what they should be, known or not.
     spoiled: BTreeSet<Digest>,
+    /// How often unpacking an image fails from now on.
+    stubborn: BTreeMap<Digest, u32>,
 }
 
 impl World {
@@ -74,6 +76,7 @@ impl World {
             platform: machine(),
             releases: BTreeMap::new(),
             images: BTreeMap::new(),
+            damaged: BTreeSet::new(),
             here: BTreeSet::new(),
             instances: BTreeMap::new(),
             memory: BTreeMap::new(),
@@ -92,6 +95,7 @@ impl World {
             sick: BTreeSet::new(),
             ends: BTreeMap::new(),
             spoiled: BTreeSet::new(),
+            stubborn: BTreeMap::new(),
         }
     }
 
@@ -149,14 +153,21 @@ impl World {
                 let running = self.actual.instances.values().filter(|instance| instance.task.is_running());
                 let runs = running.into_iter().any(|instance| self.image_of(instance) == image.id());
                 assert!(!runs || !self.spoiled.contains(&image.id()), "nothing runs on what is unpacked again");
+                if let Some(left) = self.stubborn.get_mut(&image.id()).filter(|left| **left > 0) {
+                    *left -= 1;
+                    self.fails(image.id());
+                    return;
+                }
                 self.spoiled.remove(&image.id());
+                self.actual.damaged.remove(&image.id());
                 self.actual.images.insert(image.id(), ImageState::Ready);
             }
-            Action::Do(Step::Verify(image)) => {
-                let state = if self.spoiled.contains(&image.id()) { ImageState::Damaged } else { ImageState::Ready };
-                self.actual.images.insert(image.id(), state);
+            Action::Do(Step::Verify(image)) if self.spoiled.contains(&image.id()) => self.damage(image.id()),
+            Action::Do(Step::Verify(image)) => drop(self.actual.images.insert(image.id(), ImageState::Ready)),
+            Action::Do(Step::DropImage(id)) => {
+                self.actual.images.remove(id);
+                self.actual.damaged.remove(id);
             }
-            Action::Do(Step::DropImage(id)) => drop(self.actual.images.remove(id)),
             Action::Do(Step::Create(spec)) => {
                 self.made += 1;
                 let id = InstanceId::new(&spec.app, &spec.service, self.made);
@@ -192,6 +203,25 @@ impl World {
             }
             Action::Note(app, note) => self.remember(app, note, now),
         }
+    }
+
+    /// The image is found damaged.
+    fn damage(&mut self, image: Digest) {
+        self.spoiled.insert(image);
+        self.actual.damaged.insert(image);
+        self.actual.images.remove(&image);
+        self.actual.here.insert(image);
+    }
+
+    /// An attempt to bring the image failed, once more.
+    fn fails(&mut self, image: Digest) {
+        let before = match self.actual.images.get(&image) {
+            Some(ImageState::Failed(trouble)) => trouble.failures,
+            _ => 0,
+        };
+        let fault = Fault::new(&crate::fault::image::LAYER_UNKNOWN);
+        let trouble = Trouble { failures: before + 1, at: self.now.uptime, fault };
+        self.actual.images.insert(image, ImageState::Failed(trouble));
     }
 
     fn image_of(&self, instance: &Instance) -> Digest {
@@ -432,14 +462,78 @@ fn nothing_starts_from_an_image_in_doubt_and_a_damaged_one_is_unpacked_again() {
     assert!(world.spoiled.is_empty());
 
     // Found later, while it runs: what stands on it ends first, dependents before it only if they stand on it too.
-    world.spoiled.insert(of(&first, "db"));
-    world.actual.images.insert(of(&first, "db"), ImageState::Damaged);
+    world.damage(of(&first, "db"));
     world.round();
     let report = crate::report::apps(&world.desired, &world.actual, world.now);
     assert_eq!(report[0].fault.as_ref().map(|fault| &*fault.code), Some("node-image-damaged"));
     world.settle(60);
     assert_eq!(world.take_log(), ["stop db", "start db"]);
     assert_eq!(world.plan(), Plan::default());
+}
+
+#[test]
+fn what_runs_on_a_damaged_image_ends_and_is_mended_whatever_failed_before() {
+    let shop = release("shop", "1", vec![("web", service("web:1")), ("db", service("db:1"))]);
+    let [web, db] = ["web", "db"].map(|service| shop.images[&name(service)][0].id());
+    for (damaged, failed) in [(vec![web, db], vec![web]), (vec![web, db], vec![web, db]), (vec![db], vec![web])] {
+        let mut world = World::new();
+        world.deploy(&shop);
+        world.settle(60);
+        world.take_log();
+        damaged.iter().for_each(|image| world.damage(*image));
+        failed.iter().for_each(|image| world.fails(*image));
+        let stops = world.plan().actions.into_iter().filter(|action| matches!(action, Action::Do(Step::Stop(_))));
+        assert_eq!(stops.count(), damaged.len(), "at once");
+        world.settle(60);
+        assert_eq!((world.running(), world.plan()), (vec!["db@1".to_owned(), "web@1".to_owned()], Plan::default()));
+    }
+}
+
+#[test]
+fn a_repair_that_failed_is_repeated_with_pauses_and_the_app_stays_at_its_release() {
+    let mut world = World::new();
+    let version = |version: &str| {
+        release("shop", version, vec![("web", service(&format!("web:{version}"))), ("db", service(&format!("db:{version}")))])
+    };
+    world.deploy(&version("1"));
+    world.settle(60);
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    assert_eq!(world.running(), ["db@2", "web@2"], "on trial");
+    world.take_log();
+    let image = second.images[&name("db")][0].id();
+    world.damage(image);
+    world.stubborn.insert(image, 4);
+    let before = world.now.uptime;
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop db", "start db"], "web runs on, and no older release in between");
+    assert!(world.now.uptime >= before + Duration::from_secs(1 + 2 + 4 + 8));
+    assert_eq!((world.running().len(), &world.actual.memory[&name("shop")].undone), (2, &None));
+}
+
+#[test]
+fn a_trial_begins_anew_when_its_image_had_to_come_once_more() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(300);
+    world.sick.insert(name("web"));
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    let image = second.images[&name("web")][0].id();
+    world.damage(image);
+    world.fails(image);
+    world.actual.here.clear();
+    world.actual.paused.all = true; // the link has no time for it
+    world.sick.clear();
+    world.settle(1);
+    assert_eq!(world.running(), ["web@1"]);
+    world.now.uptime += Duration::from_secs(24 * 3600);
+    world.actual.paused.all = false;
+    world.settle(300);
+    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
 }
 
 #[test]
