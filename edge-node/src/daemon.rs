@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::{self, Listener, port};
 use crate::boot::Boot;
-use crate::budget::Ledger;
+use crate::budget::{Ledger, Record};
 use crate::clock::Clock;
 use crate::config::{Config, RuntimeKind};
 use crate::held::Held;
@@ -138,14 +138,15 @@ async fn serve<R: Runtime>(
     machine: Machine,
     mut shutdown: Shutdown,
 ) -> Result<(), DaemonError> {
-    let (store, repaired) = Store::open(&config.state_dir.join("store"))?;
+    let store_dir = config.state_dir.join("store");
+    let (store, repaired) = Store::open(&store_dir)?;
     let store = Arc::new(store);
     let (ends, mut transport) = connect(identity, shutdown.clone())?;
     let node = Node::assemble(Setup {
         trust: trust(identity),
         runtime: Arc::new(runtime),
         held: Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime)),
-        ledger: Arc::new(Ledger::open(store.clone(), clock)),
+        ledger: Arc::new(Ledger::open(Record::open(&store_dir, &store), clock)),
         journal: Arc::new(Journal::new(store)),
         content,
         logs: LogFiles::new(config.state_dir.join("logs")),

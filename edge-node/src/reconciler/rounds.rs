@@ -102,6 +102,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
         self.parts.ledger.set(holding.desired.budget.as_ref());
+        self.parts.ledger.news().into_iter().for_each(|news| self.record(None, news));
         let version = observed.version.clone();
         let present = Present { layers: observed.layers.clone(), root: observed.root.clone() };
         let actual = self.actual(&holding, observed);
