@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::api::{self, Listener, port};
 use crate::boot::Boot;
-use crate::budget::Ledger;
+use crate::budget::{Ledger, Record};
 use crate::clock::Clock;
 use crate::config::{Config, RuntimeKind};
 use crate::held::Held;
@@ -139,7 +139,8 @@ async fn serve<R: Runtime>(
     machine: Machine,
     mut shutdown: Shutdown,
 ) -> Result<(), DaemonError> {
-    let (store, repaired) = Store::open(&config.state_dir.join("store"))?;
+    let store_dir = config.state_dir.join("store");
+    let (store, repaired) = Store::open(&store_dir)?;
     let store = Arc::new(store);
     let (ends, mut transport) = connect(identity, shutdown.clone())?;
     let held = Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime));
@@ -150,7 +151,7 @@ async fn serve<R: Runtime>(
         trust: trust(identity),
         runtime: Arc::new(runtime),
         held,
-        ledger: Arc::new(Ledger::open(store, clock)),
+        ledger: Arc::new(Ledger::open(Record::open(&store_dir, &store), clock)),
         journal,
         content,
         neighbours,

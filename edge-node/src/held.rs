@@ -222,18 +222,32 @@ impl Held {
         self.change(changes, |holding| holding.paused = paused)
     }
 
-    /// Forgets releases that are neither wanted, remembered nor in `used`.
+    /// Forgets releases that are neither wanted, remembered nor in `used`, and pauses of images that none of the others names.
     pub fn prune(&self, used: &BTreeSet<Digest>) -> Result<(), StoreError> {
         let _turn = self.releasing.lock().unwrap_or_else(PoisonError::into_inner);
         let holding = self.holding();
         let keep = holding.needed();
         let gone: Vec<Digest> =
             holding.releases.keys().filter(|id| !keep.contains(*id) && !used.contains(*id)).copied().collect();
-        if gone.is_empty() {
+        let mut changes: Vec<Change> = gone.iter().map(|id| (release_key(*id), None)).collect();
+        let mut paused = holding.paused.clone();
+        // While a release is missing nobody can say what it needs.
+        if keep.union(used).all(|id| holding.releases.contains_key(id)) {
+            let left = holding.releases.iter().filter(|(id, _)| !gone.contains(id));
+            let named: BTreeSet<Digest> =
+                left.flat_map(|(_, release)| release.images.values().flatten()).map(shared::release::Image::id).collect();
+            paused.images.retain(|image| named.contains(image));
+        }
+        if paused != holding.paused {
+            changes.push((PAUSED.to_owned(), Some(v1::Paused::from(&paused).encode())));
+        }
+        if changes.is_empty() {
             return Ok(());
         }
-        let changes = gone.iter().map(|id| (release_key(*id), None)).collect();
-        self.change(changes, |holding| gone.iter().for_each(|id| drop(holding.releases.remove(id))))
+        self.change(changes, |holding| {
+            gone.iter().for_each(|id| drop(holding.releases.remove(id)));
+            holding.paused = paused;
+        })
     }
 
     fn change(&self, changes: Vec<Change>, apply: impl FnOnce(&mut Holding)) -> Result<(), StoreError> {
@@ -336,6 +350,36 @@ mod tests {
 
         store.write(vec![(release_key(second), Some(b"garbage".to_vec()))]).expect("damage");
         assert!(!Held::load(store, &name("n1"), Duration::ZERO).is_complete());
+    }
+
+    #[test]
+    fn a_pause_ends_when_nobody_wants_its_image_any_more() {
+        let store = Arc::new(Store::in_memory().expect("store"));
+        let held = Held::load(store.clone(), &name("n1"), Duration::ZERO);
+        let image = |text: &str| shared::release::Image {
+            platform: shared::oci::Platform { os: "linux".into(), architecture: "amd64".into(), variant: String::new() },
+            manifest: shared::release::Blob { digest: Digest::of(text.as_bytes()), size: 1 },
+            config: shared::release::Blob { digest: Digest::of(b"config"), size: 1 },
+            layers: vec![],
+        };
+        let with = |version: &str| {
+            let (_, (_, release)) = release(version);
+            let release = Release { images: [(name("web"), vec![image(version)])].into(), ..release };
+            let envelope = Envelope::sign(Purpose::Release, release.to_bytes(), &[&SecretKey::from_seed(&[2; 32])]);
+            (envelope.payload_digest(), (envelope, release))
+        };
+        let [(first, one), (second, two)] = [with("1"), with("2")];
+        let [a, b, other] = [image("1").id(), image("2").id(), image("3").id()];
+        assert!(held.accept(state(1, first, [(first, one)].into())).expect("accept"));
+        assert!(held.accept(state(2, second, [(second, two)].into())).expect("accept"));
+        held.pause(Paused { all: false, images: [a, b, other].into() }).expect("pause");
+        held.prune(&[first].into()).expect("the first one runs");
+        assert_eq!(held.holding().paused.images, [a, b].into());
+        held.prune(&[Digest::of(b"lost")].into()).expect("of a release nobody knows");
+        assert_eq!(held.holding().paused.images, [a, b].into());
+        held.prune(&BTreeSet::new()).expect("nobody needs the first any more");
+        assert_eq!(held.holding().paused.images, [b].into());
+        assert_eq!(Held::load(store, &name("n1"), Duration::ZERO).holding().paused.images, [b].into());
     }
 
     #[test]

@@ -308,7 +308,7 @@ impl<R: Runtime> port::Node for View<R> {
         lock(&self.trust).clone()
     }
 
-    async fn disk(&self) -> DiskUse {
+    async fn disk(&self) -> Result<DiskUse, Fault> {
         let (holding, report) = (self.held.holding(), self.report());
         Box::pin(self.meter.measure(&*self.runtime, &self.content, &self.state, &holding, &report)).await
     }

@@ -106,9 +106,12 @@ pub struct Actual {
     pub platform: Platform,
     /// Every release the node has, by id.
     pub releases: BTreeMap<Digest, Arc<Release>>,
-    /// Images by id; an image that is not listed is absent.
+    /// Images by id; an image that is not listed is absent, or damaged.
     pub images: BTreeMap<Digest, ImageState>,
-    /// Images of which all bytes are on disk, of those that are not unpacked.
+    /// Images that are unpacked and were found damaged: until they are unpacked again nothing starts from them, and what
+    /// runs on them is stopped. How far that is, and whether it failed, is in `images`; not listed there, nothing was tried.
+    pub damaged: BTreeSet<Digest>,
+    /// Images of which all bytes are on disk, of those that are not unpacked, or damaged.
     pub here: BTreeSet<Digest>,
     /// Every container of ours.
     pub instances: BTreeMap<InstanceId, Instance>,
@@ -120,6 +123,32 @@ pub struct Actual {
     pub paused: Paused,
     /// Steps about a service that failed, by app and service.
     pub troubles: BTreeMap<(Name, Name), Trouble>,
+}
+
+impl Actual {
+    /// Whether all of the image is unpacked, or damaged and nothing shows that it cannot be mended from this disk.
+    pub fn is_unpacked(&self, image: Digest) -> bool {
+        match self.images.get(&image) {
+            Some(ImageState::Ready | ImageState::Doubtful) => true,
+            Some(ImageState::Fetching | ImageState::Fetched) => false,
+            Some(ImageState::Failed(_)) => self.damaged.contains(&image) && self.here.contains(&image),
+            None => self.damaged.contains(&image),
+        }
+    }
+
+    /// Whether nothing of the image is asked for any more.
+    pub fn is_on_disk(&self, image: Digest) -> bool {
+        self.is_unpacked(image) || self.here.contains(&image) || self.images.get(&image) == Some(&ImageState::Fetched)
+    }
+
+    /// Whether a process runs on a damaged image. Of a release that nobody knows nobody can say it runs on a whole one.
+    pub fn runs_on_damage(&self, instance: &Instance) -> bool {
+        if self.damaged.is_empty() || !instance.task.is_running() {
+            return false;
+        }
+        let Some(release) = self.releases.get(&instance.release) else { return true };
+        release.image(&instance.service, &self.platform).is_some_and(|image| self.damaged.contains(&image.id()))
+    }
 }
 
 /// Something that failed and will be tried again.
@@ -144,25 +173,8 @@ pub enum ImageState {
     Ready,
     /// Unpacked before the power went: it can start once it is verified.
     Doubtful,
-    /// Unpacked, and found damaged: nothing starts from it until it is unpacked again.
-    Damaged,
     /// The last attempt failed.
     Failed(Trouble),
-}
-
-impl ImageState {
-    /// Whether nothing of it is asked for any more.
-    pub const fn is_on_disk(&self) -> bool {
-        self.is_unpacked() || matches!(self, Self::Fetched)
-    }
-
-    /// Whether all of it is unpacked, in whatever condition.
-    pub const fn is_unpacked(&self) -> bool {
-        match self {
-            Self::Ready | Self::Doubtful | Self::Damaged => true,
-            Self::Fetching | Self::Fetched | Self::Failed(_) => false,
-        }
-    }
 }
 
 /// The name of a container: `<app>-<service>-<suffix>`, each name cut to 28 characters so that the whole

@@ -17,7 +17,7 @@ use cloud_hub::hub::Hub;
 use cloud_hub::os::system_clock;
 use cloud_hub::serve::{Running, start};
 use edge_node::api::port::Trust;
-use edge_node::budget::Ledger;
+use edge_node::budget::{Ledger, Record};
 use edge_node::clock::{Clock, wall};
 use edge_node::held::Held;
 use edge_node::images::content::Content;
@@ -89,7 +89,7 @@ impl Site {
             trust,
             runtime: Arc::new(Memory::new(clock)),
             held: held.clone(),
-            ledger: Arc::new(Ledger::open(store.clone(), clock)),
+            ledger: Arc::new(Ledger::open(Record::in_memory(), clock)),
             journal: Arc::new(Journal::new(store)),
             content: Content::open(&node, "boot").unwrap(),
             logs: LogFiles::new(node.join("logs")),

@@ -35,8 +35,8 @@ pub trait Node: Send + Sync + 'static {
     /// Who the node is and whom it believes.
     fn trust(&self) -> Trust;
 
-    /// What the disk holds. Takes a while: files are counted.
-    fn disk(&self) -> impl Future<Output = DiskUse> + Send;
+    /// What the disk holds. Takes a while: files are counted. The fault says that an earlier count has not ended.
+    fn disk(&self) -> impl Future<Output = Result<DiskUse, Fault>> + Send;
 
     /// Journal entries from number `from` on, else the newest; at most `limit`, oldest first.
     fn events(&self, from: Option<u64>, limit: usize) -> impl Future<Output = Result<Vec<Event>, Fault>> + Send;

@@ -81,8 +81,8 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
     })
 }
 
-pub async fn disk<N: Node>(State(api): State<Api<N>>) -> Json<DiskUse> {
-    Json(api.node.disk().await)
+pub async fn disk<N: Node>(State(api): State<Api<N>>) -> Answer<Json<DiskUse>> {
+    api.node.disk().await.map(Json).map_err(Problem::from)
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 //! [`shared::budget::permit`]; here it is counted, and lies on disk.
 //!
 //! ```text
-//! Link ──every message, by class──▶ count ──▶ Spent ──▶ record (now and then, some bytes ahead)
+//! Link ──every message, by class──▶ count ──▶ Spent ──▶ Record (now and then, some bytes ahead)
 //! images::fetch ──▶ ask ──▶ Go: at most so many bytes ──▶ reserve ──▶ Reserved, while the frame is on its way
 //!                    └────▶ Later: after so long, or when the budget changes; why, for people
 //! ```
@@ -15,24 +15,24 @@
 //! when the link was cut is not known, and not counted: at most one frame.
 
 mod pacer;
+mod record;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use shared::budget::{Budget, Class, Permit, Spent, permit};
-use shared::fault::{Fault, Faulty};
+use shared::budget::{Budget, Class, Permit, Spent, Why, permit, used};
+use shared::fault::{Fault, Faulty, budget as texts};
 use shared::time::Now;
-use shared::wire::v1;
 use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
-use crate::store::{Store, StoreError};
+use crate::private_file::PrivateFileError;
 use pacer::Pacer;
+pub use record::Record;
+use record::{Found, Kept};
 
-/// The record.
-const SPENT: &str = "spent";
 /// Most bytes that are written as spent before they are.
-const AHEAD_MAX: u64 = 4 << 20;
+pub const AHEAD_MAX: u64 = 4 << 20;
 /// As many when there is no quota to keep.
 const AHEAD_FREE: u64 = 64 << 20;
 /// Fewest.
@@ -48,7 +48,7 @@ const BEHIND: Duration = Duration::from_secs(3600);
 
 /// The budget in force, and what was spent.
 pub struct Ledger {
-    store: Option<Arc<Store>>,
+    record: Option<Record>,
     clock: Clock,
     state: Mutex<State>,
     /// Why images wait.
@@ -59,6 +59,10 @@ pub struct Ledger {
 struct State {
     budget: Option<Budget>,
     spent: Spent,
+    /// As [`Kept::told`].
+    told: [u64; 2],
+    /// What was spent is not known any more, and nobody was told.
+    lost: Option<Fault>,
     /// When `spent` was looked at last.
     at: Now,
     /// Bytes that the record has beyond `spent`.
@@ -80,24 +84,30 @@ pub enum Ask {
 }
 
 impl Ledger {
-    /// What `store` says was spent.
-    pub fn open(store: Arc<Store>, clock: Clock) -> Self {
-        let spent = store.get(SPENT).map(|bytes| v1::Spent::decode(&bytes));
-        if let Some(Err(error)) = &spent {
-            tracing::warn!(%error, "what the link carried is not known any more; counting begins anew");
-        }
-        Self::new(Some(store), spent.and_then(Result::ok).map(Spent::from).unwrap_or_default(), clock)
+    /// What `record` says was spent.
+    pub fn open(record: Record, clock: Clock) -> Self {
+        let (kept, lost) = match record.found() {
+            Found::New => (Kept::default(), None),
+            Found::Kept(kept) => (kept, None),
+            Found::Lost(cause) => {
+                tracing::error!(cause, "what the link carried is not known any more; the quotas of day and month count as used");
+                let spent = Spent::unknown(clock.now().wall);
+                let told = [spent.day.period, spent.month.period].map(|period| period.saturating_add(1));
+                (Kept { spent, told }, Some(Fault::new(&texts::COUNT_LOST).with("cause", cause)))
+            }
+        };
+        Self::new(Some(record), kept, lost, clock)
     }
 
     /// No budget, and nothing that lasts.
     pub fn unlimited(clock: Clock) -> Self {
-        Self::new(None, Spent::default(), clock)
+        Self::new(None, Kept::default(), None, clock)
     }
 
-    fn new(store: Option<Arc<Store>>, spent: Spent, clock: Clock) -> Self {
-        let behind = spent.day.behind;
-        let state = State { budget: None, spent, at: clock.now(), ahead: 0, behind, on_their_way: 0, pacer: Pacer::default() };
-        Self { store, clock, state: Mutex::new(state), waits: watch::Sender::new(None), changed: Notify::new() }
+    fn new(record: Option<Record>, Kept { spent, told }: Kept, lost: Option<Fault>, clock: Clock) -> Self {
+        let (behind, at) = (spent.day.behind, clock.now());
+        let state = State { budget: None, spent, told, lost, at, ahead: 0, behind, on_their_way: 0, pacer: Pacer::default() };
+        Self { record, clock, state: Mutex::new(state), waits: watch::Sender::new(None), changed: Notify::new() }
     }
 
     /// This budget is in force from now on.
@@ -115,6 +125,43 @@ impl Ledger {
         let mut state = self.lock();
         state.pass(self.clock.now());
         (state.budget.clone(), state.spent)
+    }
+
+    /// What somebody should hear who was not there, each once: the quota of this day or month is used, or nobody knows what
+    /// was spent. What is told is on disk before, so that no restart tells it again.
+    pub fn news(&self) -> Vec<Fault> {
+        let mut state = self.lock();
+        let now = self.clock.now();
+        state.pass(now);
+        let before = state.told;
+        let mut news = Vec::new();
+        if let Some(budget) = state.budget.clone() {
+            let spent = state.spent;
+            for wait in used(&budget, &spent, now.wall) {
+                let (of, period) = match wait.why {
+                    Why::Day(_) => (0, spent.day.period),
+                    Why::Month(_) => (1, spent.month.period),
+                    Why::Window => continue,
+                };
+                let period = period.saturating_add(1);
+                if let Some(told) = state.told.get_mut(of).filter(|told| **told != period) {
+                    *told = period;
+                    news.push(wait.fault(&budget, &spent));
+                }
+            }
+        }
+        if !news.is_empty() || state.lost.is_some() {
+            let ahead = state.ahead;
+            match self.save(&mut state, ahead) {
+                Ok(()) => news.extend(state.lost.take()),
+                Err(error) => {
+                    tracing::debug!(%error, "what the link carried is not on disk yet");
+                    state.told = before;
+                    news.clear();
+                }
+            }
+        }
+        news
     }
 
     /// Why images wait; `None` while none does.
@@ -218,11 +265,11 @@ impl Ledger {
         }
     }
 
-    fn save(&self, state: &mut State, ahead: u64) -> Result<(), StoreError> {
-        if let Some(store) = &self.store {
+    fn save(&self, state: &mut State, ahead: u64) -> Result<(), PrivateFileError> {
+        if let Some(record) = &self.record {
             let mut spent = state.spent;
             spent.count(Class::Images, ahead);
-            store.write(vec![(SPENT.to_owned(), Some(v1::Spent::from(&spent).encode()))])?;
+            record.write(&Kept { spent, told: state.told })?;
         }
         (state.ahead, state.behind) = (ahead, state.spent.day.behind);
         Ok(())

@@ -8,7 +8,8 @@
 //!
 //! Sizes are blocks of the disk, not lengths of files, and what several names lead to counts once. Nothing is locked: the
 //! daemon works on meanwhile, so that two numbers may be of two moments. The work is bounded: one measurement at a time, a
-//! number of files ([`walk`]), and [`LIMIT`]; what was not counted is told.
+//! number of files ([`walk`]), and [`LIMIT`]; what was not counted is told. A file system may not answer at all (NFS without its
+//! server): then the answer comes without it, and nobody measures again before the one thread that waits for it is back.
 
 mod images;
 pub mod walk;
@@ -27,7 +28,7 @@ use shared::oci::Platform;
 use shared::report::Report;
 use shared::state::InstanceId;
 use tokio::sync::Mutex;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::held::Holding;
@@ -40,6 +41,10 @@ use walk::Walk;
 
 /// A measurement ends within this time, with what it has by then.
 const LIMIT: Duration = Duration::from_secs(20);
+/// What was told to end, and file systems that are asked for their size, answer within this time.
+const GRACE: Duration = Duration::from_secs(2);
+/// Whoever asks meanwhile waits so long for the measurement under way. With the others, less than the command line waits.
+const TURN: Duration = Duration::from_secs(8);
 /// Most volumes that are listed.
 const VOLUMES_MAX: usize = 1000;
 
@@ -195,7 +200,7 @@ struct Counted {
 }
 
 impl Meter {
-    /// Measures `state` and what `runtime` has.
+    /// Measures `state` and what `runtime` has. The fault says that an earlier measurement has not ended.
     pub async fn measure<R: Runtime>(
         &self,
         runtime: &R,
@@ -203,12 +208,17 @@ impl Meter {
         state: &Path,
         holding: &Holding,
         report: &Report,
-    ) -> DiskUse {
-        let turn = self.0.clone().lock_owned().await;
+    ) -> Result<DiskUse, Fault> {
+        let turn = timeout(TURN, self.0.clone().lock_owned()).await;
+        // Held until the work has ended, also when nobody waits for it any more.
+        let turn =
+            turn.map_err(|_| Fault::new(&node::MEASURING).with("path", state.display()).with("seconds", TURN.as_secs()))?;
+        let turn = Arc::new(turn);
         let stop = StopOnDrop::default();
         let (asked, files, dir, layers) = (stop.asked(), content.clone(), state.to_owned(), images::layers(holding));
+        let held = turn.clone();
         let counting = tokio::task::spawn_blocking(move || {
-            let _turn = turn; // until the work has ended, also when nobody waits for it any more
+            let _held = held;
             count(&files, &dir, &layers, asked)
         });
         let (counted, usage) = tokio::join!(in_time(counting, stop.asked()), timeout(LIMIT, runtime.usage()));
@@ -230,8 +240,14 @@ impl Meter {
         let platform: &Platform = &report.facts.platform;
         let images = images::images(holding, platform, &running, &layers, usage.as_ref());
         let overhead = usage.as_ref().and_then(|usage| images::overhead(holding, &layers, usage));
-        let places = places(content, state, usage.as_ref().and_then(|usage| usage.root.as_deref()));
-        DiskUse { images, kinds, patches, overhead, volumes, places, complete, faults }
+        let dirs = [Some(state.to_owned()), usage.and_then(|usage| usage.root)];
+        let reserve = content.reserve;
+        let asking = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            places(dirs, reserve)
+        });
+        let places = timeout(GRACE, asking).await.ok().and_then(Result::ok).unwrap_or_default();
+        Ok(DiskUse { images, kinds, patches, overhead, volumes, places, complete, faults })
     }
 }
 
@@ -240,15 +256,17 @@ fn blame<T>(faults: &mut Vec<Fault>, error: &impl Faulty) -> Option<T> {
     None
 }
 
-/// What was counted when the time is over.
-async fn in_time(mut counting: JoinHandle<Counted>, stop: Stop) -> Result<Counted, JoinError> {
-    tokio::select! {
+/// What was counted when the time is over; why there is nothing.
+async fn in_time<T>(mut counting: JoinHandle<T>, stop: Stop) -> Result<T, String> {
+    let counted = tokio::select! {
         counted = &mut counting => counted,
         () = tokio::time::sleep(LIMIT) => {
             stop.now();
-            counting.await
+            let late = timeout(GRACE, counting).await;
+            late.map_err(|_| format!("no answer within {} s", (LIMIT + GRACE).as_secs()))?
         }
-    }
+    };
+    counted.map_err(|error| error.to_string())
 }
 
 /// Counts what lies in the state directory.
@@ -306,12 +324,12 @@ fn running(usage: Option<&Usage>, report: &Report) -> BTreeSet<(Name, Name, Dige
     services.collect()
 }
 
-fn places(content: &Content, state: &Path, root: Option<&Path>) -> Vec<Place> {
+fn places(dirs: [Option<PathBuf>; 2], reserve: u64) -> Vec<Place> {
     let mut devices = BTreeSet::new();
-    let disks = [Some(state), root].into_iter().flatten().filter_map(Disk::of).filter(|disk| devices.insert(disk.device));
+    let disks = dirs.iter().flatten().filter_map(|dir| Disk::of(dir)).filter(|disk| devices.insert(disk.device));
     let place = |disk: Disk| {
         let size = statvfs(&disk.path).map_or(0, |room| room.f_blocks.saturating_mul(room.f_frsize));
-        Place { path: disk.path, size, free: disk.free, reserve: content.reserve }
+        Place { path: disk.path, size, free: disk.free, reserve }
     };
     disks.map(place).collect()
 }

@@ -213,7 +213,7 @@ async fn a_state_directory_is_measured() {
     usage.root = Some(dir.path().into());
 
     let (meter, said) = (Meter::default(), report(id.as_str(), new.0));
-    let disk = meter.measure(&Told(Ok(usage)), &content, dir.path(), &holding, &said).await;
+    let disk = meter.measure(&Told(Ok(usage)), &content, dir.path(), &holding, &said).await.expect("measured");
     let kinds = &disk.kinds;
     let size = 64 << 10;
     assert_eq!((kinds.packs, kinds.unpacked, kinds.containers), (3 * size, Some(203), Some(5)));
@@ -226,11 +226,30 @@ async fn a_state_directory_is_measured() {
     assert_eq!(disk.places.len(), 1, "both lie on one file system");
     assert!(disk.places[0].free <= disk.places[0].size && disk.complete && disk.faults.is_empty(), "{disk:?}");
 
-    let disk = meter.measure(&Told(Err(())), &content, dir.path(), &holding, &said).await;
+    let disk = meter.measure(&Told(Err(())), &content, dir.path(), &holding, &said).await.expect("measured");
     assert_eq!((disk.kinds.packs, disk.kinds.unpacked, disk.overhead), (3 * size, None, None));
     assert_eq!(disk.faults[0].code, "node-runtime-unreachable");
     assert!(disk.images.iter().any(|image| image.need == Need::Running), "what runs was reported");
 
     let memory = memory::Memory::new(Clock::system());
-    assert_eq!(meter.measure(&memory, &content, dir.path(), &holding, &said).await.kinds.unpacked, Some(0));
+    assert_eq!(meter.measure(&memory, &content, dir.path(), &holding, &said).await.expect("measured").kinds.unpacked, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_measurement_that_hangs_holds_up_nobody_for_long() {
+    let hangs = tokio::spawn(std::future::pending::<()>());
+    let stop = StopOnDrop::default();
+    let began = tokio::time::Instant::now();
+    assert!(in_time(hangs, stop.asked()).await.expect_err("never").contains("22 s"));
+    assert!(stop.asked().is_asked() && began.elapsed() <= LIMIT + GRACE + Duration::from_millis(9));
+
+    let dir = tempfile::tempdir().expect("dir");
+    let content = Content::open(dir.path(), "boot").expect("content");
+    let meter = Meter::default();
+    let _hangs = meter.0.clone().lock_owned().await;
+    let (old, memory) = (release("1.0.0", &[("web", &image(&["a"]))]), memory::Memory::new(Clock::system()));
+    let (holding, said) = (holding(old.0, old.0, &[&old]), report("shop-web-0", old.0));
+    let began = tokio::time::Instant::now();
+    let fault = meter.measure(&memory, &content, dir.path(), &holding, &said).await.expect_err("another one is under way");
+    assert_eq!((fault.code.as_str(), began.elapsed().as_secs()), ("node-measuring", TURN.as_secs()));
 }

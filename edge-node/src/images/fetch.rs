@@ -338,7 +338,7 @@ async fn frame<S: ChunkSource>(
             Some(flying) => flying,
             None => line.ask(blob, offset, end - offset).await,
         };
-        match line.read(blob, offset, flying).await {
+        match line.read(blob, offset, end - offset, flying).await {
             Ok(bytes) => {
                 offset += bytes.len() as u64;
                 pieces.push(bytes);

@@ -44,7 +44,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Where the bytes of blobs come from: the hub over the link, a bundle on a stick, a peer of the same site, memory.
 pub trait ChunkSource: Send + Sync {
     /// `length` bytes of `blob` from byte `offset` on; `length` is at most [`FRAME_MAX`] and never reaches
-    /// beyond the blob's signed size. An answer of any other length counts as a failure.
+    /// beyond the blob's signed size. An answer of another length counts as far as it has the bytes that follow.
     ///
     /// Called several times at once; the order of answers does not matter.
     fn read(&self, blob: Digest, offset: u64, length: u32) -> impl Future<Output = Result<Bytes, SourceError>> + Send;

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::budget::Ledger;
+use crate::budget::{Ledger, Record};
 use crate::held::Accepted;
 use crate::images::fetch::{FetchError, Fetched, Present, fetch};
 use crate::images::memory::Memory;
@@ -92,7 +92,7 @@ impl Node {
     }
 
     async fn fetch(&self, hub: &Hub, image: &Image) -> Result<Fetched, FetchError> {
-        let ledger = Ledger::open(Arc::new(Store::in_memory().unwrap()), Clock::system());
+        let ledger = Ledger::open(Record::in_memory(), Clock::system());
         let source = Source { hub: hub.clone(), neighbours: self.neighbours.clone() };
         let progress = watch::Sender::new(Progress::default());
         fetch(&source, &self.content, image, &Present::default(), &ledger, &progress).await

@@ -102,6 +102,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
         self.parts.ledger.set(holding.desired.budget.as_ref());
+        self.parts.ledger.news().into_iter().for_each(|news| self.record(None, news));
         let version = observed.version.clone();
         let present = Present { layers: observed.layers.clone(), root: observed.root.clone() };
         let actual = self.actual(&holding, observed);
@@ -133,9 +134,6 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         images.extend(observed.images.iter().map(|image| (*image, ImageState::Ready)));
         images.extend(observed.doubtful.iter().map(|image| (*image, ImageState::Doubtful)));
         self.notice_damage(&observed.damaged);
-        for image in observed.damaged {
-            images.entry(image).or_insert(ImageState::Damaged); // unless it is on its way once more
-        }
         let known = holding.releases.values().flat_map(|release| release.images.values().flatten());
         let missing = known
             .filter(|image| image.platform.runs_on(&self.parts.platform))
@@ -156,6 +154,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             platform: self.parts.platform.clone(),
             releases: holding.releases.clone(),
             images,
+            damaged: observed.damaged,
             here,
             instances,
             memory: holding.memory.clone(),

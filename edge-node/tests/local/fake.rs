@@ -122,7 +122,7 @@ impl Node for Fake {
         }
     }
 
-    async fn disk(&self) -> DiskUse {
+    async fn disk(&self) -> Result<DiskUse, Fault> {
         let service = |service| ServiceUse {
             need: Need::Running,
             app: name("shop"),
@@ -138,7 +138,7 @@ impl Node for Fake {
             unpacked: Some(100 << 20),
             own: 30 << 20,
         };
-        DiskUse {
+        Ok(DiskUse {
             images: vec![image],
             kinds: Kinds { packs: 40 << 20, patches: 3 << 20, unpacked: Some(100 << 20), ..Kinds::default() },
             patches: Patches { count: 1, arrived: 1 << 20, total: 3 << 20 },
@@ -147,7 +147,7 @@ impl Node for Fake {
             places: vec![Place { path: "/var/lib/causeway".into(), size: 9 << 30, free: 5 << 30, reserve: 256 << 20 }],
             complete: false,
             faults: vec![Fault::new(&node::RUNTIME_UNREACHABLE).with("cause", "gone")],
-        }
+        })
     }
 
     async fn events(&self, from: Option<u64>, limit: usize) -> Result<Vec<Event>, Fault> {

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Fault, Faulty, budget};
 
-pub use permit::{Class, Counts, Permit, Spent, Tally, Wait, Why, permit};
+pub use permit::{Class, Counts, Permit, Spent, Tally, Wait, Why, permit, used};
 pub use window::{Window, Zone};
 
 /// Most windows of a budget.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Budget;
 use super::window::{Window, Zone};
+use super::{Budget, MOST};
 use crate::fault::{Fault, budget as texts};
 use crate::people::bytes;
 use crate::time::UnixMillis;
@@ -110,6 +110,13 @@ pub struct Spent {
 }
 
 impl Spent {
+    /// When nobody knows what was spent: as much as any quota has, of the latest day and month that it may be at any site.
+    pub fn unknown(now: UnixMillis) -> Self {
+        let local = Zone::EAST.local(now);
+        let all = |period| Tally { period, counts: Counts { images: MOST, ..Counts::default() }, ..Tally::default() };
+        Self { day: all(local.day()), month: all(local.month()) }
+    }
+
     /// Time passes: the wall clock says `now`, and the node ran for `ran` since the last time.
     pub fn pass(&mut self, zone: Zone, now: UnixMillis, ran: Duration) {
         let local = zone.local(now);
@@ -158,18 +165,10 @@ pub enum Why {
 /// `spent` is as of `now` ([`Spent::pass`]). Of several reasons to wait the one that lasts longest is named.
 pub fn permit(budget: &Budget, spent: &Spent, now: UnixMillis) -> Permit {
     let local = budget.zone.local(now);
-    let wall = |local| budget.zone.wall(local);
-    let day = budget.per_day.map(|quota| {
-        let left = spent.day.left(quota, local.day(), now, wall(local.next_day()), DAY);
-        left.map_err(|until| Wait { until, why: Why::Day(quota) })
-    });
-    let month = budget.per_month.map(|quota| {
-        let left = spent.month.left(quota, local.month(), now, wall(local.next_month()), MONTH);
-        left.map_err(|until| Wait { until, why: Why::Month(quota) })
-    });
+    let [day, month] = quotas(budget, spent, now);
     let opens = budget.windows.iter().map(|window| window.opens(local)).min();
     let is_closed = !budget.windows.iter().any(|window| window.is_open(local));
-    let window = opens.filter(|_| is_closed).map(|opens| Err(Wait { until: wall(opens), why: Why::Window }));
+    let window = opens.filter(|_| is_closed).map(|opens| Err(Wait { until: budget.zone.wall(opens), why: Why::Window }));
     let (mut most, mut wait) = (u64::MAX, None::<Wait>);
     for answer in [day, month, window].into_iter().flatten() {
         match answer {
@@ -179,6 +178,26 @@ pub fn permit(budget: &Budget, spent: &Spent, now: UnixMillis) -> Permit {
         }
     }
     wait.map_or(Permit::Now(most), Permit::Wait)
+}
+
+/// What is left of the quotas of day and month, where there are any.
+fn quotas(budget: &Budget, spent: &Spent, now: UnixMillis) -> [Option<Result<u64, Wait>>; 2] {
+    let local = budget.zone.local(now);
+    let wall = |local| budget.zone.wall(local);
+    let day = budget.per_day.map(|quota| {
+        let left = spent.day.left(quota, local.day(), now, wall(local.next_day()), DAY);
+        left.map_err(|until| Wait { until, why: Why::Day(quota) })
+    });
+    let month = budget.per_month.map(|quota| {
+        let left = spent.month.left(quota, local.month(), now, wall(local.next_month()), MONTH);
+        left.map_err(|until| Wait { until, why: Why::Month(quota) })
+    });
+    [day, month]
+}
+
+/// The quotas that are used at `now`, whether anything waits for them or not.
+pub fn used(budget: &Budget, spent: &Spent, now: UnixMillis) -> impl Iterator<Item = Wait> {
+    quotas(budget, spent, now).into_iter().flatten().filter_map(Result::err)
 }
 
 impl Wait {

@@ -122,6 +122,9 @@ impl fmt::Display for Window {
 pub struct Zone(i16);
 
 impl Zone {
+    /// Where each day begins first.
+    pub(super) const EAST: Self = Self(14 * 60);
+
     /// From minutes east of UTC.
     pub fn new(minutes: i16) -> Result<Self, BudgetError> {
         let zone = Self(minutes);

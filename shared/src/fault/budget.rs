@@ -7,6 +7,9 @@ super::texts! {
     MONTH_USED = "budget-month-used",
         "The link's bytes of the month are used ({used} of {quota}); images go on at {until}",
         "当月的链路流量已用完（{used}，共 {quota}）；镜像传输将于 {until} 继续";
+    COUNT_LOST = "budget-count-lost",
+        "What the link carried this day and month cannot be read any more ({cause}). Until they end, their quotas count as used. To bring images before: edge-node import; or leave the quota out of the budget until then: hubctl budget set",
+        "无法再读取当日和当月的链路流量记录（{cause}）。在当日和当月结束之前，其配额视为已用完。如需提前传输镜像：edge-node import；或在此之前从预算中去掉配额：hubctl budget set";
     WINDOW_CLOSED = "budget-window-closed",
         "Images come only within {windows}; they go on at {until}",
         "镜像只在 {windows} 时段内传输；将于 {until} 继续";

@@ -53,8 +53,8 @@ super::texts! {
         "Release {release} proved itself",
         "发布包 {release} 验证通过";
     EVENT_REST = "node-release-rests",
-        "Release {release} cannot start before its image is verified; it proves itself after that, from the beginning",
-        "发布包 {release} 的镜像通过校验之前无法启动；之后重新开始验证";
+        "Release {release} cannot start before its images are whole on this disk; it proves itself after that, from the beginning",
+        "发布包 {release} 的镜像在本机磁盘上完整无误之前无法启动；之后重新开始验证";
     EVENT_ABANDON = "node-release-abandoned",
         "Release {release} is no longer wanted; its trial ends",
         "不再需要发布包 {release}，其验证结束";
@@ -163,6 +163,9 @@ super::texts! {
     ALREADY_RUNS = "node-already-runs",
         "Another edge-node runs with {path}. Use it, stop it first (systemctl stop edge-node), or choose another run_dir",
         "已有一个 edge-node 在使用 {path}。请直接使用它，或先停止它（systemctl stop edge-node），或选择其他 run_dir";
+    MEASURING = "node-measuring",
+        "An earlier measurement of the disk has not ended; it was waited for {seconds} s. Try again; if it stays so, a file system below {path} does not answer: see dmesg and mount",
+        "上一次磁盘统计尚未结束，已等待 {seconds} 秒。请重试；如果一直如此，说明 {path} 下有文件系统没有响应：请查看 dmesg 和 mount";
     FILE_FAILED = "node-file-failed",
         "{doing} {path} failed: {cause}. Check the disk and the owner of the file",
         "{doing} {path} 失败：{cause}。请检查磁盘和文件属主";

@@ -61,10 +61,12 @@ impl<'a> AppView<'a> {
         undone.release == assignment.release && undone.revision == assignment.revision && self.good().is_some()
     }
 
-    /// Whether every image of the release for this machine is unpacked.
+    /// Whether every image of the release for this machine is unpacked. One that is damaged counts while it is mended from
+    /// this disk, and no longer when it must come once more: that may take days.
     pub fn is_complete(&self, chosen: Chosen<'_>) -> bool {
-        let mut services = chosen.release.manifest.spec.services.keys();
-        services.all(|service| self.image(chosen.release, service).is_some_and(ImageState::is_unpacked))
+        let Chosen { release, .. } = chosen;
+        let image = |service| release.image(service, &self.actual.platform);
+        release.manifest.spec.services.keys().all(|service| image(service).is_some_and(|it| self.actual.is_unpacked(it.id())))
     }
 
     /// How far the image of a service is; `None` when nothing of it is there.

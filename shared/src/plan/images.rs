@@ -11,58 +11,53 @@ use crate::time::{Uptime, backoff};
 
 /// Adds the steps that are possible now for images.
 pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut Plan) {
-    for image in wanted(desired, actual) {
-        let state = actual.images.get(&image.id());
-        let is_here = state == Some(&ImageState::Fetched) || actual.here.contains(&image.id());
-        match state {
-            Some(ImageState::Fetching | ImageState::Ready | ImageState::Doubtful | ImageState::Damaged) => {}
-            // What is under way is given up by whoever does it, and has all its bytes on disk when it goes on.
-            _ if actual.paused.covers(image.id()) && !is_here => {}
-            Some(ImageState::Failed(trouble)) if trouble.at + backoff(trouble.failures) > now => {
-                plan.wake(trouble.at + backoff(trouble.failures));
-            }
-            // What is here needs no link, whoever holds that.
-            _ if is_here => {
-                if !runs_on_damage(actual) {
-                    plan.act(Step::Unpack(image.clone()));
-                }
-            }
-            _ => plan.actions.push(Action::Fetch(image.clone())),
-        }
+    let wanted = wanted(desired, actual);
+    for image in &wanted {
+        // What is under way is given up by whoever does it, and has all its bytes on disk when it goes on.
+        bring(image, actual, !actual.paused.covers(image.id()), now, plan);
     }
+    let wanted: BTreeSet<Digest> = wanted.into_iter().map(Image::id).collect();
     let needed = needed(desired, actual);
     let known = actual.releases.values().flat_map(|release| release.images.values().flatten());
     let known: BTreeMap<Digest, &Image> = known.map(|image| (image.id(), image)).collect();
-    for (id, state) in actual.images.iter().filter(|(_, state)| **state != ImageState::Fetching) {
-        match (state, known.get(id)) {
-            _ if needed.as_ref().is_some_and(|needed| !needed.contains(id)) => plan.act(Step::DropImage(*id)),
-            (ImageState::Doubtful, Some(image)) => plan.act(Step::Verify((*image).clone())),
-            (ImageState::Damaged, Some(image)) if !runs_on_damage(actual) => plan.act(Step::Unpack((*image).clone())),
+    let all: BTreeSet<Digest> = actual.images.keys().chain(&actual.damaged).copied().collect();
+    for id in all {
+        match (actual.images.get(&id), known.get(&id)) {
+            (Some(ImageState::Fetching), _) => {}
+            _ if needed.as_ref().is_some_and(|needed| !needed.contains(&id)) => plan.act(Step::DropImage(id)),
+            (Some(ImageState::Doubtful), Some(image)) => plan.act(Step::Verify((*image).clone())),
+            // It runs until something else is there: it is mended, and not brought once more.
+            (_, Some(image)) if actual.damaged.contains(&id) && !wanted.contains(&id) => bring(image, actual, false, now, plan),
             _ => {}
         }
     }
 }
 
-/// Whether any process runs on a damaged image. Images share layers: until it is stopped, none of them is touched.
-fn runs_on_damage(actual: &Actual) -> bool {
-    if !actual.images.values().any(|state| *state == ImageState::Damaged) {
-        return false;
+/// Adds what is possible now for an image that is not ready. It is fetched if it `may`.
+fn bring(image: &Image, actual: &Actual, may: bool, now: Uptime, plan: &mut Plan) {
+    let id = image.id();
+    let state = actual.images.get(&id);
+    // Whether all is here that a damaged image is mended from, the first try shows.
+    let untried = state.is_none() && actual.damaged.contains(&id);
+    let is_here = untried || state == Some(&ImageState::Fetched) || actual.here.contains(&id);
+    match state {
+        Some(ImageState::Fetching | ImageState::Ready | ImageState::Doubtful) => {}
+        _ if !is_here && !may => {}
+        Some(ImageState::Failed(trouble)) if trouble.at + backoff(trouble.failures) > now => {
+            plan.wake(trouble.at + backoff(trouble.failures));
+        }
+        _ if !is_here => plan.actions.push(Action::Fetch(image.clone())),
+        // What is here needs no link, whoever holds that. Images share layers: while a process runs on a damaged one, none
+        // of them is touched.
+        _ if actual.instances.values().any(|instance| actual.runs_on_damage(instance)) => {}
+        _ => plan.act(Step::Unpack(image.clone())),
     }
-    actual.instances.values().filter(|instance| instance.task.is_running()).any(|instance| {
-        let Some(release) = actual.releases.get(&instance.release) else { return true }; // Nobody can say.
-        let image = release.image(&instance.service, &actual.platform);
-        image.is_some_and(|image| actual.images.get(&image.id()) == Some(&ImageState::Damaged))
-    })
 }
 
 /// Images that are wanted, not on disk yet, and paused by an on-site operator.
 pub fn paused(desired: &Desired, actual: &Actual) -> Vec<Digest> {
-    let is_on_disk = |image: &Digest| actual.here.contains(image) || actual.images.get(image).is_some_and(ImageState::is_on_disk);
-    wanted(desired, actual)
-        .into_iter()
-        .map(Image::id)
-        .filter(|image| actual.paused.covers(*image) && !is_on_disk(image))
-        .collect()
+    let is_held = |image: &Digest| actual.paused.covers(*image) && !actual.is_on_disk(*image);
+    wanted(desired, actual).into_iter().map(Image::id).filter(is_held).collect()
 }
 
 /// Images of every wanted release, then those of every last good one, because the way back is lost with its images, then of

@@ -10,7 +10,8 @@
 //! - a release that fails its trial is undone once, remembered, and not tried again under the same revision;
 //! - a node that knows no desired state touches nothing;
 //! - no image is dropped that a running instance, the last good release, the wanted one or the next one needs;
-//! - nothing is started from an image that is in doubt or damaged.
+//! - nothing is started from an image that is in doubt or damaged, what runs on a damaged one is stopped, and that is mended
+//!   as often as it takes, whatever failed before.
 //!
 //! ```text
 //! app ──► which release now? (app)  ──► its services (services) ──► Create, Start, Stop, Remove

@@ -56,22 +56,15 @@ fn service<'a>(view: &AppView<'a>, spec: InstanceSpec) -> ServiceView<'a> {
 /// Adds the steps that are possible now for the app's services.
 pub(crate) fn steps(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
     if view.assignment.is_some() && view.active().is_none() {
-        return; // Nothing is complete on disk: whatever runs goes on.
+        // Nothing is complete on disk: whatever runs goes on, unless it runs on damage.
+        return stop(view, &damaged(view).collect(), plan);
     }
     let services = services(view);
     let is_current = |id: &InstanceId| services.values().any(|s| s.current.is_some_and(|(current, _)| current == id));
     let leaving: Vec<_> = view.instances.iter().copied().filter(|(id, _)| !is_current(id)).collect();
     let held = services.values().filter(|s| s.is_stopped).filter_map(|s| s.current);
-    let damaged = view.instances.iter().copied().filter(|(_, instance)| is_on(view, instance, &ImageState::Damaged));
-    let stopping = leaving.iter().copied().chain(held).chain(damaged).filter(|(_, instance)| instance.task.is_running());
-    let stopping: BTreeMap<_, _> = stopping.collect();
-
-    for (id, instance) in &stopping {
-        let is_needed = stopping.values().any(|other| depends_on(view, other, &instance.service));
-        if !is_needed {
-            plan.act(Step::Stop((*id).clone()));
-        }
-    }
+    let stopping = leaving.iter().copied().chain(held).chain(damaged(view)).filter(|(_, instance)| instance.task.is_running());
+    stop(view, &stopping.collect(), plan);
     for (id, _) in leaving.iter().filter(|(_, instance)| !instance.task.is_running()) {
         plan.act(Step::Remove((*id).clone()));
     }
@@ -83,10 +76,20 @@ pub(crate) fn steps(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
     }
 }
 
-/// Whether the image that `instance` runs on is in this state.
-fn is_on(view: &AppView<'_>, instance: &Instance, state: &ImageState) -> bool {
-    let release = view.actual.releases.get(&instance.release);
-    release.and_then(|release| view.image(release, &instance.service)) == Some(state)
+/// What runs on a damaged image.
+fn damaged<'a>(view: &AppView<'a>) -> impl Iterator<Item = (&'a InstanceId, &'a Instance)> {
+    let (actual, instances) = (view.actual, view.instances.clone());
+    instances.into_iter().filter(|(_, instance)| actual.runs_on_damage(instance))
+}
+
+/// Adds the stops that are possible now, dependents first.
+fn stop(view: &AppView<'_>, stopping: &BTreeMap<&InstanceId, &Instance>, plan: &mut Plan) {
+    for (id, instance) in stopping {
+        let is_needed = stopping.values().any(|other| depends_on(view, other, &instance.service));
+        if !is_needed {
+            plan.act(Step::Stop((*id).clone()));
+        }
+    }
 }
 
 /// Whether `instance`'s own release says that it depends on `service`.

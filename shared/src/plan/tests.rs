@@ -1,5 +1,6 @@
 //! The planner against a small world that carries its plans out at once.
 
+mod damage;
 mod histories;
 mod images;
 
@@ -66,6 +67,8 @@ struct World {
     ends: BTreeMap<Name, u32>,
     /// Images whose files are not what they should be, known or not.
     spoiled: BTreeSet<Digest>,
+    /// How often unpacking an image fails from now on.
+    stubborn: BTreeMap<Digest, u32>,
 }
 
 impl World {
@@ -74,6 +77,7 @@ impl World {
             platform: machine(),
             releases: BTreeMap::new(),
             images: BTreeMap::new(),
+            damaged: BTreeSet::new(),
             here: BTreeSet::new(),
             instances: BTreeMap::new(),
             memory: BTreeMap::new(),
@@ -92,6 +96,7 @@ impl World {
             sick: BTreeSet::new(),
             ends: BTreeMap::new(),
             spoiled: BTreeSet::new(),
+            stubborn: BTreeMap::new(),
         }
     }
 
@@ -149,14 +154,21 @@ impl World {
                 let running = self.actual.instances.values().filter(|instance| instance.task.is_running());
                 let runs = running.into_iter().any(|instance| self.image_of(instance) == image.id());
                 assert!(!runs || !self.spoiled.contains(&image.id()), "nothing runs on what is unpacked again");
+                if let Some(left) = self.stubborn.get_mut(&image.id()).filter(|left| **left > 0) {
+                    *left -= 1;
+                    self.fails(image.id());
+                    return;
+                }
                 self.spoiled.remove(&image.id());
+                self.actual.damaged.remove(&image.id());
                 self.actual.images.insert(image.id(), ImageState::Ready);
             }
-            Action::Do(Step::Verify(image)) => {
-                let state = if self.spoiled.contains(&image.id()) { ImageState::Damaged } else { ImageState::Ready };
-                self.actual.images.insert(image.id(), state);
+            Action::Do(Step::Verify(image)) if self.spoiled.contains(&image.id()) => self.damage(image.id()),
+            Action::Do(Step::Verify(image)) => drop(self.actual.images.insert(image.id(), ImageState::Ready)),
+            Action::Do(Step::DropImage(id)) => {
+                self.actual.images.remove(id);
+                self.actual.damaged.remove(id);
             }
-            Action::Do(Step::DropImage(id)) => drop(self.actual.images.remove(id)),
             Action::Do(Step::Create(spec)) => {
                 self.made += 1;
                 let id = InstanceId::new(&spec.app, &spec.service, self.made);
@@ -192,6 +204,25 @@ impl World {
             }
             Action::Note(app, note) => self.remember(app, note, now),
         }
+    }
+
+    /// The image is found damaged.
+    fn damage(&mut self, image: Digest) {
+        self.spoiled.insert(image);
+        self.actual.damaged.insert(image);
+        self.actual.images.remove(&image);
+        self.actual.here.insert(image);
+    }
+
+    /// An attempt to bring the image failed, once more.
+    fn fails(&mut self, image: Digest) {
+        let before = match self.actual.images.get(&image) {
+            Some(ImageState::Failed(trouble)) => trouble.failures,
+            _ => 0,
+        };
+        let fault = Fault::new(&crate::fault::image::LAYER_UNKNOWN);
+        let trouble = Trouble { failures: before + 1, at: self.now.uptime, fault };
+        self.actual.images.insert(image, ImageState::Failed(trouble));
     }
 
     fn image_of(&self, instance: &Instance) -> Digest {
@@ -409,79 +440,6 @@ fn everything_comes_back_after_a_reboot_except_what_was_finished() {
     world.settle(60);
     assert_eq!(world.take_log(), ["start web"], "even with restart: no, a reboot is not the end of a service");
     assert_eq!(world.running(), ["web@1"]);
-}
-
-#[test]
-fn nothing_starts_from_an_image_in_doubt_and_a_damaged_one_is_unpacked_again() {
-    let mut world = World::new();
-    let (web, db) = (after(service("web:1"), "db", Condition::ServiceStarted), service("db:1"));
-    let first = release("shop", "1", vec![("web", web.clone()), ("db", db.clone())]);
-    world.deploy(&first);
-    world.settle(60);
-    world.deploy(&release("shop", "2", vec![("web", Service { image: "web:2".into(), ..web }), ("db", db)]));
-    world.settle(60);
-    world.take_log();
-
-    world.power_cut();
-    let starts = |plan: Plan| plan.actions.iter().any(|action| matches!(action, Action::Do(Step::Start(..) | Step::Create(_))));
-    assert!(!starts(world.plan()), "in doubt");
-    let of = |release: &Release, service: &str| release.images[&name(service)][0].id();
-    world.spoiled.insert(of(&first, "db"));
-    world.settle(60);
-    assert_eq!(world.take_log(), ["start db", "start web"], "mended, and no older release in between");
-    assert!(world.spoiled.is_empty());
-
-    // Found later, while it runs: what stands on it ends first, dependents before it only if they stand on it too.
-    world.spoiled.insert(of(&first, "db"));
-    world.actual.images.insert(of(&first, "db"), ImageState::Damaged);
-    world.round();
-    let report = crate::report::apps(&world.desired, &world.actual, world.now);
-    assert_eq!(report[0].fault.as_ref().map(|fault| &*fault.code), Some("node-image-damaged"));
-    world.settle(60);
-    assert_eq!(world.take_log(), ["stop db", "start db"]);
-    assert_eq!(world.plan(), Plan::default());
-}
-
-#[test]
-fn while_a_damaged_image_is_fetched_again_the_last_good_release_runs() {
-    let mut world = World::new();
-    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
-    world.deploy(&version("1"));
-    world.settle(60);
-    let second = version("2");
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
-    assert_eq!(world.running(), ["web@2"], "on trial");
-    world.power_cut();
-    let fault = Fault::new(&crate::fault::image::LAYER_UNKNOWN);
-    let failed = ImageState::Failed(Trouble { failures: 3, at: world.now.uptime, fault });
-    world.actual.images.insert(second.images[&name("web")][0].id(), failed);
-    world.settle(1);
-    assert_eq!(world.running(), ["web@1"]);
-    world.settle(60);
-    assert_eq!(world.running(), ["web@2"]);
-}
-
-#[test]
-fn a_trial_begins_anew_after_a_doubt_however_long_that_took() {
-    let mut world = World::new();
-    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
-    world.deploy(&version("1"));
-    world.settle(300);
-    world.sick.insert(name("web"));
-    let second = version("2");
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
-    assert!(world.actual.memory[&name("shop")].trial.is_some());
-    world.power_cut();
-    world.spoiled.insert(second.images[&name("web")][0].id());
-    let doubtful = world.plan();
-    assert!(doubtful.actions.contains(&Action::Note(name("shop"), Note::Rest(Digest::of(&second.to_bytes())))));
-    world.apply(&doubtful.actions[0]);
-    world.now.uptime += Duration::from_secs(24 * 3600); // So slow is no disk.
-    world.sick.clear();
-    world.settle(300);
-    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
 }
 
 #[test]

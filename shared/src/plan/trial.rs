@@ -21,6 +21,11 @@ pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
         // Somebody went back before it had proved itself: it must not come back while a third one arrives.
         plan.note(view.name, Note::Abandon(trial.release));
     }
+    let is_away = trial.is_some_and(|trial| trial.release == assignment.release && trial.release != active.id);
+    if is_away && !view.is_held() {
+        plan.note(view.name, Note::Rest(assignment.release)); // Its images must come once more.
+        return;
+    }
     if active.id != assignment.release || proven || view.is_held() {
         return;
     }

@@ -70,14 +70,13 @@ fn arriving(view: &AppView<'_>, wanted: Chosen<'_>) -> (Phase, Option<Fault>) {
             let fault = Fault::new(&node::NO_IMAGE_FOR_PLATFORM).with("service", service).with("platform", platform);
             return (Phase::Pending, Some(fault));
         };
-        let state = view.actual.images.get(&image.id());
-        if view.actual.paused.covers(image.id()) && !state.is_some_and(ImageState::is_on_disk) {
+        if view.actual.paused.covers(image.id()) && !view.actual.is_on_disk(image.id()) {
             return (Phase::Pending, Some(Fault::new(&budget::PAUSED)));
         }
-        match state {
+        match view.actual.images.get(&image.id()) {
             Some(ImageState::Failed(trouble)) => return (Phase::Pending, Some(trouble.fault.clone())),
             Some(ImageState::Fetching | ImageState::Fetched) => fetching = true,
-            Some(ImageState::Ready | ImageState::Doubtful | ImageState::Damaged) | None => {}
+            Some(ImageState::Ready | ImageState::Doubtful) | None => {}
         }
     }
     (if fetching { Phase::Fetching } else { Phase::Pending }, None)
@@ -113,11 +112,13 @@ fn running(
     }
 }
 
-/// Why a service does not start: its image is damaged.
+/// Why a service does not start: its image is damaged, or could not be mended.
 fn damaged(view: &AppView<'_>, service: &ServiceView<'_>) -> Option<Fault> {
     let image = service.spec.image.id();
-    let damaged = view.actual.images.get(&image) == Some(&ImageState::Damaged);
-    damaged.then(|| Fault::new(&node::IMAGE_DAMAGED).with("image", image.short()))
+    view.actual.damaged.contains(&image).then(|| match view.actual.images.get(&image) {
+        Some(ImageState::Failed(trouble)) => trouble.fault.clone(),
+        _ => Fault::new(&node::IMAGE_DAMAGED).with("image", image.short()),
+    })
 }
 
 fn state(service: &ServiceView<'_>) -> ServiceState {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_node::api::port::{Command, Node as _, Trust};
-use edge_node::budget::Ledger;
+use edge_node::budget::{Ledger, Record};
 use edge_node::clock::Clock;
 use edge_node::held::Held;
 use edge_node::images::blobs::BlobError;
@@ -44,6 +44,7 @@ pub struct Machine {
     /// The weather over its line.
     pub sky: Arc<Sky>,
     store: Arc<Store>,
+    spent: Record,
     dir: tempfile::TempDir,
     clock: Clock,
     boots: u32,
@@ -71,7 +72,20 @@ impl Machine {
         let clock = Clock::simulated(Duration::from_secs(20), UnixMillis(BEGINNING));
         let store = Arc::new(Store::in_memory().expect("store"));
         let (memory, sky, plug) = (Memory::new(clock), Arc::new(sky), watch::channel(true).0);
-        Self { name, memory, sky, store, dir: temporary(), clock, boots: 1, plug, hub, history, daemon: None }
+        Self {
+            name,
+            memory,
+            sky,
+            store,
+            spent: Record::in_memory(),
+            dir: temporary(),
+            clock,
+            boots: 1,
+            plug,
+            hub,
+            history,
+            daemon: None,
+        }
     }
 
     /// The daemon, while it runs.
@@ -113,7 +127,7 @@ impl Machine {
             runtime: Arc::new(runtime),
             held: held.clone(),
             journal: journal.clone(),
-            ledger: Arc::new(Ledger::open(self.store.clone(), clock)),
+            ledger: Arc::new(Ledger::open(self.spent.clone(), clock)),
             content,
             logs: LogFiles::new(state.join("logs")),
             clock,

@@ -117,3 +117,26 @@ async fn layers_left_by_a_power_cut_are_not_believed() {
     let [a, b] = [&desk, &fresh].map(|desk| desk.tree(&desk.client, OVERLAYFS, &made.image));
     assert_eq!(a.await, b.await);
 }
+
+/// They would keep everything in doubt, so that each life of the daemon verified all images anew.
+#[tokio::test]
+async fn layers_left_by_a_power_cut_do_not_keep_the_doubt_alive() {
+    let mut desk = desk(OVERLAYFS).await;
+    let (made, whole) = (three_layers(), make(&[(lower(), Compression::Gzip), (upper(), Compression::None)], |_| {}));
+    desk.fetch(&made).await;
+    let mut limit = Duration::from_millis(1);
+    while desk.images.unpacked().await.unwrap().layers.len() < 2 {
+        limit += Duration::from_millis(2);
+        drop(tokio::time::timeout(limit, desk.images.unpack(&made.image, now())).await);
+    }
+    desk.bring(&whole).await.unwrap();
+    desk.reboot();
+    desk.images.remove_orphans().await.unwrap();
+    let seen = desk.images.unpacked().await.unwrap();
+    assert_eq!((seen.layers.len(), seen.doubtful), (2, [whole.image.id()].into()), "those of the image");
+    desk.images.verify(&whole.image, now()).await.unwrap();
+    desk.settled(&desk.dir.path().join("doubtful")).await;
+    desk.images.remove_orphans().await.unwrap();
+    desk.images.unpack(&made.image, now()).await.unwrap();
+    assert_eq!(desk.images.unpacked().await.unwrap().images, [made.image.id(), whole.image.id()].into());
+}

@@ -81,8 +81,10 @@ impl<'s, S: ChunkSource> Line<'s, S> {
         }
     }
 
-    /// The bytes that `flying` has room for; an answer of another length is [`SourceError::Timeout`].
-    pub(super) async fn read(&self, blob: Digest, offset: u64, mut flying: Flying<'_>) -> Result<Bytes, SourceError> {
+    /// The bytes that `flying` has room for. On a slow link the answer may be a late one to an earlier question: what it has
+    /// of the next `left` bytes counts, whether that is more or less than was asked for now. No bytes are
+    /// [`SourceError::Timeout`].
+    pub(super) async fn read(&self, blob: Digest, offset: u64, left: u64, mut flying: Flying<'_>) -> Result<Bytes, SourceError> {
         let length = flying.length();
         let answer = self.pace.bound(self.source.read(blob, offset, length)).await;
         match answer {
@@ -90,7 +92,12 @@ impl<'s, S: ChunkSource> Line<'s, S> {
                 flying.lands();
                 Ok(bytes)
             }
-            Ok(_) => Err(SourceError::Timeout),
+            Ok(bytes) if bytes.is_empty() => Err(SourceError::Timeout),
+            // It was not this question that took so long, so the window learns nothing from it.
+            Ok(mut bytes) => {
+                bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                Ok(bytes)
+            }
             Err(error @ SourceError::NotThere(_)) => Err(error),
             Err(error) => {
                 self.room.state().window.cut();
@@ -255,7 +262,7 @@ mod tests {
             drop(std::iter::from_fn(|| go(&line, u64::MAX)).collect::<Vec<_>>());
             drop(line.ask(blob, 1, 1));
         }
-        let error = line.read(Digest::of(b"?"), 0, go(&line, 1).unwrap()).await.unwrap_err();
+        let error = line.read(Digest::of(b"?"), 0, 1, go(&line, 1).unwrap()).await.unwrap_err();
         assert!(matches!(error, SourceError::NotThere(_)));
         assert!(std::iter::from_fn(|| go(&line, u64::MAX)).collect::<Vec<_>>().len() > 1);
     }

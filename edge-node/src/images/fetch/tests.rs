@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::budget::{Budget, Class};
@@ -9,13 +10,14 @@ use shared::oci::Platform;
 use shared::recipe::Recipe;
 use shared::release::{Compression, Layer};
 use shared::time::UnixMillis;
+use tokio::time::Instant;
 
 use super::*;
+use crate::budget::Record;
 use crate::clock::Clock;
 use crate::images::FRAME_MAX;
 use crate::images::memory::Memory;
 use crate::images::packs::PackTar;
-use crate::store::Store;
 
 /// A source with the weather of a real link, from a seed.
 struct Weather {
@@ -442,10 +444,10 @@ const NOON: u64 = 1_795_262_400_000;
 /// Fetches `image` under `budget`, from noon on, and kills the daemon every few hours if `kills`; the bytes of each day.
 async fn days_of(source: &Weather, image: &Image, budget: &Budget, kills: bool) -> Vec<u64> {
     let clock = Clock::simulated(Duration::from_secs(50), UnixMillis(NOON));
-    let (store, dir) = (Arc::new(Store::in_memory().unwrap()), tempfile::tempdir().unwrap());
+    let (record, dir) = (Record::in_memory(), tempfile::tempdir().unwrap());
     let (progress, none, days) = (watch::Sender::default(), Present::default(), Mutex::default());
     loop {
-        let ledger = Ledger::open(store.clone(), clock);
+        let ledger = Ledger::open(record.clone(), clock);
         ledger.set(Some(budget));
         let content = reopen(dir.path()).await;
         let life = if kills { Duration::from_secs(1 + source.random(4 * 3600)) } else { Duration::from_secs(86_400 * 365) };
@@ -506,4 +508,41 @@ async fn outside_its_windows_a_fetch_waits_and_says_until_when() {
     fetched.unwrap();
     assert!((36_000..36_061).contains(&began.elapsed().as_secs()));
     assert_eq!(*waits.borrow(), None);
+}
+
+/// Answers with so many bytes, whatever it is asked for.
+struct Late {
+    lengths: Mutex<Vec<usize>>,
+    asked: Mutex<Vec<(u64, u32)>>,
+}
+
+impl ChunkSource for Late {
+    async fn read(&self, _: Digest, offset: u64, length: u32) -> Result<Bytes, SourceError> {
+        self.asked.lock().unwrap().push((offset, length));
+        let late = self.lengths.lock().unwrap().pop().unwrap_or(length as usize);
+        Ok((offset..).take(late).map(|byte| byte as u8).collect())
+    }
+
+    async fn patch(&self, _: Digest, _: &[Digest]) -> Result<Blob, SourceError> {
+        Err(SourceError::Timeout)
+    }
+}
+
+/// On a slow link a late answer meets a question of another length: what is right of it is not asked for again.
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_counts_as_far_as_it_goes() {
+    for (lengths, expected) in [
+        (vec![3, 5], vec![(0, 10), (3, 7), (8, 2)]),
+        (vec![12], vec![(0, 10)]),
+        (vec![4, 99], vec![(0, 10), (4, 6)]),
+        (vec![0, 0], vec![(0, 10), (0, 10), (0, 10)]),
+    ] {
+        let source = Late { lengths: Mutex::new(lengths.into_iter().rev().collect()), asked: Mutex::default() };
+        let (ledger, blob) = (Ledger::unlimited(Clock::system()), Digest::of(b"blob"));
+        let line = Line::new(&source, &ledger);
+        let Turn::Go(flying) = line.try_ask(blob, 10) else { panic!("nobody else asks") };
+        let pieces = frame(&line, blob, 0, flying).await.unwrap();
+        assert_eq!(pieces.concat(), (0..10).collect::<Vec<u8>>());
+        assert_eq!(*source.asked.lock().unwrap(), expected);
+    }
 }

@@ -36,7 +36,7 @@ use super::content::{self, Source};
 use super::layer;
 use super::lease::{self, Lease};
 use super::proof::{Judged, Proof, Proofs};
-use super::snapshot::{Snapshots, directories};
+use super::snapshot::{Layers, Snapshots, directories};
 use super::verify::Scrubs;
 use crate::images::blobs::BlobError;
 use crate::images::claims::Claims;
@@ -119,17 +119,48 @@ impl Images {
 
     /// What is unpacked, in two calls.
     pub async fn unpacked(&self) -> Result<Unpacked, RuntimeError> {
-        let layers = Snapshots::new(&self.client, &self.snapshotter).layers().await?;
+        let Layers { all: layers, signed } = Snapshots::new(&self.client, &self.snapshotter).layers().await?;
+        let images = self.records(&layers).await?;
+        let Judged { ready, doubtful, damaged } = self.proofs.judge(&images, signed);
+        let layers = layers.into_keys().filter(|layer| self.proofs.of(*layer) != Some(Proof::Damaged)).collect();
+        Ok(Unpacked { images: ready, doubtful, damaged, layers })
+    }
+
+    /// Removes layers in doubt that belong to no image, as an unpacking leaves them that was cut off: nobody would ever verify
+    /// them. What they were unpacked from is still there. Call it before anything is unpacked.
+    pub async fn remove_orphans(&self) -> Result<(), RuntimeError> {
+        if !self.proofs.is_doubtful() {
+            return Ok(());
+        }
+        let snapshots = Snapshots::new(&self.client, &self.snapshotter);
+        // What was prepared and not finished stands on them.
+        let filters = ["kind==active", "kind==view"].map(str::to_owned).to_vec();
+        for info in snapshots.list(filters).await?.iter().filter(|info| info.name.starts_with(layer::KEY)) {
+            snapshots.remove(&info.name).await?;
+        }
+        let Layers { all, signed } = snapshots.layers().await?;
+        let needed: BTreeSet<Digest> = self.records(&all).await?.into_values().flatten().collect();
+        let orphans = signed.into_iter().filter(|layer| !needed.contains(layer));
+        let mut orphans: Vec<_> = orphans.map(|layer| (chain(layer, &all).map_or(0, |chain| chain.len()), layer)).collect();
+        orphans.sort_unstable();
+        for (_, layer) in orphans.into_iter().rev() {
+            // One that somebody else stands on stays, and stays in doubt.
+            if let Err(error) = snapshots.remove(&layer.to_string()).await {
+                tracing::warn!(%error, layer = %layer.short(), "a layer of no image stays");
+            }
+        }
+        Ok(())
+    }
+
+    /// The images of which there is all, with the chain ids of their layers.
+    async fn records(&self, layers: &BTreeMap<Digest, Option<Digest>>) -> Result<BTreeMap<Digest, Vec<Digest>>, RuntimeError> {
         let request = self.client.request(ListImagesRequest::default());
         let records = ImagesClient::new(self.client.channel()).list(request).await.map_err(failed("listing images"))?;
         let complete = |record: &Record| {
             let top: Digest = record.labels.get(TOP)?.parse().ok()?;
-            Some((id_of(&record.name)?, chain(top, &layers)?))
+            Some((id_of(&record.name)?, chain(top, layers)?))
         };
-        let images = records.into_inner().images.iter().filter_map(complete).collect();
-        let Judged { ready, doubtful, damaged } = self.proofs.judge(&images, layers.keys().copied());
-        let layers = layers.into_keys().filter(|layer| self.proofs.of(*layer) != Some(Proof::Damaged)).collect();
-        Ok(Unpacked { images: ready, doubtful, damaged, layers })
+        Ok(records.into_inner().images.iter().filter_map(complete).collect())
     }
 
     /// Where the snapshotter unpacks layers, when containerd says it.

@@ -28,6 +28,9 @@ pub(super) struct Ours {
 impl Containerd {
     /// Everything of ours. The first look removes what belongs to no container any more.
     pub(super) async fn look(&self) -> Result<Observed, RuntimeError> {
+        if !self.swept.load(Ordering::SeqCst) {
+            self.images.remove_orphans().await?; // before anybody counts on them
+        }
         let (version, containers, tasks, Unpacked { images, doubtful, damaged, layers }) =
             tokio::try_join!(version(&self.client), containers(&self.client), task::list(&self.client), self.images.unpacked(),)?;
         let mut processes: BTreeMap<String, Process> = tasks.into_iter().map(|task| (task.id.clone(), task)).collect();

@@ -49,6 +49,11 @@ impl Proofs {
         Self { boot, layers: Arc::default(), wake }
     }
 
+    /// Whether layers are in doubt at all.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.boot.is_doubtful()
+    }
+
     /// What is known about a layer.
     pub(super) fn of(&self, chain: Digest) -> Option<Proof> {
         if self.boot.is_doubtful() { self.lock().get(&chain).copied() } else { Some(Proof::Whole) }
@@ -72,9 +77,9 @@ impl Proofs {
         }
     }
 
-    /// Sorts images, given with the chain ids of their layers. When all layers that there are, of images or of what was not
-    /// finished, are whole, the doubt is over.
-    pub(super) fn judge(&self, images: &BTreeMap<Digest, Vec<Digest>>, all: impl IntoIterator<Item = Digest>) -> Judged {
+    /// Sorts images, given with the chain ids of their layers. When all layers of images are whole, and all `others` that an
+    /// image may be made of later, the doubt is over.
+    pub(super) fn judge(&self, images: &BTreeMap<Digest, Vec<Digest>>, others: impl IntoIterator<Item = Digest>) -> Judged {
         let mut judged = Judged::default();
         for (image, chain) in images {
             let proofs = || chain.iter().map(|layer| self.of(*layer));
@@ -87,7 +92,8 @@ impl Proofs {
             };
             of_them.insert(*image);
         }
-        if self.boot.is_doubtful() && all.into_iter().all(|layer| self.of(layer) == Some(Proof::Whole)) {
+        let mut all = images.values().flatten().copied().chain(others);
+        if self.boot.is_doubtful() && all.all(|layer| self.of(layer) == Some(Proof::Whole)) {
             match self.boot.believe() {
                 Ok(()) => self.lock().clear(),
                 Err(error) => tracing::warn!(%error, "all images are verified, which could not be remembered"),
@@ -117,7 +123,7 @@ mod tests {
         let expect = |layer, proof, [ready, doubtful, damaged]: [&[Digest]; 3]| {
             proofs.note(layer, proof);
             let expected = Judged { ready: set(ready), doubtful: set(doubtful), damaged: set(damaged) };
-            assert_eq!(proofs.judge(&images, images.values().flatten().copied()), expected, "{proof:?}");
+            assert_eq!(proofs.judge(&images, []), expected, "{proof:?}");
         };
         expect(base, Proof::Shape, [&[], &[a, b], &[]]);
         expect(top, Proof::Whole, [&[a], &[b], &[]]);

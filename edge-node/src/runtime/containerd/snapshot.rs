@@ -1,7 +1,7 @@
 //! Snapshots: directories that containerd's snapshotter stacks. Committed ones are layers, named by chain id; active
 //! ones belong to a container or to a layer being unpacked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,21 @@ use containerd_client::types::Mount;
 use shared::id::Digest;
 
 use super::client::{Client, exists, failed, missing};
+use super::layer::TREE;
 use crate::images::extract::Target;
 use crate::runtime::RuntimeError;
 
 /// More snapshots than this are not a node's.
 const SNAPSHOTS_MAX: usize = 100_000;
+
+/// Layers by chain id.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// Each with the one below it.
+    pub all: BTreeMap<Digest, Option<Digest>>,
+    /// Those that can be compared with what was unpacked.
+    pub signed: BTreeSet<Digest>,
+}
 
 /// The snapshots of one snapshotter, as one client sees them. Cheap to make.
 pub struct Snapshots<'a> {
@@ -104,10 +114,17 @@ impl<'a> Snapshots<'a> {
         }
     }
 
-    /// The chain ids of all layers, each with the one below it.
-    pub async fn layers(&self) -> Result<BTreeMap<Digest, Option<Digest>>, RuntimeError> {
-        let layers = self.list(vec!["kind==committed".to_owned()]).await?;
-        Ok(layers.iter().filter_map(|info| Some((info.name.parse().ok()?, info.parent.parse().ok()))).collect())
+    /// All layers.
+    pub async fn layers(&self) -> Result<Layers, RuntimeError> {
+        let mut layers = Layers::default();
+        for info in self.list(vec!["kind==committed".to_owned()]).await? {
+            let Ok(chain) = info.name.parse() else { continue };
+            layers.all.insert(chain, info.parent.parse().ok());
+            if info.labels.contains_key(TREE) {
+                layers.signed.insert(chain);
+            }
+        }
+        Ok(layers)
     }
 
     /// All snapshots that pass a filter; without filters, all.

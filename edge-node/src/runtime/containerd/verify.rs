@@ -10,6 +10,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use shared::fault::{Fault, node};
 use shared::id::Digest;
@@ -31,6 +32,9 @@ use crate::runtime::RuntimeError;
 /// The least that the scheduler gives (setpriority(2)); the disk's follows from it (ioprio_set(2)).
 const NICEST: i32 = 19;
 const DOING: &str = "verifying a layer";
+/// What cannot be read, although nothing says that it is damaged, is read again after these.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(60), Duration::from_secs(600), Duration::from_secs(3600), Duration::from_secs(6 * 3600)];
 
 /// An unpacked layer whose directory can be seen.
 #[derive(Clone)]
@@ -133,20 +137,37 @@ impl Scrubs {
         let (proofs, turn) = (proofs.clone(), self.turn.clone());
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         while under_way.try_join_next().is_some() {}
-        under_way.spawn(async move {
-            let _turn = turn.acquire().await;
-            for place in places {
-                if proofs.of(place.chain) != Some(Proof::Shape) {
-                    continue;
-                }
-                match quietly(place.at.upper).await.map(|found| judge(found, place.tree, Proof::Whole)) {
-                    Some(Ok(proof)) => proofs.settle(place.chain, proof),
-                    // It stays in doubt, and is read again in the daemon's next life.
-                    Some(Err(error)) => tracing::warn!(%error, layer = %place.chain.short(), "a layer could not be verified"),
-                    None => tracing::warn!(layer = %place.chain.short(), "a layer was not verified"),
+        under_way.spawn(async move { scrub(&proofs, &turn, places, quietly).await });
+    }
+}
+
+/// Compares layer after layer, and tries those again that could not be read. What stays in doubt is read in the daemon's
+/// next life.
+async fn scrub<F: Future<Output = io::Result<Fingerprint>>>(
+    proofs: &Proofs,
+    turn: &Semaphore,
+    mut places: Vec<Place>,
+    read: impl Fn(PathBuf) -> F,
+) {
+    for pause in PAUSES.into_iter().map(Some).chain([None]) {
+        let mut unread = Vec::new();
+        let held = turn.acquire().await;
+        for place in places {
+            if proofs.of(place.chain) != Some(Proof::Shape) {
+                continue;
+            }
+            match judge(read(place.at.upper.clone()).await, place.tree, Proof::Whole) {
+                Ok(proof) => proofs.settle(place.chain, proof),
+                Err(error) => {
+                    tracing::warn!(%error, layer = %place.chain.short(), again = ?pause, "a layer could not be verified");
+                    unread.push(place);
                 }
             }
-        });
+        }
+        drop(held);
+        let Some(pause) = pause.filter(|_| !unread.is_empty()) else { return };
+        places = unread;
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -170,8 +191,8 @@ async fn read<T: Send + 'static>(
     blocking(DOING, move || read(&dir, &asked)).await
 }
 
-/// Reads all of `dir` on a thread that gives way to everything else. `None` when there is no thread.
-async fn quietly(dir: PathBuf) -> Option<io::Result<Fingerprint>> {
+/// Reads all of `dir` on a thread that gives way to everything else.
+async fn quietly(dir: PathBuf) -> io::Result<Fingerprint> {
     let stop = StopOnDrop::default();
     let (asked, (done, found)) = (stop.asked(), oneshot::channel());
     let thread = std::thread::Builder::new().name("verify".into());
@@ -182,6 +203,35 @@ async fn quietly(dir: PathBuf) -> Option<io::Result<Fingerprint>> {
         }
         done.send(Fingerprint::of_quietly(&dir, &asked))
     };
-    thread.spawn(work).ok()?;
-    found.await.ok()
+    thread.spawn(work)?;
+    found.await.unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::boot::Boot;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_read_is_read_again_a_bounded_number_of_times() {
+        for (failures, expected, reads) in [(0, Proof::Whole, 1), (3, Proof::Whole, 4), (99, Proof::Shape, 5)] {
+            let dir = tempfile::tempdir().unwrap();
+            Boot::begin(dir.path(), true).unwrap();
+            let proofs = Proofs::new(Arc::new(Boot::begin(dir.path(), true).unwrap()), Arc::default());
+            let tree = Fingerprint::of(dir.path(), &Stop::default()).unwrap();
+            let chain = Digest::of(b"layer");
+            let at = Target { upper: dir.path().into(), below: Vec::new() };
+            let place = Place { chain, tar: Blob { digest: chain, size: 0 }, at, tree: Some(tree) };
+            proofs.note(chain, Proof::Shape);
+            let seen = AtomicU32::new(0);
+            let read = |_| {
+                let fails = seen.fetch_add(1, Ordering::Relaxed) < failures;
+                async move { if fails { Err(rustix::io::Errno::MFILE.into()) } else { Ok(tree) } }
+            };
+            scrub(&proofs, &Semaphore::new(1), vec![place], read).await;
+            assert_eq!((proofs.of(chain), seen.into_inner()), (Some(expected), reads));
+        }
+    }
 }

@@ -18,6 +18,7 @@ enum Happening {
     LoseImage { nth: usize },
     PowerCut { spoils: usize },
     FoundDamaged { nth: usize },
+    MendingFails { nth: usize, times: u32, lost: bool },
     Wait { seconds: u64 },
     Rounds { n: u8 },
 }
@@ -34,7 +35,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Heal),
         1 => (0..6usize).prop_map(|nth| Happening::LoseImage { nth }),
         1 => (0..6usize).prop_map(|spoils| Happening::PowerCut { spoils }),
-        1 => (0..6usize).prop_map(|nth| Happening::FoundDamaged { nth }),
+        2 => (0..6usize).prop_map(|nth| Happening::FoundDamaged { nth }),
+        2 => (0..6usize, 0..4u32, any::<bool>()).prop_map(|(nth, times, lost)| Happening::MendingFails { nth, times, lost }),
         2 => (1..200u64).prop_map(|seconds| Happening::Wait { seconds }),
         5 => (1..6u8).prop_map(|n| Happening::Rounds { n }),
     ]
@@ -80,11 +82,18 @@ impl World {
                 self.spoiled.extend(doubtful.map(|(id, _)| *id).nth(*spoils));
             }
             Happening::FoundDamaged { nth } => {
-                let ready = self.actual.images.iter_mut().filter(|(_, state)| **state == ImageState::Ready).nth(*nth);
-                if let Some((id, state)) = ready {
-                    *state = ImageState::Damaged;
-                    self.spoiled.insert(*id);
-                }
+                let ready = self.actual.images.iter().filter(|(_, state)| **state == ImageState::Ready).nth(*nth);
+                ready.map(|(id, _)| *id).into_iter().for_each(|id| self.damage(id));
+            }
+            Happening::MendingFails { nth, times, lost } => {
+                let damaged = self.actual.damaged.iter().nth(*nth).copied();
+                damaged.into_iter().for_each(|id| {
+                    self.stubborn.insert(id, *times);
+                    self.fails(id);
+                    if *lost {
+                        self.actual.here.remove(&id);
+                    }
+                });
             }
             Happening::Wait { seconds } => self.now.uptime += Duration::from_secs(*seconds),
             Happening::Rounds { n } => (0..*n).for_each(|_| _ = self.round()),
@@ -103,6 +112,7 @@ proptest! {
         for happening in &happenings {
             let before = world.running_ids();
             world.happen(happening);
+            world.check_damage();
             if matches!(happening, Happening::Wait { .. } | Happening::Heal) {
                 prop_assert_eq!(before, world.running_ids());
             }
@@ -112,6 +122,7 @@ proptest! {
             if instance.health == Health::Unhealthy { instance.health = Health::Healthy; }
         }
         world.settle(3600);
+        prop_assert!(world.actual.damaged.is_empty());
         let plan = world.plan();
         prop_assert!(plan.actions.is_empty());
         for (app, assignment) in &world.desired.apps {
@@ -134,6 +145,17 @@ proptest! {
 }
 
 impl World {
+    /// What runs on damage is stopped at once, but for those that others need which are stopped first.
+    fn check_damage(&self) {
+        let actions = self.plan().actions;
+        let mut on_damage = self.actual.instances.iter().filter(|(_, instance)| self.actual.runs_on_damage(instance)).peekable();
+        let stops = |id: &InstanceId| actions.contains(&Action::Do(Step::Stop(id.clone())));
+        let is_known = self.desired.stamp != Stamp::default();
+        assert!(!is_known || on_damage.peek().is_none() || self.actual.instances.keys().any(stops), "{actions:?}");
+        let unpacks = actions.iter().any(|action| matches!(action, Action::Do(Step::Unpack(_))));
+        assert!(on_damage.peek().is_none() || !unpacks, "{actions:?}");
+    }
+
     fn running_ids(&self) -> BTreeSet<InstanceId> {
         self.actual.instances.iter().filter(|(_, i)| i.task.is_running()).map(|(id, _)| id.clone()).collect()
     }

@@ -1,0 +1,140 @@
+//! Images in doubt, and damaged ones: what stands on them, and how they are mended.
+
+use super::*;
+
+#[test]
+fn nothing_starts_from_an_image_in_doubt_and_a_damaged_one_is_unpacked_again() {
+    let mut world = World::new();
+    let (web, db) = (after(service("web:1"), "db", Condition::ServiceStarted), service("db:1"));
+    let first = release("shop", "1", vec![("web", web.clone()), ("db", db.clone())]);
+    world.deploy(&first);
+    world.settle(60);
+    world.deploy(&release("shop", "2", vec![("web", Service { image: "web:2".into(), ..web }), ("db", db)]));
+    world.settle(60);
+    world.take_log();
+
+    world.power_cut();
+    let starts = |plan: Plan| plan.actions.iter().any(|action| matches!(action, Action::Do(Step::Start(..) | Step::Create(_))));
+    assert!(!starts(world.plan()), "in doubt");
+    let of = |release: &Release, service: &str| release.images[&name(service)][0].id();
+    world.spoiled.insert(of(&first, "db"));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["start db", "start web"], "mended, and no older release in between");
+    assert!(world.spoiled.is_empty());
+
+    // Found later, while it runs: what stands on it ends first, dependents before it only if they stand on it too.
+    world.damage(of(&first, "db"));
+    world.round();
+    let report = crate::report::apps(&world.desired, &world.actual, world.now);
+    assert_eq!(report[0].fault.as_ref().map(|fault| &*fault.code), Some("node-image-damaged"));
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop db", "start db"]);
+    assert_eq!(world.plan(), Plan::default());
+}
+
+#[test]
+fn what_runs_on_a_damaged_image_ends_and_is_mended_whatever_failed_before() {
+    let shop = release("shop", "1", vec![("web", service("web:1")), ("db", service("db:1"))]);
+    let [web, db] = ["web", "db"].map(|service| shop.images[&name(service)][0].id());
+    for (damaged, failed) in [(vec![web, db], vec![web]), (vec![web, db], vec![web, db]), (vec![db], vec![web])] {
+        let mut world = World::new();
+        world.deploy(&shop);
+        world.settle(60);
+        world.take_log();
+        damaged.iter().for_each(|image| world.damage(*image));
+        failed.iter().for_each(|image| world.fails(*image));
+        let stops = world.plan().actions.into_iter().filter(|action| matches!(action, Action::Do(Step::Stop(_))));
+        assert_eq!(stops.count(), damaged.len(), "at once");
+        world.settle(60);
+        assert_eq!((world.running(), world.plan()), (vec!["db@1".to_owned(), "web@1".to_owned()], Plan::default()));
+    }
+}
+
+#[test]
+fn a_repair_that_failed_is_repeated_with_pauses_and_the_app_stays_at_its_release() {
+    let mut world = World::new();
+    let version = |version: &str| {
+        release("shop", version, vec![("web", service(&format!("web:{version}"))), ("db", service(&format!("db:{version}")))])
+    };
+    world.deploy(&version("1"));
+    world.settle(60);
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    assert_eq!(world.running(), ["db@2", "web@2"], "on trial");
+    world.take_log();
+    let image = second.images[&name("db")][0].id();
+    world.damage(image);
+    world.stubborn.insert(image, 4);
+    let before = world.now.uptime;
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop db", "start db"], "web runs on, and no older release in between");
+    assert!(world.now.uptime >= before + Duration::from_secs(1 + 2 + 4 + 8));
+    assert_eq!((world.running().len(), &world.actual.memory[&name("shop")].undone), (2, &None));
+}
+
+#[test]
+fn a_trial_begins_anew_when_its_image_had_to_come_once_more() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(300);
+    world.sick.insert(name("web"));
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    let image = second.images[&name("web")][0].id();
+    world.damage(image);
+    world.fails(image);
+    world.actual.here.clear();
+    world.actual.paused.all = true; // the link has no time for it
+    world.sick.clear();
+    world.settle(1);
+    assert_eq!(world.running(), ["web@1"]);
+    world.now.uptime += Duration::from_secs(24 * 3600);
+    world.actual.paused.all = false;
+    world.settle(300);
+    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+}
+
+#[test]
+fn while_a_damaged_image_is_fetched_again_the_last_good_release_runs() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(60);
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    assert_eq!(world.running(), ["web@2"], "on trial");
+    world.power_cut();
+    let fault = Fault::new(&crate::fault::image::LAYER_UNKNOWN);
+    let failed = ImageState::Failed(Trouble { failures: 3, at: world.now.uptime, fault });
+    world.actual.images.insert(second.images[&name("web")][0].id(), failed);
+    world.settle(1);
+    assert_eq!(world.running(), ["web@1"]);
+    world.settle(60);
+    assert_eq!(world.running(), ["web@2"]);
+}
+
+#[test]
+fn a_trial_begins_anew_after_a_doubt_however_long_that_took() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(300);
+    world.sick.insert(name("web"));
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    assert!(world.actual.memory[&name("shop")].trial.is_some());
+    world.power_cut();
+    world.spoiled.insert(second.images[&name("web")][0].id());
+    let doubtful = world.plan();
+    assert!(doubtful.actions.contains(&Action::Note(name("shop"), Note::Rest(Digest::of(&second.to_bytes())))));
+    world.apply(&doubtful.actions[0]);
+    world.now.uptime += Duration::from_secs(24 * 3600); // So slow is no disk.
+    world.sick.clear();
+    world.settle(300);
+    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+}
