@@ -199,6 +199,24 @@ impl Delta {
         &self.0.layers
     }
 
+    /// The layers that have packs.
+    pub(crate) fn packed(&self) -> Vec<Digest> {
+        self.0.packs.layers()
+    }
+
+    /// Removes the pack of a layer that no release has; the bytes that this freed.
+    pub(crate) async fn remove_pack(&self, layer: &Digest) -> Result<u64, BlobError> {
+        lock(&self.0.sketches).remove(layer);
+        let (this, layer) = (self.clone(), *layer);
+        blocking(move || this.0.packs.remove(&layer)).await
+    }
+
+    /// Removes patches to layers that no release has, but for those in use; how many, and their bytes.
+    pub(crate) async fn remove_patches(&self, needed: Arc<BTreeSet<Digest>>) -> Result<(u64, u64), BlobError> {
+        let this = self.clone();
+        blocking(move || Ok(this.0.patches.remove_unneeded(|layer| needed.contains(layer)))).await
+    }
+
     /// What was counted.
     pub(crate) fn figures(&self) -> Figures {
         self.0.stats.figures(self.0.patches.bytes())

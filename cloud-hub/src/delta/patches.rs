@@ -147,6 +147,13 @@ impl Patches {
         }
     }
 
+    /// Removes patches that make layers which nobody needs, but for those in use; how many, and their bytes. Blocks.
+    pub(super) fn remove_unneeded(&self, is_needed: impl Fn(&Digest) -> bool) -> (u64, u64) {
+        let going = lock(&self.shelf).take_unneeded(is_needed, self.started.elapsed());
+        self.delete(&going);
+        (going.len() as u64, going.iter().map(|kept| kept.blob.size).sum())
+    }
+
     /// Where a new patch is written. Blocks.
     pub(super) fn begin(&self) -> Result<NewPatch, DeltaError> {
         self.give_way();

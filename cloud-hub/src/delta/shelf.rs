@@ -127,6 +127,14 @@ impl Shelf {
         Some(kept)
     }
 
+    /// Takes out the patches that make layers which nobody needs, but for those in use.
+    pub(super) fn take_unneeded(&mut self, is_needed: impl Fn(&Digest) -> bool, now: Duration) -> Vec<Kept> {
+        let idle = self.by_key.values().filter(|entry| is_idle(entry, now) && !is_needed(&entry.kept.to));
+        let going: Vec<Kept> = idle.map(|entry| entry.kept).collect();
+        going.iter().for_each(|kept| self.remove(&kept.key));
+        going
+    }
+
     /// Takes out one patch.
     pub(super) fn remove(&mut self, key: &Key) {
         if let Some(entry) = self.by_key.remove(key) {
@@ -194,6 +202,18 @@ mod tests {
         let taken: Vec<_> = (0..3).map(|_| shelf.take_idle(at(100))).collect();
         assert_eq!(taken, [Some(kept(1, 10)), Some(kept(2, 10)), None]);
         assert_eq!((shelf.bytes(), shelf.take_idle(at(180))), (10, Some(kept(3, 10))));
+    }
+
+    #[test]
+    fn patches_of_layers_that_nobody_needs_go_when_nobody_pulls_them() {
+        let mut shelf = Shelf::new(100);
+        shelf.restore(kept(1, 10));
+        shelf.restore(kept(2, 10));
+        shelf.add(kept(3, 10), at(0));
+        let needed = |to: &Digest| *to == kept(2, 0).to;
+        assert_eq!(shelf.take_unneeded(needed, at(1)), [kept(1, 10)]);
+        assert_eq!(shelf.take_unneeded(needed, at(180)), [kept(3, 10)]);
+        assert_eq!(shelf.bytes(), 10);
     }
 
     #[test]
