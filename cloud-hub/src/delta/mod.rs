@@ -92,6 +92,18 @@ struct Inner {
 /// The right to have one patch made.
 type Turn = OwnedSemaphorePermit;
 
+/// A patch that stays while this is there, as long as somebody goes on with it.
+pub(crate) struct Pin {
+    delta: Delta,
+    digest: Digest,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.delta.0.patches.unpin(&self.digest);
+    }
+}
+
 /// For whom a patch is made: a node, or people (`None`).
 pub type Asker = Option<Name>;
 
@@ -188,6 +200,11 @@ impl Delta {
         self.0.patches.of(digest)
     }
 
+    /// Keeps the patch of this digest for somebody who is in the middle of it; `None` when there is none.
+    pub(crate) fn pin(&self, digest: &Digest) -> Option<Pin> {
+        self.0.patches.pin(digest).then(|| Pin { delta: self.clone(), digest: *digest })
+    }
+
     /// Bytes of a patch.
     pub(crate) async fn read(&self, digest: &Digest, offset: u64, length: u32) -> Result<Bytes, BlobError> {
         let (this, digest) = (self.clone(), *digest);
@@ -219,7 +236,7 @@ impl Delta {
 
     /// What was counted.
     pub(crate) fn figures(&self) -> Figures {
-        self.0.stats.figures(self.0.patches.bytes())
+        self.0.stats.figures(self.0.patches.bytes(), self.0.patches.pinned())
     }
 
     /// Sees to it that a layer has a pack.

@@ -69,6 +69,11 @@ impl Packs {
         self.has(&layer.tar.digest) || matches!(self.blobs.size_blocking(&layer.blob.digest), Ok(Some(_)))
     }
 
+    /// Bytes of a layer's pack, if it has one. Blocks.
+    pub(super) fn size(&self, layer: &Digest) -> Option<u64> {
+        Some(fs::metadata(self.path(layer, "pack")).ok()?.len())
+    }
+
     /// The layers that have packs.
     pub(super) fn layers(&self) -> Vec<Digest> {
         lock(&self.there).iter().copied().collect()
