@@ -112,7 +112,7 @@ impl Blobs {
     ) -> Result<Option<u64>, BlobError> {
         let (this, digest) = (self.clone(), *digest);
         blocking(move || {
-            let table = this.0.holds.lock();
+            let mut table = this.0.holds.lock();
             if table.claims.contains_key(&digest) || table.asked.get(&digest).is_some_and(|asked| asked.elapsed() < lease) {
                 return Ok(None);
             }
@@ -125,8 +125,9 @@ impl Blobs {
             match now.duration_since(meta.modified().map_err(removing)?) {
                 Ok(age) if age >= lease => {}
                 Ok(_) => return Ok(None),
-                // The clock was ahead when it came: from now on it is right.
+                // The clock was ahead when it came, or is behind now: the lease begins anew, and not by the clock alone.
                 Err(_) => {
+                    table.asked.insert(digest, Instant::now());
                     let noted = File::open(&path).and_then(|file| file.set_modified(now));
                     return noted.map(|()| None).map_err(removing);
                 }
