@@ -5,11 +5,14 @@
 //! <state>/blobs/parts/cd34…       on its way; the name is the digest it must get, the length is where to go on
 //! ```
 //!
+//! A blob that no release names goes ([`crate::collect`]), unless somebody may be about to publish it ([`holds`]).
+//!
 //! A blob is visible when and only when all its bytes are on disk and fit digest and size: it is written as a part,
 //! hashed, synced, renamed, and its directory synced. A part survives a restart of the hub, so that an upload or a pull
 //! goes on where it was cut.
 
 mod error;
+mod holds;
 mod part;
 pub(crate) mod reader;
 
@@ -27,6 +30,9 @@ use shared::release::Blob;
 use tokio::task::spawn_blocking;
 
 pub use self::error::BlobError;
+use self::holds::Holds;
+pub use self::holds::LEASE;
+pub(crate) use self::holds::lease;
 pub use self::part::Part;
 pub(crate) use self::part::sync_dir;
 use self::reader::OpenFiles;
@@ -54,6 +60,7 @@ struct Inner {
     open: OpenFiles,
     /// Parts that somebody is writing.
     busy: Mutex<BTreeSet<Digest>>,
+    holds: Holds,
     /// Removes what can be made again until so many bytes have room, as far as that goes.
     give_way: OnceLock<GiveWay>,
 }
@@ -93,8 +100,8 @@ impl Blobs {
         for dir in ["sha256", "parts"] {
             fs::create_dir_all(root.join(dir)).map_err(|error| BlobError::io("making the blob directory", error))?;
         }
-        let (open, busy, give_way) = (OpenFiles::default(), Mutex::default(), OnceLock::new());
-        let blobs = Self(Arc::new(Inner { root, max, open, busy, give_way }));
+        let (open, busy, holds, give_way) = (OpenFiles::default(), Mutex::default(), Holds::default(), OnceLock::new());
+        let blobs = Self(Arc::new(Inner { root, max, open, busy, holds, give_way }));
         blobs.clean_parts_blocking(SystemTime::now())?;
         Ok(blobs)
     }
@@ -162,7 +169,7 @@ impl Blobs {
         if want.size > self.0.max {
             return Err(BlobError::TooLarge { digest: want.digest, size: want.size, max: self.0.max });
         }
-        if self.size_blocking(&want.digest)?.is_some() {
+        if self.ask(&want.digest)?.is_some() {
             return Ok(Begin::Have);
         }
         let claim = part::Claim::new(self, want.digest)?;
@@ -219,11 +226,11 @@ impl Blobs {
         Ok(Upload::Done)
     }
 
-    /// Where an upload of this blob goes on.
+    /// Where an upload of this blob goes on. One that is there is held for [`LEASE`]: whoever asks wants to publish it.
     pub async fn upload_offset(&self, digest: &Digest) -> Result<Upload, BlobError> {
         let (this, digest) = (self.clone(), *digest);
         blocking(move || {
-            if this.size_blocking(&digest)?.is_some() {
+            if this.ask(&digest)?.is_some() {
                 return Ok(Upload::Done);
             }
             Ok(Upload::Partial(fs::metadata(this.part_path(&digest)).map_or(0, |meta| meta.len())))

@@ -129,6 +129,10 @@ impl Hub {
         }
         self.check_fit(&request).await?;
         let changing = self.changing.lock().await;
+        // It may have been taken back since it was looked at.
+        if self.release(request.release).await?.is_none() {
+            return Err(DeployError::Vanished { release: request.release });
+        }
         let current = self.record::<Deployment>(&key(DEPLOYMENTS, name)).await?;
         check_seen(name, seen, current.as_ref().map(|(_, revision)| *revision))?;
         if current.is_none() && self.all_deployments().await?.len() >= DEPLOYMENTS_MAX {

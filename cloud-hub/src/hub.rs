@@ -1,5 +1,5 @@
 //! The hub: what all its parts share. Each part adds its own methods in its own file: [`crate::publish`],
-//! [`crate::catalog`], [`crate::deployments`], [`crate::budgets`], [`crate::nodes`], [`crate::tokens`], [`crate::access`],
+//! [`crate::unpublish`], [`crate::catalog`], [`crate::collect`], [`crate::deployments`], [`crate::budgets`], [`crate::nodes`], [`crate::tokens`], [`crate::access`],
 //! [`crate::events`], [`crate::desired`], [`crate::delta`], [`crate::link`].
 //!
 //! Records lie in the store and are read when they are needed. In memory are only the fleet (folded, see
@@ -15,6 +15,7 @@ use shared::time::UnixMillis;
 use crate::access::Attempts;
 use crate::blobs::Blobs;
 use crate::ca::Ca;
+use crate::collect::Collector;
 use crate::delta::Delta;
 use crate::desired::Assigner;
 use crate::fleet::{Fleet, Life, Wanted};
@@ -67,6 +68,7 @@ pub struct Hub {
     pub(crate) settings: Settings,
     pub(crate) epoch: u64,
     pub(crate) assigner: Assigner,
+    pub(crate) collector: Collector,
     pub(crate) link: Sessions,
     pub(crate) metrics: Metrics,
     pub(crate) logins: Mutex<Attempts>,
@@ -93,6 +95,7 @@ impl Hub {
             settings,
             epoch: record.epoch,
             assigner: Assigner::default(),
+            collector: Collector::default(),
             link: Sessions::default(),
             metrics: Metrics::default(),
             logins: Mutex::default(),
@@ -104,12 +107,14 @@ impl Hub {
         })
     }
 
-    /// Does what the hub does by itself until `stop` says so: sign, write the fleet down, pack layers, trim.
+    /// Does what the hub does by itself until `stop` says so: sign, write the fleet down, pack layers,
+    /// remove what no release needs, trim.
     pub async fn run(self: &Arc<Self>, stop: Stop) {
         tokio::join!(
             self.assign_forever(stop.clone()),
             self.keep_fleet(stop.clone()),
             self.delta.run(stop.clone()),
+            self.collect_forever(stop.clone()),
             self.tidy(stop)
         );
     }

@@ -29,6 +29,7 @@ use shared::wire::v1::{self, Down, Up};
 use tokio::sync::mpsc;
 
 use crate::access::{lock, same};
+use crate::delta::Pin;
 use crate::gate::{self, End, Nodes, Session, SessionId};
 use crate::hub::Hub;
 use crate::records::{NODES, Node, key};
@@ -41,6 +42,8 @@ struct Live {
     pulls: Option<mpsc::Sender<v1::Pull>>,
     /// To the task that has patches made, while there is one.
     patches: Option<mpsc::Sender<v1::PatchWanted>>,
+    /// The patch the node is in the middle of.
+    reading: Option<Pin>,
     /// The desired state that was sent last, and when.
     sent: Option<(Digest, UnixMillis)>,
 }
@@ -82,6 +85,15 @@ impl Sessions {
         self.session(node).is_some_and(|session| session.try_control(message.encode().into()).is_ok())
     }
 
+    /// What the node's session is in the middle of from now on.
+    fn reads(&self, node: &Name, session: SessionId, pin: Option<Pin>) {
+        let mut table = lock(&self.live);
+        let Some(live) = table.get_mut(node).filter(|live| live.session.id() == session) else { return };
+        let before = std::mem::replace(&mut live.reading, pin);
+        drop(table);
+        drop(before);
+    }
+
     fn remember_sent(&self, node: &Name, hash: Digest, now: UnixMillis) {
         if let Some(live) = lock(&self.live).get_mut(node) {
             live.sent = Some((hash, now));
@@ -112,7 +124,7 @@ impl Nodes for Link {
 
     async fn joined(&self, node: &Name, session: Session) {
         let (id, now) = (session.id(), self.0.now());
-        lock(&self.0.link.live).insert(node.clone(), Live { session, pulls: None, patches: None, sent: None });
+        lock(&self.0.link.live).insert(node.clone(), Live { session, pulls: None, patches: None, reading: None, sent: None });
         self.0.life(node, |life| life.connected(now));
         tracing::debug!(%node, session = %id, "node connected");
     }

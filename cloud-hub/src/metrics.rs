@@ -56,6 +56,10 @@ pub struct Metrics {
     pub events: Counter,
     /// Messages from nodes that could not be read.
     pub unreadable: Counter,
+    /// Blobs, packs and patches removed because no release needs them.
+    pub collected: Counter,
+    /// Their bytes.
+    pub collected_bytes: Counter,
 }
 
 impl Default for Metrics {
@@ -76,6 +80,8 @@ impl Default for Metrics {
             pulls_refused: Counter::default(),
             events: Counter::default(),
             unreadable: Counter::default(),
+            collected: Counter::default(),
+            collected_bytes: Counter::default(),
             registry: Registry::default(),
             gate: OnceLock::new(),
         };
@@ -93,6 +99,9 @@ impl Default for Metrics {
         registry.register("pulls_refused", "Pulls of blobs refused", metrics.pulls_refused.clone());
         registry.register("events_stored", "Journal entries stored", metrics.events.clone());
         registry.register("unreadable", "Messages from nodes that could not be read", metrics.unreadable.clone());
+        let help = "Blobs, packs and patches removed because no release needs them";
+        registry.register("collected", help, metrics.collected.clone());
+        registry.register_with_unit("collected", "What that freed", Unit::Bytes, metrics.collected_bytes.clone());
         Self { registry, ..metrics }
     }
 }

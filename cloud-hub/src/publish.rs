@@ -188,6 +188,8 @@ impl Hub {
             return Ok((entry, false));
         }
         let record = describe(&release, signers, by, self.now());
+        // What is here now stays until the release names it.
+        let _claims = self.blobs.claim(record.blobs.iter().map(|blob| blob.digest));
         self.blobs_are_here(&record).await?;
         self.verify_images(&release).await?;
         let entered = self.enter(id, record, bytes.to_vec(), by).await?;
@@ -198,7 +200,7 @@ impl Hub {
     async fn blobs_are_here(&self, record: &records::Release) -> Result<(), PublishError> {
         let mut missing: Vec<Digest> = Vec::new();
         for Blob { digest, size } in &record.blobs {
-            if self.blobs.size(digest).await? != Some(*size) {
+            if self.blobs.size_held(digest).await? != Some(*size) {
                 missing.push(*digest);
             }
         }
@@ -219,16 +221,19 @@ impl Hub {
         by: &str,
     ) -> Result<(Entry, bool), PublishError> {
         let _changing = self.changing.lock().await;
+        // A version that was taken back still means what it meant.
         if let Some(known) = self.version_id(&record.app, &record.version).await? {
-            return match self.release(known).await? {
-                Some(entry) if known == id => Ok((entry, false)),
-                _ => Err(PublishError::VersionTaken { app: record.app, version: record.version, id: known }),
-            };
+            if known != id {
+                return Err(PublishError::VersionTaken { app: record.app, version: record.version, id: known });
+            }
+            if let Some(entry) = self.release(id).await? {
+                return Ok((entry, false));
+            }
         }
         let what = Fault::new(&hub::PUBLISHED).with("app", &record.app).with("version", &record.version).with("by", by);
         let event = self.event(None, Some(&record.app), by, what);
         let changes = vec![
-            Change::create(version_key(&record.app, &record.version), id.as_bytes().to_vec()),
+            Change::put(version_key(&record.app, &record.version), id.as_bytes().to_vec()),
             Change::create(release_key(ENVELOPES, id), envelope),
             Change::create(release_key(RELEASES, id), record.encode()),
         ];

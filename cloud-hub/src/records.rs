@@ -6,7 +6,7 @@
 //! | `publishers/<name>` | [`Publisher`] |
 //! | `releases/<id in hex>` | [`Release`]: what lists and pulls need |
 //! | `envelopes/<id in hex>` | the signed bytes as they came ([`shared::sign::Envelope::to_bytes`]) |
-//! | `versions/<app>/<version>` | the release's id in 32 bytes: a version is published once |
+//! | `versions/<app>/<version>` | the release's id in 32 bytes: a version means one thing, also when it was taken back |
 //! | `images/<id in hex>` | digest of an image that was verified ([`crate::verify`]) |
 //! | `deployments/<name>` | [`Deployment`] |
 //! | `budgets/<name>` | [`Budget`] |
@@ -72,6 +72,13 @@ pub fn key(prefix: &str, name: &Name) -> String {
 /// The key of a release below `prefix`.
 pub fn release_key(prefix: &str, id: Digest) -> String {
     format!("{prefix}{}", id.hex())
+}
+
+/// The release of a key below [`RELEASES`].
+pub(crate) fn release_id(key: &str) -> Result<Digest, StoreError> {
+    let hex = key.strip_prefix(RELEASES).unwrap_or(key);
+    let damaged = |_| StoreError::Damaged { what: format!("key {key}: not a release") };
+    format!("sha256:{hex}").parse().map_err(damaged)
 }
 
 /// The key of a version. Versions have no `/` ([`shared::manifest::Metadata::version`]).

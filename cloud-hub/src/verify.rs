@@ -14,7 +14,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use crate::hub::Hub;
 use crate::images::{ImageError, Known, Limits, examine, quiet};
 use crate::refusal::{Kind, Refusal};
-use crate::store::{Change, StoreError};
+use crate::store::{Change, Expect, StoreError};
 
 /// Prefix of what is remembered.
 const IMAGES: &str = "images/";
@@ -87,6 +87,20 @@ impl Hub {
                 return Err(VerifyError::Differs { image: id });
             }
             self.store.commit(vec![Change::put(key(id), mark(&image).as_bytes().to_vec())], Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets which of these manifests are those of verified images.
+    pub(crate) async fn forget_verified(&self, manifests: &[Digest]) -> Result<(), StoreError> {
+        let mut changes = Vec::new();
+        for manifest in manifests {
+            if self.store.get(&key(*manifest)).await?.is_some() {
+                changes.push(Change::delete(key(*manifest), Expect::Anything));
+            }
+        }
+        if !changes.is_empty() {
+            self.store.commit(changes, Vec::new()).await?;
         }
         Ok(())
     }

@@ -128,6 +128,7 @@ pub static ROUTES: &[Route] = &[
     route(Method::GET, "/api/v1/releases", read(Resource::Releases), || get(releases::list)),
     route(Method::POST, "/api/v1/releases", write(Resource::Releases), || post(releases::publish)),
     route(Method::GET, "/api/v1/releases/{release}", read(Resource::Releases), || get(releases::show)),
+    route(Method::DELETE, "/api/v1/releases/{release}", write(Resource::Releases), || delete(releases::remove)),
     route(Method::GET, "/api/v1/releases/{release}/diff", read(Resource::Releases), || get(diff::diff)),
     route(Method::GET, "/api/v1/bundle/plan", read(Resource::Blobs), || get(bundles::plan)),
     route(Method::GET, "/api/v1/bundle", read(Resource::Blobs), || get(bundles::download)),

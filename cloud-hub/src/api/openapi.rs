@@ -19,7 +19,7 @@ use super::{
         publishers::list, publishers::create, publishers::remove,
         blobs::download, blobs::head, blobs::upload, blobs::upload_part,
         images::ingest,
-        releases::apps, releases::list, releases::publish, releases::show, diff::diff,
+        releases::apps, releases::list, releases::publish, releases::show, releases::remove, diff::diff,
         bundles::plan, bundles::download, bundles::merge,
         deployments::list, deployments::show, deployments::apply, deployments::remove, deployments::rollback,
         budgets::list, budgets::show, budgets::apply, budgets::remove,

@@ -124,6 +124,15 @@ pub(super) async fn publish(
     Ok((status, axum::Json(object(&api.hub, &entry).await?)))
 }
 
+/// Takes a release back, by id or as `app@version`. What only it needed is removed from the hub's disk in the background.
+#[utoipa::path(delete, path = "/api/v1/releases/{release}", tag = "releases", params(("release" = String, Path)),
+    responses((status = 204), (status = 404, body = Problem),
+        (status = 409, description = "A deployment, its way back, or a node needs it", body = Problem)))]
+pub(super) async fn remove(State(api): State<Api>, By(by): By, Named(text): Named<String>) -> Result<StatusCode, ApiError> {
+    super::to_its_end(async move { api.hub.unpublish(&text, by.name.as_str()).await }).await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Every app with its newest release.
 #[utoipa::path(get, path = "/api/v1/apps", tag = "releases", responses((status = 200, body = List<AppEntry>)))]
 pub(super) async fn apps(State(api): State<Api>) -> Result<axum::Json<List<AppEntry>>, ApiError> {

@@ -22,7 +22,7 @@ use super::problem::ApiError;
 use super::types::{Problem, WatchChange, WatchEvent};
 use super::{Api, deployments, nodes, publishers, releases};
 use crate::hub::Hub;
-use crate::records::{self, DEPLOYMENTS, DESIRED, FLEET, NODES, PUBLISHERS, RELEASES};
+use crate::records::{self, DEPLOYMENTS, DESIRED, FLEET, NODES, PUBLISHERS, RELEASES, VERSIONS};
 use crate::stop::{Stop, stopped};
 use crate::store::{Changed, StoreError, Watch};
 
@@ -163,10 +163,11 @@ impl Watcher {
     async fn look(&mut self) -> Result<(), StoreError> {
         let changes = self.hub.store.changes(self.seen, BATCH).await?;
         let Some(last) = changes.last().map(|changed| changed.revision) else { return Ok(()) };
+        let versions = self.versions(&changes).await?;
         for ((kind, name), revision) in self.subjects(&changes) {
             let object = object(&self.hub, kind, &name).await?;
             let change = if object.is_some() { WatchChange::Put } else { WatchChange::Delete };
-            let name = shown_name(kind, &name, object.as_ref());
+            let name = versions.get(&name).filter(|_| kind == Kind::Releases).cloned().unwrap_or(name);
             self.waiting.push_back(WatchEvent { change, kind: kind.text().into(), name, revision, object });
         }
         self.seen = last;
@@ -177,6 +178,18 @@ impl Watcher {
             event.revision = if n + 1 == count { last } else { before };
         }
         Ok(())
+    }
+
+    /// What people call the releases that came or went, by id in hex: their versions are written together with them.
+    async fn versions(&self, changes: &[Changed]) -> Result<BTreeMap<String, String>, StoreError> {
+        let mut versions = BTreeMap::new();
+        for key in changes.iter().map(|changed| &changed.key).filter(|_| self.kinds.contains(&Kind::Releases)) {
+            let Some(version) = key.strip_prefix(VERSIONS) else { continue };
+            if let Some(record) = self.hub.store.get(key).await? {
+                versions.insert(hex::encode(record.value), version.replacen('/', "@", 1));
+            }
+        }
+        Ok(versions)
     }
 
     /// The objects that are not what they were, with the revision of their last change.
@@ -247,12 +260,6 @@ async fn object(hub: &Hub, kind: Kind, name: &str) -> Result<Option<serde_json::
 
 fn digest(hex: &str) -> Option<Digest> {
     format!("sha256:{hex}").parse().ok()
-}
-
-/// Releases are stored by id and named by app and version.
-fn shown_name(kind: Kind, name: &str, object: Option<&serde_json::Value>) -> String {
-    let named = object.filter(|_| kind == Kind::Releases).and_then(|object| object.pointer("/metadata/name")?.as_str());
-    named.unwrap_or(name).to_owned()
 }
 
 #[cfg(test)]

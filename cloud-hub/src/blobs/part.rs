@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use shared::id::Digest;
@@ -127,8 +128,11 @@ impl Part {
             return Err(BlobError::WrongDigest { expected: digest, found });
         }
         let finishing = |error| BlobError::io("finishing a blob", error);
+        // Its last byte may have come long ago; it is held from now on, like one that is asked for.
+        self.file.set_modified(SystemTime::now()).map_err(finishing)?;
         self.file.sync_all().map_err(finishing)?;
-        self.publish().map_err(finishing)
+        self.publish().map_err(finishing)?;
+        self.claim.blobs.ask(&digest).map(drop)
     }
 
     /// Renames the part to its final name and syncs both directories, so that the name survives a power cut.

@@ -167,3 +167,54 @@ async fn a_full_disk_has_a_name() {
     rustix::mount::unmount(dir.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
     assert!(matches!(result, Err(BlobError::NoSpace { .. })), "{result:?}");
 }
+
+/// Whether a blob goes at `now` under this lease.
+async fn goes(blobs: &Blobs, blob: Blob, now: SystemTime, lease: Duration) -> bool {
+    blobs.remove_unless_held(&blob.digest, now, lease).await.unwrap() == Some(blob.size)
+}
+
+#[tokio::test]
+async fn a_blob_that_somebody_may_publish_stays() {
+    let world = world();
+    let [one, two, three] = [b"one".as_slice(), b"two", b"three"].map(|bytes| (blob(bytes), bytes));
+    for (blob, mut bytes) in [one, two, three] {
+        world.blobs.put_blocking(blob, &mut bytes).unwrap();
+    }
+    let later = SystemTime::now() + LEASE;
+    assert!(!goes(&world.blobs, one.0, later, LEASE).await, "it was uploaded just now, whatever the clock says");
+
+    let again = Blobs::open(world.dir.path(), 1 << 20).unwrap();
+    assert!(!goes(&again, one.0, SystemTime::now(), LEASE).await, "a restart does not end a lease");
+    let claims = again.claim([one.0.digest]);
+    let second = again.claim([one.0.digest]);
+    drop(claims);
+    assert!(!goes(&again, one.0, later, LEASE).await, "it is being recorded");
+    drop(second);
+    assert!(!goes(&again, one.0, later, LEASE).await, "it was recorded just now");
+    assert_eq!(again.upload_offset(&two.0.digest).await.unwrap(), Upload::Done);
+    assert!(!goes(&again, two.0, later, LEASE).await, "somebody asked for it");
+    assert!(matches!(again.begin(three.0).await.unwrap(), Begin::Have));
+    assert!(!goes(&again, three.0, later, LEASE).await, "somebody wanted to upload it");
+
+    let anew = Blobs::open(world.dir.path(), 1 << 20).unwrap();
+    assert!(!goes(&anew, one.0, later, PART_AGE_MAX).await);
+    assert!(goes(&anew, one.0, later, LEASE).await);
+    assert!(!goes(&anew, one.0, later, LEASE).await && !anew.has(&one.0.digest).await.unwrap(), "gone");
+    // One that came while the clock was ahead has its lease from now on, whatever the clock says next.
+    let past = SystemTime::now() - LEASE;
+    assert!(!goes(&anew, two.0, past, LEASE).await && !goes(&anew, two.0, later, LEASE).await);
+    let last = Blobs::open(world.dir.path(), 1 << 20).unwrap();
+    assert!(!goes(&last, two.0, past + LEASE / 2, LEASE).await && goes(&last, two.0, past + LEASE, LEASE).await);
+}
+
+#[tokio::test]
+async fn while_something_is_uploaded_leases_are_longer() {
+    let world = world();
+    assert!(!world.blobs.is_uploading().await.unwrap());
+    let bytes = content(1000);
+    world.blobs.upload(blob(&bytes), 0, pieces(&bytes[..10])).await.unwrap();
+    assert!(world.blobs.is_uploading().await.unwrap());
+    assert_eq!((lease(true), lease(false)), (PART_AGE_MAX, LEASE));
+    world.blobs.upload(blob(&bytes), 10, pieces(&bytes[10..])).await.unwrap();
+    assert!(!world.blobs.is_uploading().await.unwrap());
+}

@@ -50,6 +50,8 @@ pub(super) enum Command {
     Publisher(PublisherCommand),
     /// Publish a release: read the manifest, bring the images to the hub, sign, send
     Publish(Box<Publish>),
+    /// Take a release back that nothing needs any more; the hub frees what only it needed
+    Unpublish(Unpublish),
     /// Compare the images of releases
     #[command(subcommand)]
     Image(ImageCommand),
@@ -183,6 +185,13 @@ pub(super) struct Publish {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Unpublish {
+    /// The release, for example counter@1.0.0, or its id
+    #[arg(value_name = "APP@VERSION")]
+    pub(super) release: String,
 }
 
 #[derive(Debug, Subcommand)]

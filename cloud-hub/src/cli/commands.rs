@@ -33,6 +33,7 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<(), C
         Command::Key(args) => key::run(session, &args),
         Command::Publisher(args) => access::publisher(session, &args).await,
         Command::Publish(args) => Box::pin(publish::run(session, &args)).await,
+        Command::Unpublish(args) => publish::unpublish(session, &args).await,
         Command::Image(args) => Box::pin(image::run(session, &args)).await,
         Command::Get(args) => Box::pin(get::run(session, &args)).await,
         Command::Describe(args) => Box::pin(describe::run(session, &args)).await,

@@ -43,6 +43,8 @@ pub(super) static ZH: &[(&str, &str)] = &[
     ("publish.registry_user", "镜像仓库的用户；密码从 CAUSEWAY_REGISTRY_PASSWORD 读取"),
     ("publish.dry_run", "只读取并检查本机上的内容，显示规范形式的清单，不发送任何内容"),
     ("publish.format", "结果的形式：table、wide、json、yaml 或 name"),
+    ("unpublish", "撤回不再需要的发布包；中心释放只有它需要的空间"),
+    ("unpublish.release", "发布包，例如 counter@1.0.0，或其编号"),
     ("image", "比较发布包的镜像"),
     ("image diff", "在部署之前显示只有该旧发布包的节点需要的字节数；所需补丁同时生成"),
     ("image diff.old", "该节点仅有的发布包，例如 counter@1.0.0"),

@@ -4,8 +4,9 @@
 //! Bytes in chunks that an old layer has are saved whole; bytes of a file of which it has a version count for 9/10 of that:
 //! measured, what is sent for them is a tenth. The choice depends on what the layers are and on nothing else, so that nodes
 //! that have the same layers share patches.
-
-use std::sync::Arc;
+//!
+//! Of an old layer only a bit per chunk and file of the new one is kept: a node may name hundreds of layers, each with hundreds
+//! of thousands of files.
 
 use shared::id::Digest;
 use shared::recipe::draft::Layer;
@@ -53,25 +54,48 @@ impl Outline {
     }
 }
 
+/// One bit per thing, by its number.
+#[derive(Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn of(bits: impl ExactSizeIterator<Item = bool>) -> Self {
+        let mut words = vec![0_u64; bits.len().div_ceil(64)];
+        for (at, _) in bits.enumerate().filter(|(_, bit)| *bit) {
+            if let Some(word) = words.get_mut(at / 64) {
+                *word |= 1 << (at % 64);
+            }
+        }
+        Self(words)
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.0.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.0.resize(self.0.len().max(more.0.len()), 0);
+        self.0.iter_mut().zip(&more.0).for_each(|(mine, others)| *mine |= others);
+    }
+}
+
 /// What an old layer has of the new one.
-struct Has {
-    chunks: Vec<bool>,
-    files: Vec<bool>,
+#[derive(Debug, Default)]
+pub(super) struct Has {
+    chunks: Bits,
+    files: Bits,
 }
 
 impl Has {
-    fn of(to: &Outline, sketch: &Sketch) -> Self {
-        let chunks = to.chunks.iter().map(|(id, _)| sketch.has(*id)).collect();
-        Self { chunks, files: to.files.iter().map(|name| sketch.has_file(*name)).collect() }
-    }
-
-    fn nothing(to: &Outline) -> Self {
-        Self { chunks: vec![false; to.chunks.len()], files: vec![false; to.files.len()] }
+    /// That of the layer of this sketch.
+    pub(super) fn of(to: &Outline, sketch: &Sketch) -> Self {
+        let chunks = Bits::of(to.chunks.iter().map(|(id, _)| sketch.has(*id)));
+        Self { chunks, files: Bits::of(to.files.iter().map(|name| sketch.has_file(*name))) }
     }
 
     /// Tenths of bytes saved by this and `more` together.
     fn saves(&self, more: &Self, to: &Outline) -> u64 {
-        let either = |one: &[bool], other: &[bool], at: usize| one.get(at) == Some(&true) || other.get(at) == Some(&true);
+        let either = |one: &Bits, other: &Bits, at: usize| one.has(at) || other.has(at);
         let whole: u64 = (to.chunks.iter().enumerate())
             .filter(|(at, _)| either(&self.chunks, &more.chunks, *at))
             .map(|(_, (_, length))| length * 10)
@@ -84,18 +108,16 @@ impl Has {
     }
 
     fn add(&mut self, more: &Self) {
-        for (mine, others) in [(&mut self.chunks, &more.chunks), (&mut self.files, &more.files)] {
-            mine.iter_mut().zip(others).for_each(|(mine, other)| *mine |= other);
-        }
+        self.chunks.add(&more.chunks);
+        self.files.add(&more.files);
     }
 }
 
 /// The old layers to refer to, best first: at most [`FROM_MAX`], none when none is worth it.
-pub(super) fn choose(to: &Outline, candidates: &[(Digest, Arc<Sketch>)]) -> Vec<Digest> {
+pub(super) fn choose(to: &Outline, candidates: Vec<(Digest, Has)>) -> Vec<Digest> {
     let least = 10 * (to.size() / GAIN_PART).max(GAIN_MIN);
-    let candidate = |(id, sketch): &(Digest, Arc<Sketch>)| Candidate { id: *id, has: Has::of(to, sketch), gain: 0 };
-    let mut left: Vec<Candidate> = candidates.iter().map(candidate).collect();
-    let (mut chosen, mut have, mut saved) = (Vec::new(), Has::nothing(to), 0);
+    let mut left: Vec<Candidate> = candidates.into_iter().map(|(id, has)| Candidate { id, has, gain: 0 }).collect();
+    let (mut chosen, mut have, mut saved) = (Vec::new(), Has::default(), 0);
     while chosen.len() < FROM_MAX {
         for candidate in &mut left {
             candidate.gain = candidate.has.saves(&have, to).saturating_sub(saved);
@@ -150,13 +172,12 @@ mod tests {
 
     fn chosen(to: &(Recipe, Vec<File>), old: &[(u8, (Recipe, Vec<File>))]) -> Vec<u8> {
         let outline = Outline::of(Layer { recipe: &to.0, files: &to.1 });
-        let sketch = |(id, (recipe, files)): &(u8, (Recipe, Vec<File>))| {
-            (Digest::from_bytes([*id; 32]), Arc::new(Sketch::of(Layer { recipe, files })))
+        let candidate = |(id, (recipe, files)): &(u8, (Recipe, Vec<File>))| {
+            (Digest::from_bytes([*id; 32]), Has::of(&outline, &Sketch::of(Layer { recipe, files })))
         };
-        let mut candidates: Vec<_> = old.iter().map(sketch).collect();
-        let found = choose(&outline, &candidates);
-        candidates.reverse();
-        assert_eq!(choose(&outline, &candidates), found, "the order of what a node has does not matter");
+        let found = choose(&outline, old.iter().map(candidate).collect());
+        let reversed = choose(&outline, old.iter().rev().map(candidate).collect());
+        assert_eq!(reversed, found, "the order of what a node has does not matter");
         found.iter().map(|id| id.as_bytes()[0]).collect()
     }
 
@@ -197,5 +218,21 @@ mod tests {
         assert_eq!(found, [0, 1, 2, 3, 4, 5, 6, 7]);
         let small = layer(&[1], &[]);
         assert_eq!(chosen(&small, &[(1, small.clone())]), [1], "64 KiB");
+    }
+
+    #[test]
+    fn an_old_layer_costs_a_bit_for_each_chunk_and_file_of_the_new_one() {
+        // A layer of 100 MB with 10,000 files.
+        let names: Vec<String> = (0..10_000).map(|n| format!("usr/share/a{}/b{}", n / 100, n * 7919)).collect();
+        let files: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 10_000)).collect();
+        let (recipe, files) = layer(&range(0, 1600), &files);
+        let layer = Layer { recipe: &recipe, files: &files };
+        let (outline, sketch) = (Outline::of(layer), Sketch::of(layer));
+        let has = Has::of(&outline, &sketch);
+        assert_eq!((has.chunks.0.len(), has.files.0.len()), (1600 / 64, 10_000_usize.div_ceil(64)));
+        assert!(has.chunks.has(1599) && has.files.has(9999) && !has.chunks.has(1600));
+        assert!((90_000..175_000).contains(&sketch.bytes()), "{}", sketch.bytes());
+        let none = Has::of(&outline, &Sketch::default());
+        assert_eq!((has.saves(&none, &outline), none.saves(&Has::default(), &outline)), (1600 * (64 << 10) * 10, 0));
     }
 }

@@ -18,6 +18,9 @@ use super::new_file::OldFile;
 use super::patches::key;
 use crate::access::lock;
 
+/// Room that every patch must have before it is begun.
+const LEAST: u64 = 4 << 10;
+
 /// Layers by diff_id, as releases describe them.
 pub type Known = BTreeMap<Digest, Layer>;
 
@@ -116,8 +119,9 @@ impl Delta {
             }
         }
         let stopping = || self.0.stopping.load(Ordering::Relaxed);
-        let writing = |error| DeltaError::io("writing a patch", error);
-        let mut out = BufWriter::with_capacity(256 << 10, self.0.patches.begin()?);
+        // One that refers to nothing is about as large as the pack, whatever compresses better in it.
+        let least = if from.is_empty() { packs.size(&diff_id).unwrap_or_default() / 2 } else { 0 };
+        let mut out = BufWriter::with_capacity(256 << 10, self.0.patches.begin(least.max(LEAST))?);
         match make(&mut new, &mut old, &mut out, &stopping) {
             Ok(_) => {}
             Err(MakeError::New(cause)) => return Ok(Tried::BadPack(diff_id, cause)),
@@ -125,11 +129,13 @@ impl Delta {
                 let layer = from.get(usize::from(layer)).ok_or(DeltaError::Broken)?;
                 return Ok(Tried::BadPack(*layer, cause));
             }
-            Err(MakeError::Write(error)) => return Err(writing(error)),
+            Err(MakeError::Write(error)) => return Err(out.get_ref().failed(error)),
             Err(MakeError::Stopped) => return Err(DeltaError::Stopped),
         }
-        out.flush().map_err(writing)?;
-        let patch = out.into_inner().map_err(|error| writing(error.into_error()))?;
+        if let Err(error) = out.flush() {
+            return Err(out.get_ref().failed(error));
+        }
+        let patch = out.into_inner().map_err(|error| DeltaError::io("writing a patch", error.into_error()))?;
         self.0.patches.keep(key(from, &diff_id), diff_id, patch).map(Tried::Made)
     }
 

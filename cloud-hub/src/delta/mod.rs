@@ -46,7 +46,7 @@ pub(crate) use diff::{Need, Needs, compare};
 pub use error::{DeltaError, Shared};
 pub use make::{Known, Made};
 
-use choose::{Outline, choose};
+use choose::{Has, Outline, choose};
 use flights::Flights;
 use layers::Layers;
 use lru::Lru;
@@ -56,7 +56,7 @@ use stats::{Figures, Stats};
 
 /// Layers that wait for their packs after they were published. More are packed when a node asks.
 const QUEUE: usize = 1024;
-/// Bytes of sketches in memory: those of some hundred layers.
+/// Bytes of sketches in memory. A layer of 100 MB with 10,000 files has one of at most 175 kB, so these are some hundred layers.
 const SKETCHES_MAX: usize = 32 << 20;
 /// Choices that are remembered.
 const CHOICES_MAX: usize = 4096;
@@ -91,6 +91,18 @@ struct Inner {
 
 /// The right to have one patch made.
 type Turn = OwnedSemaphorePermit;
+
+/// A patch that stays while this is there, as long as somebody goes on with it.
+pub(crate) struct Pin {
+    delta: Delta,
+    digest: Digest,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.delta.0.patches.unpin(&self.digest);
+    }
+}
 
 /// For whom a patch is made: a node, or people (`None`).
 pub type Asker = Option<Name>;
@@ -188,6 +200,11 @@ impl Delta {
         self.0.patches.of(digest)
     }
 
+    /// Keeps the patch of this digest for somebody who is in the middle of it; `None` when there is none.
+    pub(crate) fn pin(&self, digest: &Digest) -> Option<Pin> {
+        self.0.patches.pin(digest).then(|| Pin { delta: self.clone(), digest: *digest })
+    }
+
     /// Bytes of a patch.
     pub(crate) async fn read(&self, digest: &Digest, offset: u64, length: u32) -> Result<Bytes, BlobError> {
         let (this, digest) = (self.clone(), *digest);
@@ -199,9 +216,27 @@ impl Delta {
         &self.0.layers
     }
 
+    /// The layers that have packs.
+    pub(crate) fn packed(&self) -> Vec<Digest> {
+        self.0.packs.layers()
+    }
+
+    /// Removes the pack of a layer that no release has; the bytes that this freed.
+    pub(crate) async fn remove_pack(&self, layer: &Digest) -> Result<u64, BlobError> {
+        lock(&self.0.sketches).remove(layer);
+        let (this, layer) = (self.clone(), *layer);
+        blocking(move || this.0.packs.remove(&layer)).await
+    }
+
+    /// Removes patches to layers that no release has, but for those in use; how many, and their bytes.
+    pub(crate) async fn remove_patches(&self, needed: Arc<BTreeSet<Digest>>) -> Result<(u64, u64), BlobError> {
+        let this = self.clone();
+        blocking(move || Ok(this.0.patches.remove_unneeded(|layer| needed.contains(layer)))).await
+    }
+
     /// What was counted.
     pub(crate) fn figures(&self) -> Figures {
-        self.0.stats.figures(self.0.patches.bytes())
+        self.0.stats.figures(self.0.patches.bytes(), self.0.patches.pinned())
     }
 
     /// Sees to it that a layer has a pack.
@@ -289,15 +324,16 @@ impl Delta {
         };
         let outline = Outline::of(new.layer());
         drop(new);
-        let mut sketches = Vec::with_capacity(packed.len());
+        let mut candidates = Vec::with_capacity(packed.len());
         for layer in packed {
             if self.0.stopping.load(Ordering::Relaxed) {
                 return Err(DeltaError::Stopped);
             }
-            sketches.extend(self.sketch(layer).map(|sketch| (*layer, sketch)));
+            // The sketch itself goes: those of all candidates at once would have no bound.
+            candidates.extend(self.sketch(layer).map(|sketch| (*layer, Has::of(&outline, &sketch))));
         }
-        let of_all = sketches.len() == all;
-        Ok(Some((choose(&outline, &sketches), of_all)))
+        let of_all = candidates.len() == all;
+        Ok(Some((choose(&outline, candidates), of_all)))
     }
 
     /// The sketch of a layer; none when its pack cannot be used.

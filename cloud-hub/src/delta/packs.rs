@@ -69,6 +69,32 @@ impl Packs {
         self.has(&layer.tar.digest) || matches!(self.blobs.size_blocking(&layer.blob.digest), Ok(Some(_)))
     }
 
+    /// Bytes of a layer's pack, if it has one. Blocks.
+    pub(super) fn size(&self, layer: &Digest) -> Option<u64> {
+        Some(fs::metadata(self.path(layer, "pack")).ok()?.len())
+    }
+
+    /// The layers that have packs.
+    pub(super) fn layers(&self) -> Vec<Digest> {
+        lock(&self.there).iter().copied().collect()
+    }
+
+    /// Removes the pack of a layer; the bytes that this freed. A start that finds half of it removes the rest. Blocks.
+    pub(super) fn remove(&self, layer: &Digest) -> Result<u64, BlobError> {
+        lock(&self.there).remove(layer);
+        let mut freed = 0;
+        for ending in ["pack", "files"] {
+            let path = self.path(layer, ending);
+            let removed = fs::metadata(&path).and_then(|meta| fs::remove_file(&path).map(|()| meta.len()));
+            match removed {
+                Ok(bytes) => freed += bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(BlobError::io("removing a pack", error)),
+            }
+        }
+        Ok(freed)
+    }
+
     /// The pack and the files of a layer that has one. Blocks.
     pub(super) fn read(&self, layer: &Digest) -> Result<Source<OldFile>, PackError> {
         let file = File::open(self.path(layer, "pack"))?;

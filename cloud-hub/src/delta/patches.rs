@@ -47,8 +47,8 @@ pub(super) struct Patches {
     dir: PathBuf,
     max: u64,
     shelf: Mutex<Shelf>,
-    /// Held while a new patch is put in, so that two do not take the same room.
-    keeping: Mutex<()>,
+    /// Held while patches give way to something else.
+    giving_way: Mutex<()>,
     open: OpenFiles,
     started: Instant,
 }
@@ -72,11 +72,11 @@ impl Patches {
             dir,
             max,
             shelf: Mutex::new(shelf),
-            keeping: Mutex::default(),
+            giving_way: Mutex::default(),
             open: OpenFiles::default(),
             started: Instant::now(),
         };
-        let going = lock(&patches.shelf).make_room(0, Duration::ZERO);
+        let going = lock(&patches.shelf).reserve(0, 0, Duration::ZERO);
         patches.delete(&going.unwrap_or_default());
         Ok(patches)
     }
@@ -84,6 +84,11 @@ impl Patches {
     /// Bytes of all patches.
     pub(super) fn bytes(&self) -> u64 {
         lock(&self.shelf).bytes()
+    }
+
+    /// Patches that somebody is in the middle of.
+    pub(super) fn pinned(&self) -> usize {
+        lock(&self.shelf).pinned()
     }
 
     /// The patch of this key, which counts as used. One from before the start is read and compared with its digest first:
@@ -140,29 +145,47 @@ impl Patches {
 
     /// As [`give_way`](Self::give_way), to something of so many bytes.
     pub(super) fn give_way_to(&self, bytes: u64) {
-        let _one_at_a_time = lock(&self.keeping);
+        let _one_at_a_time = lock(&self.giving_way);
         while check_space(&self.dir, bytes).is_err() {
             let Some(kept) = lock(&self.shelf).take_idle(self.started.elapsed()) else { return };
             self.delete(&[kept]);
         }
     }
 
-    /// Where a new patch is written. Blocks.
-    pub(super) fn begin(&self) -> Result<NewPatch, DeltaError> {
+    /// Removes patches that make layers which nobody needs, but for those in use; how many, and their bytes. Blocks.
+    pub(super) fn remove_unneeded(&self, is_needed: impl Fn(&Digest) -> bool) -> (u64, u64) {
+        let going = lock(&self.shelf).take_unneeded(is_needed, self.started.elapsed());
+        self.delete(&going);
+        (going.len() as u64, going.iter().map(|kept| kept.blob.size).sum())
+    }
+
+    /// Where a new patch is written; it takes at least so many bytes, and is refused at once when there is no room for them.
+    /// Blocks.
+    pub(super) fn begin(&self, least: u64) -> Result<NewPatch<'_>, DeltaError> {
+        let mut room = Room { patches: self, held: 0, refused: None };
+        room.grow(least)?;
         self.give_way();
-        Ok(NewPatch { file: NewFile::create(&self.dir)?, hasher: Sha256::new() })
+        Ok(NewPatch { room, file: NewFile::create(&self.dir)?, hasher: Sha256::new() })
     }
 
     /// Keeps a patch that was written. Blocks.
-    pub(super) fn keep(&self, key: Key, to: Digest, patch: NewPatch) -> Result<Blob, DeltaError> {
-        let blob = Blob { digest: Digest::from_bytes(patch.hasher.finalize().into()), size: patch.file.size() };
+    pub(super) fn keep(&self, key: Key, to: Digest, patch: NewPatch<'_>) -> Result<Blob, DeltaError> {
+        let NewPatch { mut room, file, hasher } = patch;
+        let blob = Blob { digest: Digest::from_bytes(hasher.finalize().into()), size: file.size() };
         let kept = Kept { key, to, blob };
-        let _one_at_a_time = lock(&self.keeping);
-        let going = lock(&self.shelf).make_room(blob.size, self.started.elapsed());
-        self.delete(&going.ok_or(DeltaError::CacheFull { size: blob.size, max: self.max })?);
-        patch.file.finish(&name(&kept))?;
-        lock(&self.shelf).add(kept, self.started.elapsed());
+        file.finish(&name(&kept))?;
+        lock(&self.shelf).add(kept, std::mem::take(&mut room.held), self.started.elapsed());
         Ok(blob)
+    }
+
+    /// Somebody is in the middle of the patch of this digest; `false` when there is none.
+    pub(super) fn pin(&self, digest: &Digest) -> bool {
+        lock(&self.shelf).pin(digest)
+    }
+
+    /// One less is in the middle of it.
+    pub(super) fn unpin(&self, digest: &Digest) {
+        lock(&self.shelf).unpin(digest);
     }
 
     fn delete(&self, going: &[Kept]) {
@@ -193,15 +216,60 @@ impl Write for HashWriter<'_> {
     }
 }
 
+/// The room of a patch that is being made; given back when dropped.
+#[derive(Debug)]
+struct Room<'p> {
+    patches: &'p Patches,
+    held: u64,
+    /// So many bytes were asked for and not had.
+    refused: Option<u64>,
+}
+
+impl Room<'_> {
+    /// Takes `size` bytes in all.
+    fn grow(&mut self, size: u64) -> Result<(), DeltaError> {
+        let patches = self.patches;
+        let going = lock(&patches.shelf).reserve(self.held, size, patches.started.elapsed());
+        let Some(going) = going else {
+            self.refused = Some(size);
+            return Err(DeltaError::CacheFull { size, max: patches.max });
+        };
+        self.held = size;
+        patches.delete(&going);
+        Ok(())
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        lock(&self.patches.shelf).give_back(self.held);
+    }
+}
+
 /// A patch on its way.
 #[derive(Debug)]
-pub(super) struct NewPatch {
+pub(super) struct NewPatch<'p> {
+    room: Room<'p>,
     file: NewFile,
     hasher: Sha256,
 }
 
-impl Write for NewPatch {
+impl NewPatch<'_> {
+    /// Why writing failed.
+    pub(super) fn failed(&self, error: io::Error) -> DeltaError {
+        match self.room.refused {
+            Some(size) => DeltaError::CacheFull { size, max: self.room.patches.max },
+            None => DeltaError::io("writing a patch", error),
+        }
+    }
+}
+
+impl Write for NewPatch<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let end = self.file.size().saturating_add(bytes.len() as u64);
+        if end > self.room.held {
+            self.room.grow(end).map_err(|error| io::Error::new(io::ErrorKind::QuotaExceeded, error))?;
+        }
         let written = self.file.write(bytes)?;
         self.hasher.update(bytes.get(..written).unwrap_or_default());
         Ok(written)
@@ -234,7 +302,7 @@ mod tests {
     use super::*;
 
     fn put(patches: &Patches, key: Key, bytes: &[u8]) -> Result<Blob, DeltaError> {
-        let mut patch = patches.begin().unwrap();
+        let mut patch = patches.begin(bytes.len() as u64)?;
         patch.write_all(bytes).unwrap();
         patches.keep(key, Digest::of(b"to"), patch)
     }
@@ -280,6 +348,31 @@ mod tests {
 
         let small = Patches::open(dir.path(), 500).unwrap();
         assert_eq!((files(dir.path()), small.bytes()), (1, 400), "a smaller bound holds at once");
+    }
+
+    #[test]
+    fn a_patch_without_room_ends_while_it_is_made_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let patches = Patches::open(dir.path(), 1000).unwrap();
+        put(&patches, Digest::of(b"a"), &[1; 400]).unwrap();
+        assert!(matches!(patches.begin(601), Err(DeltaError::CacheFull { size: 601, max: 1000 })), "before it is made");
+        assert_eq!(files(dir.path()), 1);
+        let mut grows = patches.begin(100).unwrap();
+        grows.write_all(&[2; 600]).unwrap();
+        let error = grows.write_all(&[2; 1]).unwrap_err();
+        assert!(matches!(grows.failed(error), DeltaError::CacheFull { size: 601, max: 1000 }));
+        assert!(matches!(patches.begin(1), Err(DeltaError::CacheFull { size: 1, .. })), "what is being made has its room");
+        drop(grows);
+        assert_eq!((files(dir.path()), patches.bytes()), (1, 400));
+        let mut fits = patches.begin(600).unwrap();
+        fits.write_all(&[3; 10]).unwrap();
+        patches.keep(Digest::of(b"c"), Digest::of(b"to"), fits).unwrap();
+        assert_eq!(put(&patches, Digest::of(b"d"), &[4; 590]).unwrap().size, 590, "what it did not use is free");
+        let alone = tempfile::tempdir().unwrap();
+        let small = Patches::open(alone.path(), 100).unwrap();
+        let mut large = small.begin(50).unwrap();
+        large.write_all(&[5; 5000]).unwrap();
+        assert_eq!(small.keep(Digest::of(b"e"), Digest::of(b"to"), large).unwrap().size, 5000, "the only one may be larger");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Which patches are kept: a table without a clock or a disk.
 //!
-//! A patch is known by its key (what it is made of) and by its digest (what nodes pull). The bound is one of bytes; what was
-//! used longest ago goes first, and what was used a moment ago does not go at all.
+//! A patch is known by its key (what it is made of) and by its digest (what nodes pull). The bound is one of bytes, also of
+//! patches that are being made; what was used longest ago goes first, and what was used a moment ago does not go at all. A
+//! node that is in the middle of a patch may take its time between two pieces of it: its link may be slow, or held.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +12,8 @@ use shared::release::Blob;
 
 /// A patch nobody used for so long may go.
 pub(super) const REST: Duration = Duration::from_secs(180);
+/// … and one that nodes are in the middle of, when none of them went on for so long.
+pub(super) const PINNED_REST: Duration = Duration::from_secs(3600);
 
 /// What a patch is made of: digest over the format, the old layers and the new one.
 pub(super) type Key = Digest;
@@ -42,15 +45,19 @@ struct Entry {
 pub(super) struct Shelf {
     by_key: BTreeMap<Key, Entry>,
     by_digest: BTreeMap<Digest, Key>,
+    /// How many are in the middle of a patch, by its digest.
+    pins: BTreeMap<Digest, usize>,
     max: u64,
     bytes: u64,
+    /// Bytes of patches that are being made.
+    reserved: u64,
     turns: u64,
 }
 
 impl Shelf {
     /// An empty one for at most `max` bytes.
     pub(super) const fn new(max: u64) -> Self {
-        Self { by_key: BTreeMap::new(), by_digest: BTreeMap::new(), max, bytes: 0, turns: 0 }
+        Self { by_key: BTreeMap::new(), by_digest: BTreeMap::new(), pins: BTreeMap::new(), max, bytes: 0, reserved: 0, turns: 0 }
     }
 
     /// Bytes of all patches.
@@ -58,13 +65,19 @@ impl Shelf {
         self.bytes
     }
 
+    /// Patches that somebody is in the middle of.
+    pub(super) fn pinned(&self) -> usize {
+        self.pins.len()
+    }
+
     /// Adds a patch that was made before the hub started; the oldest first.
     pub(super) fn restore(&mut self, kept: Kept) {
         self.insert(kept, None);
     }
 
-    /// Adds a patch that is used now.
-    pub(super) fn add(&mut self, kept: Kept, now: Duration) {
+    /// Adds a patch that is used now, in place of the `held` bytes that were reserved for it.
+    pub(super) fn add(&mut self, kept: Kept, held: u64, now: Duration) {
+        self.give_back(held);
         self.insert(kept, Some(now));
     }
 
@@ -100,12 +113,14 @@ impl Shelf {
         self.by_key.get(self.by_digest.get(digest)?).map(|entry| entry.kept)
     }
 
-    /// Takes out what must go so that `size` bytes fit; `None`, and nothing goes, when what is in use leaves too little
-    /// room. A patch larger than the bound is kept when it is the only one: without it its layer would reach no node.
-    pub(super) fn make_room(&mut self, size: u64, now: Duration) -> Option<Vec<Kept>> {
-        let mut idle: Vec<&Entry> = self.by_key.values().filter(|entry| is_idle(entry, now)).collect();
+    /// Reserves `size` bytes in place of `held` ones, and takes out what must go for that; `None`, and nothing changes, when
+    /// what is in use leaves too little room. A patch larger than the bound is made when there is no other: without it its
+    /// layer would reach no node.
+    pub(super) fn reserve(&mut self, held: u64, size: u64, now: Duration) -> Option<Vec<Kept>> {
+        let mut idle: Vec<&Entry> = self.by_key.values().filter(|entry| self.is_idle(entry, now)).collect();
         idle.sort_by_key(|entry| entry.turn);
-        let (mut left, mut going) = (self.bytes, Vec::new());
+        let others = self.reserved.saturating_sub(held);
+        let (mut left, mut going) = (self.bytes.saturating_add(others), Vec::new());
         for entry in idle {
             if left.saturating_add(size) <= self.max {
                 break;
@@ -117,14 +132,52 @@ impl Shelf {
             return None;
         }
         going.iter().for_each(|kept| self.remove(&kept.key));
+        self.reserved = others.saturating_add(size);
         Some(going)
+    }
+
+    /// Gives back what was reserved and is not used.
+    pub(super) fn give_back(&mut self, held: u64) {
+        self.reserved = self.reserved.saturating_sub(held);
+    }
+
+    /// Somebody is in the middle of the patch of this digest; `false` when there is none.
+    pub(super) fn pin(&mut self, digest: &Digest) -> bool {
+        let is_there = self.by_digest.contains_key(digest);
+        if is_there {
+            *self.pins.entry(*digest).or_default() += 1;
+        }
+        is_there
+    }
+
+    /// One less is in the middle of it.
+    pub(super) fn unpin(&mut self, digest: &Digest) {
+        if let Some(count) = self.pins.get_mut(digest) {
+            *count -= 1;
+            if *count == 0 {
+                self.pins.remove(digest);
+            }
+        }
+    }
+
+    fn is_idle(&self, entry: &Entry, now: Duration) -> bool {
+        let rest = if self.pins.contains_key(&entry.kept.blob.digest) { PINNED_REST } else { REST };
+        entry.used.is_none_or(|used| now.saturating_sub(used) >= rest)
     }
 
     /// Takes out the patch that was used longest ago, if it is not in use.
     pub(super) fn take_idle(&mut self, now: Duration) -> Option<Kept> {
-        let kept = self.by_key.values().filter(|entry| is_idle(entry, now)).min_by_key(|entry| entry.turn)?.kept;
+        let kept = self.by_key.values().filter(|entry| self.is_idle(entry, now)).min_by_key(|entry| entry.turn)?.kept;
         self.remove(&kept.key);
         Some(kept)
+    }
+
+    /// Takes out the patches that make layers which nobody needs, but for those in use.
+    pub(super) fn take_unneeded(&mut self, is_needed: impl Fn(&Digest) -> bool, now: Duration) -> Vec<Kept> {
+        let idle = self.by_key.values().filter(|entry| self.is_idle(entry, now) && !is_needed(&entry.kept.to));
+        let going: Vec<Kept> = idle.map(|entry| entry.kept).collect();
+        going.iter().for_each(|kept| self.remove(&kept.key));
+        going
     }
 
     /// Takes out one patch.
@@ -134,10 +187,6 @@ impl Shelf {
             self.by_digest.remove(&entry.kept.blob.digest);
         }
     }
-}
-
-fn is_idle(entry: &Entry, now: Duration) -> bool {
-    entry.used.is_none_or(|used| now.saturating_sub(used) >= REST)
 }
 
 #[cfg(test)]
@@ -153,35 +202,42 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    /// Room for so many bytes, which nobody uses then.
+    fn room(shelf: &mut Shelf, size: u64, now: Duration) -> Option<Vec<Kept>> {
+        let going = shelf.reserve(0, size, now)?;
+        shelf.give_back(size);
+        Some(going)
+    }
+
     #[test]
     fn what_was_used_longest_ago_goes_first() {
         let mut shelf = Shelf::new(100);
         for n in 1..=4 {
             shelf.restore(kept(n, 25));
         }
-        assert_eq!(shelf.make_room(0, at(0)), Some(vec![]));
+        assert_eq!(room(&mut shelf, 0, at(0)), Some(vec![]));
         assert_eq!(shelf.find(&kept(1, 25).key, at(1)), Some((kept(1, 25), None)));
         assert_eq!(shelf.find(&kept(1, 25).key, at(2)), Some((kept(1, 25), Some(at(1)))));
-        assert_eq!(shelf.make_room(40, at(200)), Some(vec![kept(2, 25), kept(3, 25)]));
-        shelf.add(kept(5, 40), at(200));
+        assert_eq!(room(&mut shelf, 40, at(200)), Some(vec![kept(2, 25), kept(3, 25)]));
+        shelf.add(kept(5, 40), 0, at(200));
         assert_eq!(
             (shelf.bytes(), shelf.of(&kept(2, 25).blob.digest), shelf.of(&kept(4, 25).blob.digest)),
             (90, None, Some(kept(4, 25)))
         );
-        shelf.add(kept(5, 40), at(201));
+        shelf.add(kept(5, 40), 0, at(201));
         assert_eq!(shelf.bytes(), 90, "the same again");
     }
 
     #[test]
     fn what_is_pulled_stays() {
         let mut shelf = Shelf::new(100);
-        shelf.add(kept(1, 60), at(0));
-        shelf.add(kept(2, 30), at(0));
-        assert_eq!(shelf.make_room(50, at(100)), None, "both are in use");
+        shelf.add(kept(1, 60), 0, at(0));
+        shelf.add(kept(2, 30), 0, at(0));
+        assert_eq!(room(&mut shelf, 50, at(100)), None, "both are in use");
         assert_eq!(shelf.pulled(&kept(1, 60).blob.digest, at(170)), Some(kept(1, 60)));
-        assert_eq!(shelf.make_room(50, at(180)), None, "the second one is not enough, so it stays");
-        assert_eq!(shelf.make_room(35, at(180)), Some(vec![kept(2, 30)]));
-        assert_eq!(shelf.make_room(50, at(350)), Some(vec![kept(1, 60)]));
+        assert_eq!(room(&mut shelf, 50, at(180)), None, "the second one is not enough, so it stays");
+        assert_eq!(room(&mut shelf, 35, at(180)), Some(vec![kept(2, 30)]));
+        assert_eq!(room(&mut shelf, 50, at(350)), Some(vec![kept(1, 60)]));
         assert_eq!((shelf.bytes(), shelf.pulled(&kept(1, 60).blob.digest, at(350))), (0, None));
     }
 
@@ -190,19 +246,69 @@ mod tests {
         let mut shelf = Shelf::new(100);
         shelf.restore(kept(1, 10));
         shelf.restore(kept(2, 10));
-        shelf.add(kept(3, 10), at(0));
+        shelf.add(kept(3, 10), 0, at(0));
         let taken: Vec<_> = (0..3).map(|_| shelf.take_idle(at(100))).collect();
         assert_eq!(taken, [Some(kept(1, 10)), Some(kept(2, 10)), None]);
         assert_eq!((shelf.bytes(), shelf.take_idle(at(180))), (10, Some(kept(3, 10))));
     }
 
     #[test]
+    fn patches_of_layers_that_nobody_needs_go_when_nobody_pulls_them() {
+        let mut shelf = Shelf::new(100);
+        shelf.restore(kept(1, 10));
+        shelf.restore(kept(2, 10));
+        shelf.add(kept(3, 10), 0, at(0));
+        let needed = |to: &Digest| *to == kept(2, 0).to;
+        assert_eq!(shelf.take_unneeded(needed, at(1)), [kept(1, 10)]);
+        assert_eq!(shelf.take_unneeded(needed, at(180)), [kept(3, 10)]);
+        assert_eq!(shelf.bytes(), 10);
+    }
+
+    #[test]
     fn one_that_is_too_large_is_kept_alone() {
         let mut shelf = Shelf::new(100);
         shelf.restore(kept(1, 10));
-        assert_eq!(shelf.make_room(500, at(0)), Some(vec![kept(1, 10)]));
-        shelf.add(kept(2, 500), at(0));
-        assert_eq!(shelf.make_room(10, at(1)), None);
-        assert_eq!(shelf.make_room(10, at(180)), Some(vec![kept(2, 500)]));
+        assert_eq!(room(&mut shelf, 500, at(0)), Some(vec![kept(1, 10)]));
+        shelf.add(kept(2, 500), 0, at(0));
+        assert_eq!(room(&mut shelf, 10, at(1)), None);
+        assert_eq!(room(&mut shelf, 10, at(180)), Some(vec![kept(2, 500)]));
+    }
+
+    #[test]
+    fn a_patch_that_a_node_is_in_the_middle_of_waits_for_its_link() {
+        let mut shelf = Shelf::new(100);
+        shelf.add(kept(1, 60), 0, at(0));
+        let digest = kept(1, 60).blob.digest;
+        assert!(shelf.pin(&digest) && shelf.pin(&digest) && !shelf.pin(&kept(9, 1).blob.digest));
+        assert_eq!((room(&mut shelf, 50, at(3599)), shelf.take_idle(at(3599))), (None, None));
+        shelf.unpin(&digest);
+        assert_eq!(room(&mut shelf, 50, at(3599)), None, "another one is");
+        // Made again meanwhile, it is still pinned; and nobody pins what is not there.
+        shelf.add(kept(1, 60), 0, at(10));
+        assert_eq!(room(&mut shelf, 50, at(3600)), None);
+        shelf.unpin(&digest);
+        shelf.unpin(&digest);
+        assert_eq!(room(&mut shelf, 50, at(189)), None, "used a moment ago");
+        assert_eq!(room(&mut shelf, 50, at(190)), Some(vec![kept(1, 60)]));
+        assert!(shelf.pins.is_empty());
+        shelf.add(kept(2, 60), 0, at(0));
+        shelf.pin(&kept(2, 60).blob.digest);
+        assert_eq!(room(&mut shelf, 50, at(3600)), Some(vec![kept(2, 60)]), "nobody waits for ever");
+    }
+
+    #[test]
+    fn patches_that_are_being_made_share_the_room() {
+        let mut shelf = Shelf::new(100);
+        shelf.restore(kept(1, 30));
+        assert_eq!(shelf.reserve(0, 50, at(0)), Some(vec![]));
+        assert_eq!(shelf.reserve(0, 40, at(0)), Some(vec![kept(1, 30)]), "two at once");
+        assert_eq!(shelf.reserve(0, 20, at(0)), None);
+        assert_eq!(shelf.reserve(50, 60, at(0)), Some(vec![]), "one grows");
+        assert_eq!(shelf.reserve(60, 61, at(0)), None);
+        shelf.add(kept(2, 55), 60, at(0));
+        assert_eq!((shelf.bytes, shelf.reserved), (55, 40));
+        assert_eq!(shelf.reserve(0, 6, at(0)), None);
+        shelf.give_back(40);
+        assert_eq!(shelf.reserve(0, 45, at(0)), Some(vec![]));
     }
 }

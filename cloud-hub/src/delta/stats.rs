@@ -14,7 +14,7 @@ pub(super) struct Stats {
 }
 
 /// Names and values, as [`crate::metrics`] shows them.
-pub(crate) type Figures = [(&'static str, f64); 6];
+pub(crate) type Figures = [(&'static str, f64); 7];
 
 impl Stats {
     pub(super) fn packed(&self) {
@@ -34,7 +34,7 @@ impl Stats {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn figures(&self, cached: u64) -> Figures {
+    pub(super) fn figures(&self, cached: u64, pinned: usize) -> Figures {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
         [
             ("packs_made_total", read(&self.packs)),
@@ -43,6 +43,7 @@ impl Stats {
             ("patches_failed_total", read(&self.failed)),
             ("patch_cache_hits_total", read(&self.hits)),
             ("patch_cache_bytes", cached as f64),
+            ("patch_cache_pinned", pinned as f64),
         ]
     }
 }

@@ -241,7 +241,7 @@ async fn patches_give_way_to_what_is_uploaded() {
     let blobs = Blobs::open(dir.path(), 64 << 20).unwrap();
     let delta = Delta::open(dir.path(), &blobs, CACHE).unwrap();
     let keep = |n: u8| {
-        let mut patch = delta.0.patches.begin().unwrap();
+        let mut patch = delta.0.patches.begin(1).unwrap();
         std::io::Write::write_all(&mut patch, &vec![n; 6 << 20]).unwrap();
         delta.0.patches.keep(Digest::of(&[n]), Digest::of(b"to"), patch).unwrap()
     };
@@ -257,6 +257,23 @@ async fn patches_give_way_to_what_is_uploaded() {
     rustix::mount::unmount(dir.path(), rustix::mount::UnmountFlags::DETACH).unwrap();
     assert!(small.is_ok() && gone.is_none(), "{small:?} {gone:?}");
     assert!(matches!(large, Err(BlobError::NoSpace { .. })), "{large:?}");
+}
+
+#[tokio::test]
+async fn a_patch_for_which_there_is_no_room_is_not_begun() {
+    let world = world();
+    let layer = world.put(&tar(1), Compression::None);
+    let mut used = world.delta.0.patches.begin(1).unwrap();
+    std::io::Write::write_all(&mut used, &vec![1; (CACHE - 100_000) as usize]).unwrap();
+    let used = world.delta.0.patches.keep(Digest::of(b"used"), Digest::of(b"to"), used).unwrap();
+    let error = world.delta.patch(&None, layer, &[], &Known::new()).await.unwrap_err();
+    let pack = fs::metadata(world.pack_path(&layer)).unwrap().len();
+    assert!(matches!(&*error, DeltaError::CacheFull { size, max: CACHE } if *size == pack / 2), "{error:?}");
+    // The session that is in the middle of it holds it.
+    assert!(world.delta.pin(&layer.tar.digest).is_none());
+    let pin = world.delta.pin(&used.digest);
+    assert!(pin.is_some());
+    drop(pin);
 }
 
 #[tokio::test]

@@ -78,12 +78,14 @@ enum Content {
 
 async fn serve(hub: Arc<Hub>, node: Name, session: Session, mut waiting: mpsc::Receiver<Pull>) {
     let mut allowed = Allowed::default();
+    let mut reading = Reading::default();
     while let Ok(Some(pull)) = tokio::time::timeout(IDLE, waiting.recv()).await {
         let Pull { request, offset, .. } = pull;
         let blob = Digest::from_bytes(pull.blob);
         let sent = match answer(&hub, &node, &mut allowed, blob, offset, pull.length).await {
             Ok((total, data)) => {
                 let size = data.len() as u64;
+                reading.went_on(&hub, &node, session.id(), blob, offset.saturating_add(size) < total);
                 let frame = Frame { request, blob: pull.blob, offset, total, data: data.into() };
                 let sent = session.bulk(Down::Frame(frame).encode().into()).await;
                 if sent.is_ok() {
@@ -101,6 +103,27 @@ async fn serve(hub: Arc<Hub>, node: Name, session: Session, mut waiting: mpsc::R
         };
         if sent.is_err() {
             return;
+        }
+    }
+}
+
+/// The patch that the session is in the middle of: it stays in the cache for a slow link, and for one that is held a while.
+#[derive(Default)]
+struct Reading(Option<Digest>);
+
+impl Reading {
+    /// A piece of `blob` was read, and there is more of it or not.
+    fn went_on(&mut self, hub: &Hub, node: &Name, session: SessionId, blob: Digest, has_more: bool) {
+        let is_known = self.0 == Some(blob);
+        if has_more && !is_known {
+            if let Some(pin) = hub.delta.pin(&blob) {
+                self.0 = Some(blob);
+                hub.link.reads(node, session, Some(pin));
+            }
+        } else if !has_more && (is_known || self.0.is_none()) {
+            // A task before this one may have begun it.
+            self.0 = None;
+            hub.link.reads(node, session, None);
         }
     }
 }

@@ -178,6 +178,35 @@ async fn nodes_are_labelled_listed_revoked_and_forgotten() {
     world.running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_taken_back_when_nothing_needs_it() {
+    let world = World::new().await;
+    let shell = Shell::of(&world).await;
+    world.publish_as(&shell, "1.0.0").await;
+    let v2 = world.publish_as(&shell, "2.0.0").await;
+    let identity = join(&world, &shell, "n1").await;
+    shell.run(&["deploy", "web@2.0.0", "-n", "n1"]).await.ok();
+    let said = shell.run(&["unpublish", "web@1.0.0"]).await.ok();
+    assert!(said.starts_with("web@1.0.0 unpublished; "), "{said}");
+    shell.run(&["unpublish", "web@1.0.0"]).await.failed(3, "hub-release-not-found");
+    shell.run(&["unpublish", "web"]).await.failed(2, "cli-bad-reference");
+
+    let used = shell.run(&["unpublish", "web@2.0.0"]).await.failed(5, "hub-release-deployed");
+    assert!(used.err.contains("web@2.0.0 is what web bring"), "{used:?}");
+    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.unwrap();
+    node.say(&report(1, 1, Some(running("web", v2, "2.0.0")))).await;
+    shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "20s"]).await.ok();
+    shell.run(&["undeploy", "web"]).await.ok();
+    let used = shell.run(&["unpublish", &v2.to_string(), "--lang", "zh"]).await.failed(5, "hub-release-on-nodes");
+    assert!(used.err.contains("n1 上有 web@2.0.0"), "{used:?}");
+    node.say(&report(2, 2, None)).await;
+    shell.run(&["node", "delete", "n1"]).await.ok();
+    let said = shell.run(&["unpublish", "web@2.0.0", "--lang", "zh"]).await.ok();
+    assert!(said.contains("已撤回 web@2.0.0"), "{said}");
+    assert_eq!(shell.run(&["get", "releases", "-o", "name"]).await.ok(), "");
+    world.running.stop().await;
+}
+
 impl World {
     /// Publishes `web` in `version`, signed with the shell's key.
     pub async fn publish_as(&self, shell: &Shell, version: &str) -> shared::id::Digest {

@@ -125,6 +125,61 @@ async fn a_killed_hub_keeps_everything_and_never_reuses_a_generation() {
     }
 }
 
+/// Lets the leases of all blobs be over.
+fn age_blobs(state: &Path) {
+    let old = std::time::SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
+    for two in std::fs::read_dir(state.join("blobs/sha256")).unwrap() {
+        for blob in std::fs::read_dir(two.unwrap().path()).unwrap() {
+            std::fs::File::open(blob.unwrap().path()).unwrap().set_modified(old).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hub_killed_while_it_removes_blobs_removes_them_all_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("hub");
+    let (api, gate) = (free_port(), free_port());
+    let mut hub = Hub::start(&state, api, gate).await;
+    let body = json!({"name": "team", "key": key().public().to_string()});
+    assert_eq!(hub.call(Method::POST, "/api/v1/publishers", Some(body)).await.0, StatusCode::CREATED);
+    let versions: Vec<String> = (0..24).map(|n| format!("1.{n}")).collect();
+    for version in &versions {
+        let sample = sample(version, "linux/amd64");
+        for bytes in sample.blobs() {
+            let path = format!("/api/v1/blobs/{}", shared::id::Digest::of(&bytes));
+            assert_eq!(hub.octets(Method::PUT, &path, bytes).await, StatusCode::CREATED);
+        }
+        let release = release("web", version, vec![sample.expected()]);
+        assert_eq!(hub.octets(Method::POST, "/api/v1/releases", signed(&release)).await, StatusCode::CREATED);
+    }
+    hub.process.0.kill().unwrap();
+    hub.process.0.wait().unwrap();
+    age_blobs(&state);
+    hub = Hub::start(&state, api, gate).await;
+    for version in &versions[1..] {
+        let (status, value) = hub.call(Method::DELETE, &format!("/api/v1/releases/web@{version}"), None).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{value}");
+    }
+    let stay: std::collections::BTreeSet<String> =
+        sample(&versions[0], "linux/amd64").blobs().iter().map(|bytes| shared::id::Digest::of(bytes).hex()).collect();
+    let there = || crate::collect::files(&state, "blobs/sha256");
+    let (mut kills, mut tries) = (0, 0);
+    while there() != stay {
+        assert!(there().is_superset(&stay) && tries < 200);
+        tries += 1;
+        if kills < 4 {
+            hub.process.0.kill().unwrap();
+            hub.process.0.wait().unwrap();
+            kills += 1;
+            hub = Hub::start(&state, api, gate).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (status, release) = hub.call(Method::GET, "/api/v1/releases", None).await;
+    assert_eq!((status, release["items"].as_array().unwrap().len()), (StatusCode::OK, 1));
+}
+
 #[tokio::test]
 async fn a_hub_stops_when_it_is_asked_to_and_a_new_epoch_begins_on_demand() {
     let dir = tempfile::tempdir().unwrap();

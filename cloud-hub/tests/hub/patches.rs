@@ -217,6 +217,43 @@ async fn a_transfer_goes_on_after_the_hub_began_anew() {
     assert_eq!(identity.node, name("n1"));
 }
 
+/// Reads the first bytes of a patch.
+async fn begun(node: &mut FakeNode, patch: &v1::Patch) {
+    node.say(&Up::Pull(v1::Pull { request: 8, blob: patch.blob, offset: 0, length: 1000 })).await;
+    while !matches!(node.hear().await.expect("alive"), Down::Frame(_)) {}
+}
+
+/// Waits until so many patches are held for nodes that are in the middle of them.
+async fn pinned(world: &World, count: usize) {
+    let line = format!("causeway_hub_patch_cache_pinned {count}\n");
+    crate::flow::eventually(world, "/metrics", |figures| figures.as_str().unwrap().contains(&line)).await;
+}
+
+#[tokio::test]
+async fn a_patch_is_held_while_a_node_is_in_the_middle_of_it() {
+    let world = World::new().await;
+    for version in [1, 2] {
+        publish(&world, "web", version).await;
+    }
+    let identity = enroll(&world, "n1").await;
+    deploy(&world, "web", 1, &["n1"]).await;
+    deploy(&world, "web", 2, &["n1"]).await;
+    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
+    let [one, two] = [1, 2].map(|version| Digest::of(&tar(version)));
+    let (warm, cold) = (wanted(&mut node, two, &[one]).await, wanted(&mut node, two, &[]).await);
+    pinned(&world, 0).await;
+    begun(&mut node, &warm).await;
+    pinned(&world, 1).await;
+    begun(&mut node, &cold).await;
+    pinned(&world, 1).await;
+    pulled(&mut node, &cold).await.unwrap();
+    pinned(&world, 0).await;
+    begun(&mut node, &warm).await;
+    pinned(&world, 1).await;
+    drop(node);
+    pinned(&world, 0).await;
+}
+
 #[tokio::test]
 async fn releases_are_compared_before_a_rollout() {
     let world = World::new().await;

@@ -76,3 +76,15 @@ async fn changes_are_seen_and_a_cut_is_resumed() {
     let mut from_list = Events::open(&world, &format!("kind=nodes&from={from}")).await;
     from_list.until(|event, data| event == "put" && data["name"] == "n1").await;
 }
+
+#[tokio::test]
+async fn a_release_that_is_taken_back_is_told_by_its_name() {
+    let world = World::new().await;
+    let from = world.get("/api/v1/releases").await["revision"].as_u64().unwrap();
+    world.publish("1", "linux/amd64").await;
+    assert_eq!(world.call(Method::DELETE, "/api/v1/releases/web@1", None).await.0, 204);
+    let mut events = Events::open(&world, &format!("kind=releases&from={from}")).await;
+    events.until(|event, data| event == "delete" && data["name"] == "web@1").await;
+    world.publish("1", "linux/amd64").await;
+    events.until(|event, data| event == "put" && data["name"] == "web@1").await;
+}

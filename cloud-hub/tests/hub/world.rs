@@ -77,6 +77,11 @@ impl World {
         Self { http: client(&ca), token, base, ca, ahead, dir, running }
     }
 
+    /// The hub's state directory.
+    pub fn state(&self) -> std::path::PathBuf {
+        self.dir.path().join("hub")
+    }
+
     /// Lets time pass for the hub.
     pub fn pass(&self, seconds: u64) {
         self.ahead.fetch_add(seconds * 1000, Ordering::SeqCst);

@@ -219,6 +219,9 @@ super::texts! {
     PUBLISHED_BEFORE = "cli-published-before",
         "{release} was published before, with the same content: {id}",
         "{release} 此前已以相同内容发布：{id}";
+    UNPUBLISHED = "cli-unpublished",
+        "{release} unpublished; the hub frees what only it needed, but keeps for a day what just came",
+        "已撤回 {release}；中心将释放只有它需要的空间，刚到的内容保留一天";
     WOULD_PUBLISH = "cli-would-publish",
         "{release} could be published; nothing was sent",
         "{release} 可以发布；没有发送任何内容";

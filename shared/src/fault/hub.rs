@@ -178,6 +178,15 @@ super::texts! {
     RELEASE_OTHER_APP = "hub-release-other-app",
         "Release {release} is one of {found}, not of {app}",
         "发布包 {release} 属于 {found}，而不是 {app}";
+    RELEASE_DEPLOYED = "hub-release-deployed",
+        "{release} is what {deployments} bring to their nodes. Deploy another release there, or take them away with hubctl undeploy; then unpublish it",
+        "{deployments} 正在把 {release} 部署或预取到节点。请在那里部署其他发布包，或用 hubctl undeploy 删除这些部署，然后再撤回它";
+    RELEASE_WAY_BACK = "hub-release-way-back",
+        "{release} is what {deployments} would roll back to. Unpublish it after the next release was deployed there, or after hubctl undeploy",
+        "{deployments} 回滚时需要 {release}。请在那里部署下一个发布包之后，或执行 hubctl undeploy 之后，再撤回它";
+    RELEASE_ON_NODES = "hub-release-on-nodes",
+        "{release} is on {nodes}, or they may go back to it. Unpublish it when they run another release; see hubctl describe node. One that never comes back is forgotten with hubctl node delete",
+        "{nodes} 上有 {release}，或可能回退到它。请等它们运行其他发布包后再撤回；可用 hubctl describe node 查看。不再回来的节点请用 hubctl node delete 删除";
     PUBLISHER_NAME_TAKEN = "hub-publisher-name-taken",
         "Publisher {name} has another key. Register this one under a new name, or remove the old one first",
         "发布者 {name} 已有另一个密钥。请用新名称登记，或先删除旧的";
@@ -289,6 +298,9 @@ super::texts! {
     PUBLISHED = "hub-published",
         "{by} published {app}@{version}",
         "{by} 发布了 {app}@{version}";
+    UNPUBLISHED = "hub-unpublished",
+        "{by} unpublished {app}@{version}",
+        "{by} 撤回了 {app}@{version}";
     PUBLISHER_ADDED = "hub-publisher-added",
         "{by} registered publisher {name} (key {key})",
         "{by} 登记了发布者 {name}（密钥 {key}）";

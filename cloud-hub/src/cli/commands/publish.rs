@@ -1,4 +1,4 @@
-//! `hubctl publish`: from a manifest to a signed release.
+//! `hubctl publish`: from a manifest to a signed release; `hubctl unpublish`, which takes one back.
 //!
 //! ```text
 //! manifest ─ read ─▶ App ─▶ images: archive ─ verify here, upload what is missing ─┐
@@ -22,7 +22,7 @@ use shared::manifest::{App, Manifest, Naming, Outside, TEXT_MAX, read};
 use shared::release::{Image, RELEASE_MAX, Release};
 use shared::sign::{Envelope, Purpose, SecretKey};
 
-use super::super::args::{Format, Publish};
+use super::super::args::{Format, Publish, Unpublish};
 use super::super::client::{Client, Target};
 use super::super::error::CliError;
 use super::super::files::{self, Privacy};
@@ -61,6 +61,11 @@ pub(super) async fn run(session: &mut Session, args: &Publish) -> Result<(), Cli
     }
     let envelope = Envelope::sign(Purpose::Release, bytes, &[&key]);
     post(session, &client, &envelope, args.output.format).await
+}
+
+pub(super) async fn unpublish(session: &mut Session, args: &Unpublish) -> Result<(), CliError> {
+    session.client()?.delete(Kind::Releases.single(&args.release)?).await?;
+    Ok(session.out.say(&Fault::new(&cli::UNPUBLISHED).with("release", &args.release))?)
 }
 
 /// Whether the hub knows the key, before images travel for nothing. It checks the signature itself at the end.

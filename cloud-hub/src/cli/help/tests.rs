@@ -76,6 +76,7 @@ fn the_top_level_help_in_both_languages() {
           key              Make or show the publisher key that signs releases
           publisher        Register or remove keys that may sign releases
           publish          Publish a release: read the manifest, bring the images to the hub, sign, send
+          unpublish        Take a release back that nothing needs any more; the hub frees what only it needed
           image            Compare the images of releases
           get              Show objects of one kind: apps, releases, nodes, deployments, budgets, events, publishers, tokens, api-tokens
           describe         Show one object with everything that matters to it
@@ -117,6 +118,7 @@ fn the_top_level_help_in_both_languages() {
           key              生成或显示用来签署发布包的发布者密钥
           publisher        登记或移除可以签署发布包的密钥
           publish          发布：读取清单，把镜像送到中心，签名，提交
+          unpublish        撤回不再需要的发布包；中心释放只有它需要的空间
           image            比较发布包的镜像
           get              列出某类对象：apps、releases、nodes、deployments、budgets、events、publishers、tokens、api-tokens
           describe         显示一个对象的全部要点

@@ -1,0 +1,260 @@
+//! Taking a release back: it leaves the catalogue, and what only it needed leaves the disk ([`crate::collect`]).
+//!
+//! That is refused while something may ask for it: a deployment, the way back from one, or a node that runs it, has it on its
+//! disk for later, or may still undo what it was given since. Its version is never used for anything else: the same bytes
+//! can be published again, others cannot.
+
+use shared::fault::{Fault, Faulty, hub};
+use shared::id::{Digest, Name};
+use shared::report::{AppReport, Phase};
+
+use crate::catalog::CatalogError;
+use crate::deployments::rollback_entry;
+use crate::fleet::{Fleet, Life};
+use crate::hub::Hub;
+use crate::records::{Deployment, ENVELOPES, RELEASES, release_key, version_key};
+use crate::refusal::{Kind, Refusal};
+use crate::store::{Change, Expect, StoreError};
+
+/// Most names that an error has.
+const NAMED: usize = 5;
+
+/// Why a release was not taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpublishError {
+    /// There is none of this name.
+    #[error(transparent)]
+    NotFound(#[from] CatalogError),
+    /// Something may ask for it.
+    #[error("{release} is needed: {needs:?}")]
+    Needed {
+        /// What people call it.
+        release: String,
+        /// By whom.
+        needs: Needs,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Faulty for UnpublishError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::NotFound(error) => error.fault(),
+            Self::Needed { release, needs: Needs::Deployed(names) } => {
+                Fault::new(&hub::RELEASE_DEPLOYED).with("release", release).with("deployments", listed(names))
+            }
+            Self::Needed { release, needs: Needs::WayBack(names) } => {
+                Fault::new(&hub::RELEASE_WAY_BACK).with("release", release).with("deployments", listed(names))
+            }
+            Self::Needed { release, needs: Needs::OnNodes(names) } => {
+                Fault::new(&hub::RELEASE_ON_NODES).with("release", release).with("nodes", listed(names))
+            }
+            Self::Store(error) => error.fault(),
+        }
+    }
+}
+
+impl Refusal for UnpublishError {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound(error) => error.kind(),
+            Self::Needed { .. } => Kind::Conflict,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// The first names, and that there are more.
+fn listed(names: &[Name]) -> String {
+    let mut text = names.iter().take(NAMED).map(Name::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        text.push_str(" …");
+    }
+    text
+}
+
+/// Who may ask for a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needs {
+    /// These deployments and prefetches bring it.
+    Deployed(Vec<Name>),
+    /// These deployments would go back to it.
+    WayBack(Vec<Name>),
+    /// These nodes have it, or may go back to it.
+    OnNodes(Vec<Name>),
+}
+
+/// Who may ask for `release`; what people can do most about comes first.
+fn needs(release: Digest, deployments: &[(Name, Deployment)], fleet: &Fleet) -> Option<Needs> {
+    let named = |is: &dyn Fn(&Deployment) -> bool| {
+        let names: Vec<Name> = deployments.iter().filter(|(_, of)| is(of)).map(|(name, _)| name.clone()).collect();
+        (!names.is_empty()).then_some(names)
+    };
+    if let Some(names) = named(&|deployment| deployment.release == release) {
+        return Some(Needs::Deployed(names));
+    }
+    let way_back = |of: &Deployment| !of.prefetch && rollback_entry(of, None).is_some_and(|past| past.release == release);
+    if let Some(names) = named(&way_back) {
+        return Some(Needs::WayBack(names));
+    }
+    let on_nodes = fleet.nodes.iter().filter(|(_, life)| is_on(life, release, deployments));
+    let names: Vec<Name> = on_nodes.map(|(name, _)| name.clone()).collect();
+    (!names.is_empty()).then_some(Needs::OnNodes(names))
+}
+
+/// Whether a node has the release, shall have it, or may go back to it.
+fn is_on(life: &Life, release: Digest, deployments: &[(Name, Deployment)]) -> bool {
+    let is_wanted = life.wanted.as_ref().is_some_and(|wanted| {
+        wanted.apps.values().chain(wanted.next.values()).any(|assigned| assigned.assignment.release == release)
+    });
+    let Some(report) = &life.report else { return is_wanted };
+    is_wanted
+        || report.apps.iter().any(|app| app.release == release || app.wanted == release)
+        || report.next.iter().any(|next| next.release == release)
+        || report.apps.iter().any(|app| may_undo(app) && was_brought(&app.app, release, deployments))
+}
+
+/// Whether the app may still go back to a release that the node does not name: as long as the one it has been given has not
+/// shown that it works.
+const fn may_undo(app: &AppReport) -> bool {
+    match app.phase {
+        Phase::Pending | Phase::Fetching | Phase::Starting | Phase::Failing => true,
+        // The release that runs is the last good one.
+        Phase::Running | Phase::Undone | Phase::Stopped | Phase::Leaving | Phase::Fetched => false,
+    }
+}
+
+/// Whether a deployment of the app brought the release before.
+fn was_brought(app: &Name, release: Digest, deployments: &[(Name, Deployment)]) -> bool {
+    let brought = |deployment: &Deployment| deployment.history.iter().any(|past| past.release == release);
+    deployments.iter().any(|(_, deployment)| deployment.app == *app && brought(deployment))
+}
+
+impl Hub {
+    /// Takes back the release that a person means; what only it needed is removed in the background.
+    pub async fn unpublish(&self, text: &str, by: &str) -> Result<(), UnpublishError> {
+        let changing = self.changing.lock().await;
+        let entry = self.find_release(None, text).await?;
+        let deployments: Vec<(Name, Deployment)> =
+            self.all_deployments().await?.into_iter().map(|(name, deployment, _)| (name, deployment)).collect();
+        let (app, version) = (&entry.record.app, &entry.record.version);
+        if let Some(needs) = needs(entry.id, &deployments, &self.fleet()) {
+            return Err(UnpublishError::Needed { release: format!("{app}@{version}"), needs });
+        }
+        let what = Fault::new(&hub::UNPUBLISHED).with("app", app).with("version", version).with("by", by);
+        let changes = vec![
+            Change::delete(release_key(RELEASES, entry.id), Expect::Revision(entry.revision)),
+            Change::delete(release_key(ENVELOPES, entry.id), Expect::Anything),
+            // Written again, so that who watches hears which version it was.
+            Change::put(version_key(app, version), entry.id.as_bytes().to_vec()),
+        ];
+        self.store.commit(changes, vec![self.event(None, Some(app), by, what)]).await?;
+        drop(changing);
+        self.collector.ask();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use shared::assign::{Assigned, Target};
+    use shared::report::{NextReport, Report};
+    use shared::state::{Assignment, Stamp};
+    use shared::time::UnixMillis;
+
+    use super::*;
+    use crate::fleet::Wanted;
+    use crate::fleet::tests::{app, report};
+    use crate::records::Past;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn id(n: u8) -> Digest {
+        Digest::from_bytes([n; 32])
+    }
+
+    /// A deployment of `web` that brought these releases, the present one first.
+    fn deployment(text: &str, releases: &[u8]) -> (Name, Deployment) {
+        let past = |n: &u8| Past {
+            revision: 1,
+            release: id(*n),
+            version: n.to_string(),
+            run: true,
+            at: UnixMillis(1),
+            by: String::new(),
+        };
+        let deployment = Deployment {
+            app: name("web"),
+            release: id(releases[0]),
+            version: releases[0].to_string(),
+            target: Target::Nodes([name("n1")].into()),
+            run: true,
+            prefetch: false,
+            revision: 1,
+            created: UnixMillis(1),
+            updated: UnixMillis(1),
+            history: releases.iter().map(past).collect(),
+        };
+        (name(text), deployment)
+    }
+
+    fn fleet(life: Life) -> Fleet {
+        Fleet { nodes: [(name("n1"), life)].into() }
+    }
+
+    fn says(change: impl FnOnce(&mut Report)) -> Fleet {
+        let mut report = report(1, 1);
+        change(&mut report);
+        fleet(Life { report: Some(Arc::new(report)), ..Life::default() })
+    }
+
+    fn wanted(apps: &[u8], next: &[u8]) -> Fleet {
+        let assigned = |n: &u8| {
+            let assignment = Assignment { release: id(*n), revision: 1, run: true };
+            (name("web"), Assigned { assignment, deployment: name("d"), overruled: Vec::new() })
+        };
+        let (apps, next) = (apps.iter().map(assigned).collect(), next.iter().map(assigned).collect());
+        let stamp = Stamp { epoch: 1, generation: 1 };
+        fleet(Life { wanted: Some(Arc::new(Wanted { stamp, hash: id(0), apps, next, budget: None })), ..Life::default() })
+    }
+
+    #[test]
+    fn what_may_be_asked_for_is_needed_by_name() {
+        let nobody = Fleet::default();
+        let deployments = [deployment("a", &[3, 3, 2, 1]), deployment("b", &[3])];
+        let n1 = Some(Needs::OnNodes(vec![name("n1")]));
+        let phase = |release: u8, wanted: u8, phase| {
+            says(|report| report.apps = vec![AppReport { wanted: id(wanted), ..app("web", id(release), phase) }])
+        };
+        let next = says(|report| {
+            let phase = Phase::Fetched;
+            report.next = vec![NextReport { app: name("web"), release: id(1), version: "1".into(), phase, fault: None }];
+        });
+        for (release, fleet, expected) in [
+            (3, &nobody, Some(Needs::Deployed(vec![name("a"), name("b")]))),
+            (2, &nobody, Some(Needs::WayBack(vec![name("a")]))),
+            (1, &nobody, None),
+            (9, &nobody, None),
+            (1, &wanted(&[1], &[]), n1.clone()),
+            (1, &wanted(&[], &[1]), n1.clone()),
+            (1, &wanted(&[3], &[2]), None),
+            (1, &phase(1, 3, Phase::Fetching), n1.clone()),
+            (1, &phase(3, 1, Phase::Undone), n1.clone()),
+            (1, &phase(3, 3, Phase::Running), None),
+            (1, &phase(3, 3, Phase::Starting), n1.clone()),
+            (1, &phase(3, 3, Phase::Failing), n1.clone()),
+            (9, &phase(3, 3, Phase::Failing), None),
+            (1, &next, n1),
+        ] {
+            assert_eq!(needs(id(release), &deployments, fleet), expected, "{release} {fleet:?}");
+        }
+        let text = listed(&["a", "b", "c", "d", "e", "f"].map(name));
+        assert_eq!(text, "a, b, c, d, e …");
+    }
+}
