@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! ask(Scope) ──▶ deployments, budgets × labels ──▶ shared::assign ─┐
-//!                fleet ──▶ shared::neighbour ─────────────────────┴─▶ differs? generation + 1, sign, commit ──▶ link
+//!                fleet ──▶ shared::neighbour ──────────────────────┴─▶ differs? generation + 1, sign, commit ──▶ link
 //! ```
 //!
 //! Equal state keeps its generation and its bytes. The task starts by looking at every node, so that a crash between

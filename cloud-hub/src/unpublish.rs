@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn fleet(life: Life) -> Fleet {
-        Fleet { nodes: [(name("n1"), life)].into() }
+        Fleet { nodes: [(name("n1"), life)].into(), ..Fleet::default() }
     }
 
     fn says(change: impl FnOnce(&mut Report)) -> Fleet {
@@ -221,7 +221,17 @@ mod tests {
         };
         let (apps, next) = (apps.iter().map(assigned).collect(), next.iter().map(assigned).collect());
         let stamp = Stamp { epoch: 1, generation: 1 };
-        fleet(Life { wanted: Some(Arc::new(Wanted { stamp, hash: id(0), apps, next, budget: None })), ..Life::default() })
+        fleet(Life {
+            wanted: Some(Arc::new(Wanted {
+                stamp,
+                hash: id(0),
+                apps,
+                next,
+                budget: None,
+                neighbours: std::collections::BTreeMap::new(),
+            })),
+            ..Life::default()
+        })
     }
 
     #[test]

@@ -139,6 +139,36 @@ async fn budgets_are_set_shown_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn neighbours_are_shown() {
+    let world = World::new().await;
+    let shell = Shell::of(&world).await;
+    let mut sessions = Vec::new();
+    for (node, address) in [("a", "192.168.7.21:7448"), ("b", "192.168.7.22:7448")] {
+        let identity = join(&world, &shell, node).await;
+        let mut session = FakeNode::connect(world.running.gate, &identity, &world.ca).await.unwrap();
+        let Up::Report(mut said) = report(1, 1, None) else { panic!("not a report") };
+        said.facts.address = Some(address.parse().unwrap());
+        session.say(&Up::Report(said)).await;
+        sessions.push(session);
+    }
+    for session in &mut sessions {
+        assert!(session.hear().await.is_some(), "told about the other one");
+    }
+    for (lang, parts) in [
+        ("en", ["Site:", "Shares images at:", "Neighbours:", "NEIGHBOUR   ADDRESS", "b           192.168.7.22:7448"]),
+        ("zh", ["站点：", "镜像共享地址：", "邻居：", "邻居   地址", "b      192.168.7.22:7448"]),
+    ] {
+        let text = shell.run(&["describe", "node", "a", "--lang", lang]).await.ok();
+        for part in parts.into_iter().chain(["192.168.7.21:7448"]) {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    shell.run(&["node", "label", "b", "site=south"]).await.ok();
+    assert!(!shell.run(&["describe", "node", "a"]).await.ok().contains("Neighbours"));
+    world.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_labelled_listed_revoked_and_forgotten() {
     let world = World::new().await;
     let shell = Shell::of(&world).await;

@@ -1,6 +1,9 @@
 //! The page of a node.
 
+use std::net::SocketAddr;
+
 use shared::fault::Fault;
+use shared::neighbour::SITE;
 use shared::people::{self, bytes, rfc3339};
 use shared::report;
 
@@ -20,12 +23,14 @@ static SERVICES: [Column; 7] = [
     col("RUNNING", "已运行"),
     col("EXIT", "退出码"),
 ];
+static NEIGHBOURS: [Column; 2] = [col("NEIGHBOUR", "邻居"), col("ADDRESS", "地址")];
 static APPS: [Column; 3] = [col("APP", "应用"), col("VERSION", "版本"), col("PHASE", "阶段")];
 
 pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     let status = &node.status;
     page.field("Name", "名称", &node.metadata.name);
     page.field("Labels", "标签", labels(&node.metadata.labels));
+    page.field_some("Site", "站点", node.metadata.labels.get(SITE));
     page.field("Status", "状态", word(view.lang, rows::node::status(node)));
     page.field_some("Since", "自", status.since.map(rfc3339));
     page.field_some("Last seen", "最近联系", status.last_seen_seconds.map(|seconds| view.age(seconds)));
@@ -54,6 +59,11 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
             vec![app.to_string(), wanted.release.short(), wanted.deployment.to_string(), run]
         };
         page.table(&WANTED, &node.spec.apps.iter().map(row).collect::<Vec<_>>());
+    }
+    if !node.spec.neighbours.is_empty() {
+        page.section("Neighbours", "邻居");
+        let row = |(name, address): (&shared::id::Name, &SocketAddr)| vec![name.to_string(), address.to_string()];
+        page.table(&NEIGHBOURS, &node.spec.neighbours.iter().map(row).collect::<Vec<_>>());
     }
     apps(page, &status.apps, view);
     if !status.next.is_empty() {
@@ -98,6 +108,7 @@ fn facts(page: &mut Page, facts: &Facts, view: View) {
     page.field("Processors", "处理器", facts.cpus);
     page.field("Memory", "内存", bytes(facts.memory));
     page.field("Disk free", "可用磁盘", bytes(facts.disk_free));
+    page.field_some("Shares images at", "镜像共享地址", facts.address);
 }
 
 fn apps(page: &mut Page, apps: &[AppStatus], view: View) {
