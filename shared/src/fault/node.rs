@@ -166,6 +166,9 @@ super::texts! {
     CHECK_NO_DIRECTORY = "node-check-no-directory",
         "{path} is not a directory ({cause}). Create it, or remove it from the setting",
         "{path} 不是目录（{cause}）。请创建它，或从设置中去掉";
+    CHECK_NO_LISTENER = "node-check-no-listener",
+        "Neighbours cannot reach this machine at {address} ({cause}). Choose another address or port in node.toml, or end the program that holds it: ss -lntp",
+        "邻居节点无法通过 {address} 连接本机（{cause}）。请在 node.toml 中改用其他地址或端口，或结束占用它的程序：ss -lntp";
     ALREADY_RUNS = "node-already-runs",
         "Another edge-node runs with {path}. Use it, stop it first (systemctl stop edge-node), or choose another run_dir",
         "已有一个 edge-node 在使用 {path}。请直接使用它，或先停止它（systemctl stop edge-node），或选择其他 run_dir";
