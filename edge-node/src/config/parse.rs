@@ -231,6 +231,7 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::NeighboursConfig;
     use shared::fault::{Faulty, Lang};
 
     fn errors(text: &str) -> String {
@@ -246,7 +247,8 @@ mod tests {
 
     #[test]
     fn the_list_of_keys_is_the_struct() {
-        let with_all = Config { socket: Some("/s".into()), ..Config::default() };
+        let neighbours = NeighboursConfig { address: Some(([0, 0, 0, 0], 7448).into()) };
+        let with_all = Config { socket: Some("/s".into()), neighbours, ..Config::default() };
         let text = toml::to_string(&with_all).expect("written");
         let mut found = Vec::new();
         flatten("", DeTable::parse(&text).expect("read").get_ref(), &mut found);

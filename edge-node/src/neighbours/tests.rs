@@ -292,12 +292,12 @@ async fn lie(tcp: TcpStream, tls: TlsAcceptor, truth: Content, lie: Lie) -> io::
         };
         for answer in answers {
             let (limit, is_bytes) = (Duration::from_secs(30), matches!(answer, Answer::Bytes(_)));
-            match lie {
-                Lie::NoMessage if is_bytes => message::send(&mut stream, b"\x01\xff nonsense", limit).await?,
-                Lie::HugeMessage if is_bytes => {
-                    tokio::io::AsyncWriteExt::write_all(&mut stream, &u32::MAX.to_le_bytes()).await?;
-                }
-                _ => message::send(&mut stream, &answer.encode(), limit).await?,
+            if is_bytes && lie == Lie::NoMessage {
+                message::send(&mut stream, b"\x01\xff nonsense", limit).await?;
+            } else if is_bytes && lie == Lie::HugeMessage {
+                tokio::io::AsyncWriteExt::write_all(&mut stream, &u32::MAX.to_le_bytes()).await?;
+            } else {
+                message::send(&mut stream, &answer.encode(), limit).await?;
             }
         }
     }
