@@ -34,7 +34,7 @@ use crate::journal::Journal;
 use crate::link::Link;
 use crate::link::transport::NodeEnds;
 use crate::logs::{LogFiles, Wanted};
-use crate::neighbours::Neighbours;
+use crate::neighbours::{Neighbours, Sharing};
 use crate::reconciler::{self, Command, Status, Verb, Wish};
 use crate::reporter::{Machine, Reporter};
 use crate::runtime::Runtime;
@@ -99,6 +99,7 @@ pub struct View<R> {
     state: PathBuf,
     meter: Meter,
     transfers: Transfers,
+    neighbours: Option<Neighbours>,
     trust: Mutex<port::Trust>,
     believed: Arc<RwLock<Trust>>,
     link: Link,
@@ -159,6 +160,7 @@ impl<R: Runtime> Node<R> {
             state: machine.state.clone(),
             meter: Meter::default(),
             transfers: Transfers::default(),
+            neighbours: neighbours.clone(),
             trust: Mutex::new(trust),
             believed,
             link,
@@ -291,6 +293,10 @@ impl<R: Runtime> port::Node for View<R> {
 
     fn transfers(&self) -> Vec<Transfer> {
         self.transfers.list(Instant::now(), self.ledger.waits().borrow().as_ref())
+    }
+
+    fn neighbours(&self) -> Option<Sharing> {
+        self.neighbours.as_ref().map(Neighbours::sharing)
     }
 
     fn link(&self) -> LinkStatus {

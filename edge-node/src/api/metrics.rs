@@ -1,4 +1,4 @@
-//! `/metrics` in the Prometheus text format 0.0.4, made by hand: a dozen gauges need no library.
+//! `/metrics` in the Prometheus text format 0.0.4, made by hand: so few need no library.
 
 use std::fmt::Write;
 
@@ -10,14 +10,16 @@ use shared::report::{Phase, Report, ServiceState, Transfer};
 
 use super::Api;
 use super::port::{Carried, LinkStatus, Node};
+use crate::neighbours::Sharing;
 
 pub async fn metrics<N: Node>(State(api): State<Api<N>>) -> impl IntoResponse {
-    let text = render(&api.node.report(), &api.node.transfers(), &api.node.link(), &api.node.carried());
+    let (report, transfers, sharing) = (api.node.report(), api.node.transfers(), api.node.neighbours());
+    let text = render(&report, &transfers, sharing.as_ref(), &api.node.link(), &api.node.carried());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
 /// Labels are names, versions and fixed words; only versions can hold what needs escaping.
-fn render(report: &Report, transfers: &[Transfer], link: &LinkStatus, carried: &Carried) -> String {
+fn render(report: &Report, transfers: &[Transfer], sharing: Option<&Sharing>, link: &LinkStatus, carried: &Carried) -> String {
     let mut page = Page(String::new());
     let facts = &report.facts;
     let versions = format!("version=\"{}\",runtime=\"{}\"", escape(&facts.version), escape(&facts.runtime));
@@ -50,15 +52,40 @@ fn render(report: &Report, transfers: &[Transfer], link: &LinkStatus, carried: &
             .map(|(class, bytes)| (format!("period=\"{period}\",class=\"{class}\""), count(bytes)))
     });
     page.gauge("causeway_node_link_bytes", "Bytes that the link carried in the day and in the month", counts);
+    neighbours(&mut page, sharing);
     page.0
+}
+
+/// Nothing when this node shares nothing.
+fn neighbours(page: &mut Page, sharing: Option<&Sharing>) {
+    let all = || sharing.into_iter().flat_map(|sharing| &sharing.neighbours);
+    let in_state = |state| {
+        let these = all().filter(|standing| standing.state.word() == state);
+        (format!("state=\"{state}\""), count(these.count() as u64))
+    };
+    let states = sharing.into_iter().flat_map(|_| ["unasked", "useful", "useless"]).map(in_state);
+    page.gauge("causeway_node_neighbours", "Neighbours, by what they were when last asked", states);
+    let label = |name| format!("neighbour=\"{name}\"");
+    let taken = all().map(|standing| (label(&standing.neighbour), count(standing.taken)));
+    page.counter("causeway_node_neighbour_taken_bytes_total", "Bytes of images that came from the neighbour", taken);
+    let given = all().map(|standing| (label(&standing.neighbour), count(standing.given)));
+    page.counter("causeway_node_neighbour_given_bytes_total", "Bytes of images that went to the neighbour", given);
 }
 
 struct Page(String);
 
 impl Page {
     fn gauge(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (String, f64)>) {
+        self.family("gauge", name, help, samples);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (String, f64)>) {
+        self.family("counter", name, help, samples);
+    }
+
+    fn family(&mut self, kind: &str, name: &str, help: &str, samples: impl IntoIterator<Item = (String, f64)>) {
         // Writing to a String does not fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
         for (labels, value) in samples {
             let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
             let _ = writeln!(self.0, "{name}{labels} {value}");

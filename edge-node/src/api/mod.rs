@@ -52,6 +52,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/status"),
     ("get", "/v1/apps"),
     ("get", "/v1/transfers"),
+    ("get", "/v1/neighbours"),
     ("get", "/v1/disk"),
     ("post", "/v1/transfers/{verb}"),
     ("post", "/v1/transfers/{image}/{verb}"),
@@ -108,6 +109,7 @@ pub fn router<N: Node>(node: Arc<N>, config: &Config) -> Router {
         .route("/v1/transfers", get(transfers::list::<N>))
         .route("/v1/transfers/{verb}", post(transfers::all::<N>))
         .route("/v1/transfers/{image}/{verb}", post(transfers::one::<N>))
+        .route("/v1/neighbours", get(status::neighbours::<N>))
         .route("/v1/disk", get(status::disk::<N>))
         .route("/v1/events", get(status::events::<N>))
         .route("/v1/logs/{app}/{service}", get(logs::logs::<N>))

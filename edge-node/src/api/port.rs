@@ -17,6 +17,7 @@ use shared::state::{Paused, Stamp};
 use tokio::sync::mpsc;
 
 use crate::disk::DiskUse;
+use crate::neighbours::Sharing;
 
 /// The daemon, as the API sees it.
 pub trait Node: Send + Sync + 'static {
@@ -25,6 +26,9 @@ pub trait Node: Send + Sync + 'static {
 
     /// Images on their way, as they are now.
     fn transfers(&self) -> Vec<Transfer>;
+
+    /// Sharing images with the other nodes of the site; absent when this node does not.
+    fn neighbours(&self) -> Option<Sharing>;
 
     /// The session with the hub.
     fn link(&self) -> LinkStatus;

@@ -1,4 +1,4 @@
-//! The node as a whole, its disk, and its journal.
+//! The node as a whole, its neighbours, its disk, and its journal.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,6 +14,7 @@ use super::port::{Carried, Node};
 use super::problem::{Answer, Problem, Query};
 use super::transfers::{TransferView, moving};
 use crate::disk::DiskUse;
+use crate::neighbours::Sharing;
 
 /// Most journal entries of one answer.
 const EVENTS_MAX: usize = 1000;
@@ -41,6 +42,8 @@ pub struct Status {
     pub faults: Vec<Fault>,
     /// What the link carried, and may carry.
     pub carried: Carried,
+    /// Sharing images with the other nodes of the site, if this node does.
+    pub neighbours: Option<Sharing>,
 }
 
 /// The session with the hub.
@@ -78,7 +81,12 @@ pub async fn status<N: Node>(State(api): State<Api<N>>) -> Json<Status> {
         transfers: moving(&*api.node),
         faults: report.faults.clone(),
         carried: api.node.carried(),
+        neighbours: api.node.neighbours(),
     })
+}
+
+pub async fn neighbours<N: Node>(State(api): State<Api<N>>) -> Json<Option<Sharing>> {
+    Json(api.node.neighbours())
 }
 
 pub async fn disk<N: Node>(State(api): State<Api<N>>) -> Answer<Json<DiskUse>> {

@@ -71,6 +71,8 @@ pub enum Command {
     Pause(TransferArgs),
     /// Go on with a transfer that was paused here, or with all
     Resume(TransferArgs),
+    /// List the nodes of this site that share images with this one, how they stand, and what came and went
+    Neighbours,
     /// Show what happened on this node
     Events(EventsArgs),
     /// Import a bundle that hubctl export wrote: the desired state in it, and all it is made of

@@ -111,6 +111,7 @@ static CHINESE: &[(&str, &str)] = &[
     ("pause.image", "镜像，与 transfers 所列一致；省略则为全部"),
     ("resume", "恢复在本机暂停的一个或全部传输"),
     ("resume.image", "镜像，与 transfers 所列一致；省略则为全部"),
+    ("neighbours", "列出与本节点共享镜像的邻居节点、其状态，以及双方传输的字节数"),
     ("events", "显示本节点发生的事件"),
     ("events.from", "只显示从该序号起的事件；默认显示最新的事件"),
     ("events.limit", "最多显示的数量"),

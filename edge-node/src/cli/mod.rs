@@ -24,6 +24,7 @@ mod help;
 mod import;
 mod join;
 mod logs;
+mod neighbours;
 mod out;
 mod receipts;
 mod run;
@@ -86,6 +87,7 @@ fn dispatch(args: Args, out: &mut Out) -> Result<(), Ended> {
         Command::Transfers => wait(transfers::list(&client()?, out)),
         Command::Pause(args) => wait(transfers::tell(transfers::Verb::Pause, args, &client()?, out)),
         Command::Resume(args) => wait(transfers::tell(transfers::Verb::Resume, args, &client()?, out)),
+        Command::Neighbours => wait(neighbours::list(&client()?, out)),
         Command::Events(args) => wait(events::run(args, &client()?, out)),
         Command::Import { file } => wait(import::run(&file, &client()?, out)),
         Command::Receipts { to } => wait(receipts::run(&to, &client()?, out)),

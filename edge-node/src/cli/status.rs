@@ -5,6 +5,7 @@ use shared::people::{self, Table};
 
 use super::client::Client;
 use super::exit::Ended;
+use super::neighbours::summary;
 use super::out::Out;
 use crate::api::{Hub, Status, TransferView};
 
@@ -14,7 +15,7 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
         return out.json(&status);
     }
     let lang = out.lang();
-    let Status { node, hub, accepted, facts, wall, uptime_ms, apps, transfers, faults, carried } = &status;
+    let Status { node, hub, accepted, facts, wall, uptime_ms, apps, transfers, faults, carried, neighbours } = &status;
     let runtime = if facts.runtime.is_empty() { out.pick("not reached", "未连接").to_owned() } else { facts.runtime.clone() };
     let mut table = Table::default();
     table.row([out.pick("Node", "节点").into(), node.to_string()]);
@@ -40,6 +41,9 @@ pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
     if carried.paused.all {
         let text = out.pick("paused here; go on with: edge-node resume", "已在本机暂停；恢复请执行 edge-node resume");
         table.row([out.pick("Transfers", "传输"), text]);
+    }
+    if let Some(sharing) = neighbours {
+        table.row([out.pick("Neighbours", "邻居节点").into(), summary(sharing, lang)]);
     }
     out.table(&mut table)?;
     for fault in hub.trouble.iter().chain(faults) {

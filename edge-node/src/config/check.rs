@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -54,6 +55,8 @@ pub fn check(config: &Config) -> Vec<Finding> {
     list.push(found("limits.pids", config.limits.pids.to_string(), Ok(())));
     list.push(found("limits.log_size", String::from(config.limits.log_size), Ok(())));
     list.push(found("disk.reserve", String::from(config.disk.reserve), Ok(())));
+    let neighbours = config.neighbours.address.map(|at| found("neighbours.address", at.to_string(), listens_at(at, config)));
+    list.extend(neighbours);
     list
 }
 
@@ -86,6 +89,15 @@ fn listens(socket: &Path) -> Result<(), Fault> {
     UnixStream::connect(socket).map(drop).map_err(|error| refused(&error))
 }
 
+/// Whether neighbours can reach a daemon on this machine there. The one that runs already may hold it.
+fn listens_at(address: SocketAddr, config: &Config) -> Result<(), Fault> {
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && UnixStream::connect(config.socket()).is_ok() => Ok(()),
+        Err(error) => Err(Fault::new(&node::CHECK_NO_LISTENER).with("address", address).with("cause", error)),
+    }
+}
+
 fn plugins(config: &Config, searched: &str) -> Result<(), Fault> {
     let there = |plugin: &str| config.network.cni_dirs.iter().any(|dir| access(dir.join(plugin), Access::EXEC_OK).is_ok());
     match PLUGINS.iter().find(|plugin| !there(plugin)) {
@@ -107,7 +119,9 @@ fn directory(path: &Path) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{NetworkConfig, RuntimeConfig};
+    use std::os::unix::net::UnixListener;
+
+    use crate::config::{NeighboursConfig, NetworkConfig, RuntimeConfig};
 
     #[test]
     fn problems_of_the_machine_are_found_one_by_one() {
@@ -141,5 +155,25 @@ mod tests {
         ] {
             assert_eq!(problem(&bad, what).as_deref(), Some(code), "{what}");
         }
+    }
+
+    #[test]
+    fn neighbours_need_a_port_that_nobody_holds_but_the_daemon() {
+        let dir = tempfile::tempdir().expect("dir");
+        let holder = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = holder.local_addr().expect("address");
+        let neighbours = NeighboursConfig { address: Some(address) };
+        let config = Config { run_dir: dir.path().into(), neighbours, ..Config::default() };
+        let found = |config: &Config| {
+            let found = check(config).into_iter().find(|finding| finding.what == "neighbours.address")?;
+            Some((found.value, found.problem.map(|fault| fault.code)))
+        };
+        let taken = Some("node-check-no-listener".to_owned());
+        assert_eq!(found(&config), Some((address.to_string(), taken)), "somebody else holds it");
+        let _daemon = UnixListener::bind(config.socket()).expect("bound");
+        assert_eq!(found(&config), Some((address.to_string(), None)), "the daemon runs and holds it");
+        drop(holder);
+        assert_eq!(found(&config), Some((address.to_string(), None)));
+        assert_eq!(found(&Config::default()), None, "nothing is shared");
     }
 }

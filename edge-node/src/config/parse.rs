@@ -232,6 +232,7 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::super::NeighboursConfig;
     use super::*;
+    use crate::config::NeighboursConfig;
     use shared::fault::{Faulty, Lang};
 
     fn errors(text: &str) -> String {

@@ -19,6 +19,7 @@ mod board;
 mod build;
 mod message;
 mod pinned;
+mod roster;
 mod serve;
 mod talk;
 #[cfg(test)]
@@ -27,14 +28,12 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use rustls::ServerConfig;
-use shared::fault::{Fault, node};
 use shared::id::{Digest, Name};
 use shared::neighbour::{CHUNKS_MAX, LAYERS_MAX, Stage, Turn, turn};
 use shared::recipe::Recipe;
@@ -55,6 +54,8 @@ use crate::tls::Unusable;
 use board::Board;
 pub use board::{Brings, Wants};
 use build::{Build, Refused};
+use roster::{Count, Roster};
+pub use roster::{Sharing, Standing, State};
 use talk::{Talk, Useless};
 
 /// So often those that bring something are asked how far they are.
@@ -85,13 +86,10 @@ struct Inner {
     journal: Arc<Journal>,
     clock: Clock,
     board: Board,
-    /// Who is left aside, and until when.
-    aside: Mutex<BTreeMap<Name, Instant>>,
+    roster: Mutex<Roster>,
     /// Connections that wait for the next question.
     idle: Mutex<BTreeMap<Name, Talk>>,
     address: watch::Sender<Option<SocketAddr>>,
-    taken: Arc<AtomicU64>,
-    given: AtomicU64,
 }
 
 impl Neighbours {
@@ -116,11 +114,9 @@ impl Neighbours {
             journal,
             clock,
             board: Board::default(),
-            aside: Mutex::default(),
+            roster: Mutex::default(),
             idle: Mutex::default(),
             address: watch::Sender::new(None),
-            taken: Arc::default(),
-            given: AtomicU64::new(0),
         })))
     }
 
@@ -154,7 +150,14 @@ impl Neighbours {
 
     /// Bytes of answers that came from neighbours, and that went to them, since the daemon started.
     pub fn carried(&self) -> (u64, u64) {
-        (self.0.taken.load(Relaxed), self.0.given.load(Relaxed))
+        self.roster().carried()
+    }
+
+    /// Each neighbour as it stands, and what came and went.
+    pub fn sharing(&self) -> Sharing {
+        let (address, roster) = (*self.0.address.borrow(), self.roster());
+        let (taken, given) = roster.carried();
+        Sharing { address, taken, given, neighbours: roster.list(Instant::now()) }
     }
 
     /// Says to the others that this node wants `layers`, until the guard is dropped.
@@ -339,12 +342,14 @@ impl Neighbours {
             return Ok(talk);
         }
         let tls = pinned::for_neighbour(&self.0.identity, neighbour.certificate).map_err(io::Error::other)?;
-        Talk::open(neighbour, Arc::new(tls), self.0.taken.clone()).await
+        let taken = self.roster().taken(name).ok_or(Useless::Lacks)?;
+        Talk::open(neighbour, Arc::new(tls), taken).await
     }
 
     /// Keeps a connection that works for the next question.
     fn keep<T>(&self, name: &Name, talk: Talk, answered: Result<T, Useless>) -> Result<T, Useless> {
         if matches!(answered, Ok(_) | Err(Useless::Lacks)) {
+            self.roster().useful(name, Instant::now());
             let now = self.0.held.neighbours();
             let mut idle = lock(&self.0.idle);
             idle.insert(name.clone(), talk);
@@ -355,27 +360,31 @@ impl Neighbours {
 
     /// Neighbours that are not left aside.
     fn present(&self) -> Vec<Name> {
-        let (neighbours, now) = (self.0.held.neighbours(), Instant::now());
-        let mut aside = lock(&self.0.aside);
-        aside.retain(|name, until| *until > now && neighbours.contains_key(name));
-        neighbours.into_keys().filter(|name| !aside.contains_key(name)).collect()
+        self.roster().present(Instant::now())
     }
 
     /// Asks `name` nothing for a while.
     fn leave_aside(&self, name: &Name, why: &Useless) {
+        let fault = why.fault(name);
         let time = match why {
             Useless::Away(_) | Useless::Lacks => {
                 tracing::debug!(neighbour = %name, %why, "a neighbour is of no use now");
                 AWAY
             }
-            Useless::Lied(what) => {
-                let fault = Fault::new(&node::NEIGHBOUR_WRONG).with("neighbour", name).with("why", what);
+            Useless::Lied(_) => {
                 tracing::warn!(%fault, "a neighbour is left aside");
-                self.0.journal.record(self.0.clock.now().wall, None, fault);
+                self.0.journal.record(self.0.clock.now().wall, None, fault.clone());
                 LIED
             }
         };
-        lock(&self.0.aside).insert(name.clone(), Instant::now() + time);
+        self.roster().useless(name, Instant::now(), time, fault);
+    }
+
+    /// The neighbours whom the hub names now.
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        let mut roster = lock(&self.0.roster);
+        roster.follow(&self.0.held.neighbours());
+        roster
     }
 
     /// Whose certificate this is.
@@ -392,8 +401,9 @@ impl Neighbours {
         &self.0.content
     }
 
-    fn count_given(&self, answer: &[u8]) {
-        self.0.given.fetch_add(answer.len() as u64, Relaxed);
+    /// Where answers to `name` are counted.
+    fn given(&self, name: &Name) -> Option<Arc<Count>> {
+        self.roster().given(name)
     }
 }
 

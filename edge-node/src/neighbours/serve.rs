@@ -26,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::Neighbours;
 use super::message::{receive, send};
+use super::roster::Count;
 use crate::images::packs::PackFile;
 use crate::shutdown::Shutdown;
 
@@ -87,9 +88,10 @@ async fn connection(
     let mut stream = timeout(HANDSHAKE, acceptor.accept(tcp)).await??;
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| Digest::of(leaf));
     let who = shown.and_then(|certificate| neighbours.who(certificate)).ok_or(io::ErrorKind::PermissionDenied)?;
+    let given = neighbours.given(&who).ok_or(io::ErrorKind::PermissionDenied)?;
     let _guest = guests.enter(&who).ok_or(io::ErrorKind::QuotaExceeded)?;
     tracing::debug!(%who, %from, "a neighbour is here");
-    let mut shelf = Shelf { neighbours: neighbours.clone(), open: None };
+    let mut shelf = Shelf { neighbours: neighbours.clone(), given, open: None };
     loop {
         let message = receive(&mut stream, ASK_MAX, IDLE).await?;
         let ask = Ask::decode(&message).map_err(io::Error::other)?;
@@ -122,7 +124,7 @@ async fn answer(mut shelf: Shelf, ask: Ask, stream: &mut TlsStream<TcpStream>) -
         })
         .await?;
         let message = answer.encode();
-        shelf.neighbours.count_given(&message);
+        shelf.given.add(&message);
         send(stream, &message, STALL).await?;
     }
     Ok(shelf)
@@ -139,6 +141,8 @@ enum Find {
 /// Where things are looked up; the pack of the last layer stays open.
 struct Shelf {
     neighbours: Neighbours,
+    /// Bytes of answers are counted here.
+    given: Arc<Count>,
     open: Option<Open>,
 }
 

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use shared::id::Digest;
+use shared::fault::{Fault, node};
+use shared::id::{Digest, Name};
 use shared::neighbour::Stage;
 use shared::recipe::Recipe;
 use shared::release::{Blob, Layer};
@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::message::{receive, send};
+use super::roster::Count;
 
 /// A neighbour that is on and near is there within this time.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -40,6 +41,18 @@ pub(super) enum Useless {
     Lied(String),
 }
 
+impl Useless {
+    /// The same for people, about `neighbour`.
+    pub(super) fn fault(&self, neighbour: &Name) -> Fault {
+        let fault = match self {
+            Self::Away(error) => Fault::new(&node::NEIGHBOUR_AWAY).with("cause", error),
+            Self::Lacks => Fault::new(&node::NEIGHBOUR_LACKS),
+            Self::Lied(what) => Fault::new(&node::NEIGHBOUR_WRONG).with("why", what),
+        };
+        fault.with("neighbour", neighbour)
+    }
+}
+
 impl From<tokio::time::error::Elapsed> for Useless {
     fn from(elapsed: tokio::time::error::Elapsed) -> Self {
         Self::Away(elapsed.into())
@@ -52,12 +65,12 @@ pub(super) struct Talk {
     pub(super) with: Neighbour,
     stream: TlsStream<TcpStream>,
     /// Bytes of answers are counted here.
-    heard: Arc<AtomicU64>,
+    heard: Arc<Count>,
 }
 
 impl Talk {
     /// Connects; bytes of answers are counted in `heard`.
-    pub(super) async fn open(with: Neighbour, tls: Arc<ClientConfig>, heard: Arc<AtomicU64>) -> Result<Self, Useless> {
+    pub(super) async fn open(with: Neighbour, tls: Arc<ClientConfig>, heard: Arc<Count>) -> Result<Self, Useless> {
         let name = ServerName::from(with.address.ip());
         let connecting = async {
             let tcp = TcpStream::connect(with.address).await?;
@@ -131,11 +144,12 @@ impl Talk {
     }
 
     async fn answer(&mut self) -> Result<Answer, Useless> {
-        let message = receive(&mut self.stream, MESSAGE_MAX, ANSWER).await.map_err(|error| match error.kind() {
-            io::ErrorKind::FileTooLarge => Useless::Lied(error.to_string()),
-            _ => Useless::Away(error),
-        })?;
-        self.heard.fetch_add(message.len() as u64, Relaxed);
+        let useless = |error: io::Error| {
+            let is_lie = error.kind() == io::ErrorKind::FileTooLarge;
+            if is_lie { Useless::Lied(error.to_string()) } else { Useless::Away(error) }
+        };
+        let message = receive(&mut self.stream, MESSAGE_MAX, ANSWER).await.map_err(useless)?;
+        self.heard.add(&message);
         Answer::decode(&message).map_err(|error| Useless::Lied(error.to_string()))
     }
 }

@@ -1,6 +1,6 @@
 //! Nodes of one site over real TLS on loopback. Their hub is a map of bytes that counts what it sends.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 use shared::oci::Platform;
@@ -111,6 +111,11 @@ impl Node {
         }
     }
 
+    /// How its first neighbour stands.
+    fn standing(&self) -> Standing {
+        self.neighbours.sharing().neighbours.remove(0)
+    }
+
     fn blames(&self) -> Vec<Name> {
         let entries = self.journal.entries(0, 100).unwrap().into_iter();
         let faults = entries.filter(|entry| entry.what.code == "node-neighbour-wrong");
@@ -190,6 +195,34 @@ async fn what_a_neighbour_has_comes_without_the_hub_and_without_what_is_here() {
     let (after, _) = nodes[1].neighbours.carried();
     assert!(after - before < 600_000, "{} bytes, although most of it was here", after - before);
     assert_eq!(nodes[0].neighbours.carried().1, after, "what one gave the other took");
+    let (gave, took) = (nodes[0].standing(), nodes[1].standing());
+    assert_eq!((gave.neighbour, (gave.taken, gave.given)), (name(1), nodes[0].neighbours.carried()));
+    assert_eq!((took.neighbour, (took.taken, took.given)), (name(0), nodes[1].neighbours.carried()));
+    assert_eq!((took.taken, took.given), (gave.given, gave.taken), "of one each, as one and the other counted");
+    assert!(matches!(took.state, State::Useful { asked_ms: ..60_000 }), "{:?}", took.state);
+    nodes[1].told(BTreeMap::new());
+    let sharing = nodes[1].neighbours.sharing();
+    assert_eq!((sharing.neighbours, sharing.taken), (Vec::new(), after), "who is none any more is only in the sum");
+    assert_eq!(sharing.address, Some(nodes[1].as_neighbour().await.address));
+}
+
+#[tokio::test]
+async fn whoever_does_not_answer_is_left_aside_and_people_see_why() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let image = image(&mut hub.memory, &[noise(100_000, 1)]);
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut off = nodes[0].as_neighbour().await;
+    off.address = closed;
+    nodes[1].told(BTreeMap::from([(name(0), off)]));
+    assert_eq!(nodes[1].standing().state, State::Unasked);
+    nodes[1].fetch(&hub, &image).await.unwrap();
+    let Standing { address, state, taken, .. } = nodes[1].standing();
+    assert_eq!((address, taken), (closed, 0));
+    let State::Useless { aside_ms, why, .. } = state else { panic!("{state:?}") };
+    assert!(why.code == "node-neighbour-away" && why.params["cause"].contains("refused"), "{why}");
+    assert!((1..=30_000).contains(&aside_ms), "{aside_ms}");
+    assert_eq!(nodes[1].blames(), [], "nobody lied");
 }
 
 #[tokio::test]
@@ -259,12 +292,12 @@ async fn lie(tcp: TcpStream, tls: TlsAcceptor, truth: Content, lie: Lie) -> io::
         };
         for answer in answers {
             let (limit, is_bytes) = (Duration::from_secs(30), matches!(answer, Answer::Bytes(_)));
-            match lie {
-                Lie::NoMessage if is_bytes => message::send(&mut stream, b"\x01\xff nonsense", limit).await?,
-                Lie::HugeMessage if is_bytes => {
-                    tokio::io::AsyncWriteExt::write_all(&mut stream, &u32::MAX.to_le_bytes()).await?;
-                }
-                _ => message::send(&mut stream, &answer.encode(), limit).await?,
+            if is_bytes && lie == Lie::NoMessage {
+                message::send(&mut stream, b"\x01\xff nonsense", limit).await?;
+            } else if is_bytes && lie == Lie::HugeMessage {
+                tokio::io::AsyncWriteExt::write_all(&mut stream, &u32::MAX.to_le_bytes()).await?;
+            } else {
+                message::send(&mut stream, &answer.encode(), limit).await?;
             }
         }
     }
@@ -298,6 +331,10 @@ async fn a_neighbour_that_lies_costs_a_chunk_and_never_a_wrong_byte() {
         nodes[1].has(&image, &layers);
         assert_eq!(nodes[1].blames(), [name(9)], "{how:?}");
         assert!(hub.sent.load(Relaxed) - sent >= 2 << 20, "{how:?}");
+        let Standing { neighbour, state, .. } = nodes[1].standing();
+        let State::Useless { aside_ms, why, .. } = state else { panic!("{how:?}: {state:?}") };
+        assert_eq!((neighbour, why.code.as_str()), (name(9), "node-neighbour-wrong"), "{how:?}");
+        assert!(aside_ms > 3_500_000, "{how:?}: {aside_ms} ms");
         let (cost, _) = nodes[1].neighbours.carried();
         assert!(cost <= 257 << 10, "{how:?} cost {cost} bytes");
     }

@@ -145,9 +145,36 @@ fn metrics_are_in_the_text_format() {
         "causeway_node_info{version=\"0.1.0\",runtime=\"1.6\\\"20\"} 1",
         "causeway_node_transfer_left_bytes 2097152",
         "causeway_node_transfer_bytes_per_second 65536",
+        "# TYPE causeway_node_neighbours gauge",
+        "causeway_node_neighbours{state=\"unasked\"} 1",
+        "causeway_node_neighbours{state=\"useful\"} 1",
+        "causeway_node_neighbours{state=\"useless\"} 2",
+        "# TYPE causeway_node_neighbour_taken_bytes_total counter",
+        "causeway_node_neighbour_taken_bytes_total{neighbour=\"crane-9\"} 9437184",
+        "causeway_node_neighbour_given_bytes_total{neighbour=\"crane-8\"} 3145728",
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is missing in\n{page}");
     }
+    *daemon.node.sharing.lock().expect("lock") = None;
+    let (_, page) = ask(&daemon, "GET", "/metrics", b"");
+    assert!(!page.lines().any(|line| line.starts_with("causeway_node_neighbour")), "{page}");
+}
+
+#[test]
+fn neighbours_are_an_object_and_null_without_sharing() {
+    let daemon = Daemon::start();
+    let (status, body) = ask(&daemon, "GET", "/v1/neighbours", b"");
+    let json: serde_json::Value = serde_json::from_str(&body).expect("json");
+    assert_eq!((status, &json["address"], &json["taken"]), (200, &"192.168.7.7:7448".into(), &(40 << 20).into()));
+    let first = serde_json::json!({
+        "neighbour": "crane-8", "address": "192.168.7.8:7448", "state": "unasked", "taken": 8 << 20, "given": 3 << 20
+    });
+    assert_eq!(json["neighbours"][0], first);
+    let [second, last] = [1, 3].map(|n| json["neighbours"][n].clone());
+    assert_eq!((&second["state"], &second["asked_ms"]), (&"useful".into(), &90_000.into()));
+    assert_eq!((&last["state"], &last["why"]["code"]), (&"useless".into(), &"node-neighbour-wrong".into()));
+    *daemon.node.sharing.lock().expect("lock") = None;
+    assert_eq!(ask(&daemon, "GET", "/v1/neighbours", b""), (200, "null".into()));
 }
 
 #[test]

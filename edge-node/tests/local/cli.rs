@@ -96,12 +96,68 @@ fn tables_and_json_in_both_languages() {
         &["trust", "show"],
         &["secret", "list", "shop"],
         &["transfers"],
+        &["neighbours"],
         &["version"],
     ] {
         let (code, out, err) = run(&socket, &[arguments, &["-o", "json"]].concat());
         assert_eq!(code, 0, "{arguments:?} {err}");
         assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok(), "{arguments:?} {out}");
     }
+}
+
+#[test]
+fn neighbours_and_how_they_stand() {
+    let daemon = Daemon::start();
+    let socket = daemon.socket();
+    let lines = |arguments: &[&str]| {
+        let (code, out, err) = run(&socket, arguments);
+        assert_eq!((code, err.as_str()), (0, ""), "{arguments:?} {out}");
+        out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let has =
+        |lines: &[String], part: &str| assert!(lines.iter().any(|line| line.contains(part)), "{part} is missing in {lines:?}");
+    let out = lines(&["neighbours"]);
+    let expected = [
+        "Neighbours are told to reach this node at: 192.168.7.7:7448",
+        "NEIGHBOUR   ADDRESS             STATE                   TAKEN    GIVEN",
+        "crane-8     192.168.7.8:7448    not asked yet           8 MiB    3 MiB",
+        "crane-9     192.168.7.9:7448    of use 1m30s ago        9 MiB    3 MiB",
+        "crane-10    192.168.7.10:7448   of no use 2d ago        10 MiB   3 MiB",
+        "crane-11    192.168.7.11:7448   left aside for 59m55s   11 MiB   3 MiB",
+    ];
+    assert_eq!(out[..6], expected);
+    assert!(out[6].contains("did not answer (timed·[2J out)") && out[6].ends_with("[node-neighbour-away]"), "{out:?}");
+    assert!(out.len() == 8 && out[7].ends_with("[node-neighbour-wrong]"), "{out:?}");
+    let out = lines(&["neighbours", "--lang", "zh"]);
+    for part in [
+        "告知邻居节点的本机地址：192.168.7.7:7448",
+        "尚未询问",
+        "可用（1 分 30 秒前）",
+        "不可用（2 天前）",
+        "搁置（还有 59 分 55 秒）",
+        "没有应答",
+    ] {
+        has(&out, part);
+    }
+    has(&lines(&["status"]), "4, 2 of no use; 40 MiB taken from them, 12 MiB given");
+    has(&lines(&["status", "--lang", "zh"]), "4 个，其中 2 个不可用；已取得 40 MiB，已提供 12 MiB");
+
+    let mut alone = super::fake::sharing();
+    (alone.address, alone.neighbours) = (None, Vec::new());
+    *daemon.node.sharing.lock().expect("lock") = Some(alone);
+    let out = lines(&["neighbours"]);
+    assert!(out.len() == 2 && out[0].ends_with("not known yet") && out[1].contains("label site"), "{out:?}");
+    let out = lines(&["neighbours", "--lang", "zh"]);
+    assert!(out.len() == 2 && out[0].ends_with("尚未确定") && out[1].contains("没有指定邻居节点"), "{out:?}");
+    has(&lines(&["status"]), "0; 40 MiB taken from them, 12 MiB given");
+
+    *daemon.node.sharing.lock().expect("lock") = None;
+    let out = lines(&["neighbours"]);
+    assert!(out.len() == 1 && out[0].contains("address = \"0.0.0.0:7448\" below [neighbours] in node.toml"), "{out:?}");
+    let out = lines(&["neighbours", "--lang", "zh"]);
+    assert!(out.len() == 1 && out[0].contains("node.toml 的 [neighbours] 下设置 address"), "{out:?}");
+    assert_eq!(lines(&["neighbours", "-o", "json"]), ["null"]);
+    assert!(!lines(&["status"]).iter().any(|line| line.starts_with("Neighbours")), "nothing is shared");
 }
 
 #[test]

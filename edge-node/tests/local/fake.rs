@@ -10,6 +10,7 @@ use edge_node::api::{Listener, serve};
 use edge_node::config::Config;
 use edge_node::disk::{DiskUse, ImageUse, Kinds, Need, Overhead, Patches, Place, ServiceUse, VolumeUse};
 use edge_node::identity::Identity;
+use edge_node::neighbours::{Sharing, Standing, State};
 use edge_node::shutdown::{Trigger, shutdown};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -28,6 +29,7 @@ use tokio::sync::mpsc;
 #[derive(Default)]
 pub struct Fake {
     pub told: Mutex<Vec<Command>>,
+    pub sharing: Mutex<Option<Sharing>>,
 }
 
 pub fn name(text: &str) -> Name {
@@ -53,6 +55,26 @@ fn transfers() -> Vec<Transfer> {
         Transfer { image: Digest::of(b"i"), done: 1 << 20, total: 3 << 20, rate: 64 << 10, reused: 260 << 20, waits: None };
     let waits = Some(Fault::new(&shared::fault::budget::PAUSED));
     vec![moving, Transfer { image: Digest::of(b"j"), done: 0, total: 0, rate: 0, reused: 0, waits }]
+}
+
+/// With one neighbour of each kind.
+pub fn sharing() -> Sharing {
+    let why = |text| Fault::new(text).with("neighbour", "crane-9").with("cause", "timed\u{1b}[2J out").with("why", "no chunk");
+    let (away, wrong) = (why(&node::NEIGHBOUR_AWAY), why(&node::NEIGHBOUR_WRONG));
+    let states = [
+        State::Unasked,
+        State::Useful { asked_ms: 90_000 },
+        State::Useless { asked_ms: 2 * 86_400_000, aside_ms: 0, why: away },
+        State::Useless { asked_ms: 5000, aside_ms: 3_595_000, why: wrong },
+    ];
+    let neighbours = (8..).zip(states).map(|(n, state)| Standing {
+        neighbour: name(&format!("crane-{n}")),
+        address: ([192, 168, 7, n], 7448).into(),
+        state,
+        taken: u64::from(n) << 20,
+        given: 3 << 20,
+    });
+    Sharing { address: Some(([192, 168, 7, 7], 7448).into()), taken: 40 << 20, given: 12 << 20, neighbours: neighbours.collect() }
 }
 
 fn report() -> Report {
@@ -97,6 +119,10 @@ impl Node for Fake {
 
     fn transfers(&self) -> Vec<Transfer> {
         transfers()
+    }
+
+    fn neighbours(&self) -> Option<Sharing> {
+        self.sharing.lock().expect("lock").clone()
     }
 
     fn link(&self) -> LinkStatus {
@@ -209,7 +235,7 @@ impl Daemon {
     /// Serves in a thread of its own, so that tests may block.
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("dir");
-        let node = Arc::new(Fake::default());
+        let node = Arc::new(Fake { sharing: Mutex::new(Some(sharing())), ..Fake::default() });
         let config = Config { state_dir: dir.path().join("state"), run_dir: dir.path().into(), ..Config::default() };
         let (trigger, asked) = shutdown();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");

@@ -85,6 +85,12 @@ super::texts! {
     NEIGHBOUR_WRONG = "node-neighbour-wrong",
         "Node {neighbour} of this site sent wrong bytes ({why}). Nothing of them was kept, and it is asked nothing for an hour. If this comes again, check that node's disk and who has access to it",
         "本站点的节点 {neighbour} 发来错误的数据（{why}）。数据未被保留，一小时内不再向它请求。如再次出现，请检查该节点的磁盘及其访问权限";
+    NEIGHBOUR_AWAY = "node-neighbour-away",
+        "Node {neighbour} of this site did not answer ({cause}). Images come from others meanwhile. If it should be on, check the network between the two and that no firewall keeps its port closed",
+        "本站点的节点 {neighbour} 没有应答（{cause}）。其间镜像从其他来源获取。如果它应当在线，请检查两者之间的网络，以及防火墙是否放行其端口";
+    NEIGHBOUR_LACKS = "node-neighbour-lacks",
+        "Node {neighbour} of this site no longer had what it said it has; it is asked again soon",
+        "本站点的节点 {neighbour} 已不再拥有它声称拥有的内容；稍后会再次询问";
     EVENT_STARTED = "node-started",
         "The node daemon {version} started",
         "节点守护进程 {version} 已启动";
@@ -160,6 +166,9 @@ super::texts! {
     CHECK_NO_DIRECTORY = "node-check-no-directory",
         "{path} is not a directory ({cause}). Create it, or remove it from the setting",
         "{path} 不是目录（{cause}）。请创建它，或从设置中去掉";
+    CHECK_NO_LISTENER = "node-check-no-listener",
+        "Neighbours cannot reach this machine at {address} ({cause}). Choose another address or port in node.toml, or end the program that holds it: ss -lntp",
+        "邻居节点无法通过 {address} 连接本机（{cause}）。请在 node.toml 中改用其他地址或端口，或结束占用它的程序：ss -lntp";
     ALREADY_RUNS = "node-already-runs",
         "Another edge-node runs with {path}. Use it, stop it first (systemctl stop edge-node), or choose another run_dir",
         "已有一个 edge-node 在使用 {path}。请直接使用它，或先停止它（systemctl stop edge-node），或选择其他 run_dir";

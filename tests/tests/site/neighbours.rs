@@ -105,12 +105,13 @@ async fn share(site: &mut Site) -> Result<(), Failure> {
     let (mut second, mut third) = (Further::join(site, "second")?, Further::join(site, "third")?);
     second.start().await?;
     third.start().await?;
-    let everybody = [NODE, second.name, third.name];
-    for node in everybody {
-        let others = everybody.into_iter().filter(|other| *other != node);
-        wait_for(&format!("the neighbours of {node}"), LONG, async || {
-            let shown = site.hubctl(&["describe", "node", node, "-o", "json"]).ok()?;
-            others.clone().all(|other| shown.contains(other)).then_some(())
+    for shown in
+        [&|| site.edge_node(&["neighbours"]) as &dyn Fn() -> _, &|| second.ask(&["neighbours"]), &|| third.ask(&["neighbours"])]
+    {
+        wait_for("two neighbours each", LONG, async || {
+            let shown = shown().ok()?;
+            let others = [NODE, second.name, third.name].into_iter().filter(|name| shown.contains(name));
+            (others.count() == 2).then_some(())
         })
         .await?;
     }

@@ -40,14 +40,15 @@ fn flatten(table: &Table) -> BTreeSet<String> {
 
 #[test]
 fn the_sample_of_the_node_shows_every_default() {
-    use edge_node::config::Config;
+    use edge_node::config::{Config, NeighboursConfig};
     let sample = File::open("cross/node.toml");
     for text in [sample.text.clone(), in_force(&sample.text)] {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), &text).expect("written");
         assert_eq!(Config::load(Some(file.path())).expect("good settings"), Config::default());
     }
-    let all = Config { socket: Some("/run/causeway/node.sock".into()), ..Config::default() };
+    let neighbours = NeighboursConfig { address: Some(([0, 0, 0, 0], 7448).into()) };
+    let all = Config { socket: Some("/run/causeway/node.sock".into()), neighbours, ..Config::default() };
     assert_eq!(keys(&sample.text), flatten(&Table::try_from(all).expect("a table")));
 }
 
