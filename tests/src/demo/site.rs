@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 use super::Failure;
 use crate::containerd::Private;
 
+/// Where other nodes of the site reach this one: an address from which nobody connects, so that its port stays free.
+const NEAR: &str = "127.0.0.9:7448";
 /// Longest answer of the sample app that is read, in bytes.
 const ANSWER_MAX: u64 = 64 << 10;
 
@@ -28,8 +30,6 @@ pub struct Site {
     pub told: u16,
     /// Port of the sample app's page.
     pub page: u16,
-    /// Port by which other nodes reach this one.
-    near: u16,
     /// The node's containerd.
     pub containerd: Private,
     hub: Option<Child>,
@@ -40,17 +40,17 @@ impl Site {
     /// An empty site below `dir`, on free ports; only containerd runs.
     pub async fn new(dir: &Path) -> Result<Self, Failure> {
         let containerd = Private::start(&dir.join("containerd")).await;
-        let [api, gate, page, near] = free_ports()?;
-        let site = Self { dir: dir.into(), api, gate, told: gate, page, near, containerd, hub: None, node: None };
+        let [api, gate, page] = free_ports()?;
+        let site = Self { dir: dir.into(), api, gate, told: gate, page, containerd, hub: None, node: None };
         std::fs::write(site.dir.join("node.toml"), site.node_config()).map_err(|error| error.to_string())?;
         Ok(site)
     }
 
     fn node_config(&self) -> String {
-        let (dir, near, ctd) = (self.dir.display(), self.near, &self.containerd);
+        let (dir, ctd) = (self.dir.display(), &self.containerd);
         format!(
             "state_dir = \"{dir}/node\"\nrun_dir = \"{dir}/run\"\nhost_network = true\n\n[runtime]\nsocket = \"{}\"\nnamespace = \"{}\"\n\n\
-             [network]\nbridge = \"{}\"\nsubnet = \"{}\"\n\n[neighbours]\naddress = \"127.0.0.1:{near}\"\n",
+             [network]\nbridge = \"{}\"\nsubnet = \"{}\"\n\n[neighbours]\naddress = \"{NEAR}\"\n",
             ctd.socket().display(),
             ctd.namespace(),
             ctd.bridge(),
@@ -304,10 +304,10 @@ pub async fn wait_for<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut()
     }
 }
 
-fn free_ports() -> Result<[u16; 4], Failure> {
+fn free_ports() -> Result<[u16; 3], Failure> {
     let bind = || TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string());
-    let listeners = [bind()?, bind()?, bind()?, bind()?];
-    let mut ports = [0; 4];
+    let listeners = [bind()?, bind()?, bind()?];
+    let mut ports = [0; 3];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr().map_err(|error| error.to_string())?.port();
     }

@@ -1,7 +1,6 @@
 //! Nodes of one site: a layer comes over the site's link about once, and with the hub gone from one node to the other.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -28,13 +27,13 @@ struct Further {
 }
 
 impl Further {
-    fn join(site: &Site, name: &'static str) -> Result<Self, Failure> {
+    /// `near` is its own address of this machine: no connection from here takes its port.
+    fn join(site: &Site, name: &'static str, near: &str) -> Result<Self, Failure> {
         let dir = site.dir.join(name);
         std::fs::create_dir(&dir).map_err(|error| error.to_string())?;
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?;
         let at = dir.display();
         let config = format!(
-            "state_dir = \"{at}/state\"\nrun_dir = \"{at}/run\"\n\n[runtime]\nkind = \"memory\"\n\n[neighbours]\naddress = \"{port}\"\n"
+            "state_dir = \"{at}/state\"\nrun_dir = \"{at}/run\"\n\n[runtime]\nkind = \"memory\"\n\n[neighbours]\naddress = \"{near}:7448\"\n"
         );
         let token = dir.join("token");
         std::fs::write(dir.join("node.toml"), config).map_err(|error| error.to_string())?;
@@ -102,19 +101,16 @@ fn over_link(status: &str) -> Result<u64, Failure> {
 }
 
 async fn share(site: &mut Site) -> Result<(), Failure> {
-    let (mut second, mut third) = (Further::join(site, "second")?, Further::join(site, "third")?);
+    let (mut second, mut third) = (Further::join(site, "second", "127.0.0.2")?, Further::join(site, "third", "127.0.0.3")?);
     second.start().await?;
     third.start().await?;
-    for shown in
-        [&|| site.edge_node(&["neighbours"]) as &dyn Fn() -> _, &|| second.ask(&["neighbours"]), &|| third.ask(&["neighbours"])]
-    {
-        wait_for("two neighbours each", LONG, async || {
-            let shown = shown().ok()?;
-            let others = [NODE, second.name, third.name].into_iter().filter(|name| shown.contains(name));
-            (others.count() == 2).then_some(())
-        })
-        .await?;
-    }
+    wait_for("two neighbours each", LONG, async || {
+        let asked = [site.edge_node(&["neighbours"]), second.ask(&["neighbours"]), third.ask(&["neighbours"])];
+        let names = [NODE, second.name, third.name];
+        let knows_two = |shown: &String| names.into_iter().filter(|name| shown.contains(name)).count() == 2;
+        asked.iter().all(|shown| shown.as_ref().is_ok_and(knows_two)).then_some(())
+    })
+    .await?;
     about_once(site, &second, &third).await?;
     without_the_hub(site, &second, &third).await
 }
