@@ -230,7 +230,6 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::NeighboursConfig;
     use super::*;
     use crate::config::NeighboursConfig;
     use shared::fault::{Faulty, Lang};
