@@ -31,7 +31,7 @@ pub enum Stage {
     Lacks,
     /// It will bring it.
     Wants,
-    /// It is bringing it, with so many bytes there.
+    /// It is bringing it, or will; the number grows as it gets on, with this layer or with another one.
     Brings(u64),
     /// It has it.
     Has,
@@ -48,8 +48,9 @@ pub enum Turn {
     Bring,
 }
 
-/// What `me` does about `layer` when its neighbours say `stages`. Those that are not to be waited for are left out.
-pub fn turn(me: &Name, layer: Digest, stages: &BTreeMap<Name, Stage>) -> Turn {
+/// What `me` does about `layer` when its neighbours say `stages`. Those that are not to be waited for are left out. Of several
+/// that bring it already, `bringing` if `me` is one of them, the layer's name chooses one, too.
+pub fn turn(me: &Name, layer: Digest, stages: &BTreeMap<Name, Stage>, bringing: bool) -> Turn {
     let at = |wanted: fn(&Stage) -> bool| stages.iter().filter(move |(_, stage)| wanted(stage)).map(|(name, _)| name);
     let mut having: Vec<Name> = at(|stage| *stage == Stage::Has).cloned().collect();
     if !having.is_empty() {
@@ -57,15 +58,19 @@ pub fn turn(me: &Name, layer: Digest, stages: &BTreeMap<Name, Stage>) -> Turn {
         having.sort_by_key(|name| Reverse(score(name, Digest::of(&[me.as_str().as_bytes(), layer.as_bytes()].concat()))));
         return Turn::Take(having);
     }
-    if at(|stage| matches!(stage, Stage::Brings(_))).next().is_some() {
-        return Turn::Wait;
-    }
     let mine = score(me, layer);
-    if at(|stage| *stage == Stage::Wants).any(|name| score(name, layer) > mine) { Turn::Wait } else { Turn::Bring }
+    let is_first = |wanted| at(wanted).all(|name| score(name, layer) < mine);
+    let is_brought = at(|stage| matches!(stage, Stage::Brings(_))).next().is_some();
+    let is_mine = match (bringing, is_brought) {
+        (true, _) => is_first(|stage| matches!(stage, Stage::Brings(_))),
+        (false, true) => false,
+        (false, false) => is_first(|stage| *stage == Stage::Wants),
+    };
+    if is_mine { Turn::Bring } else { Turn::Wait }
 }
 
-/// Rendezvous hashing: of all nodes the one with the highest score is chosen, and everybody finds the same.
-fn score(node: &Name, layer: Digest) -> (u64, Name) {
+/// Rendezvous hashing: of all nodes that want `layer` the one with the highest score is chosen, and everybody finds the same.
+pub fn score(node: &Name, layer: Digest) -> (u64, Name) {
     let mut hasher = blake3::Hasher::new();
     hasher.update(layer.as_bytes()).update(node.as_str().as_bytes());
     let hash = hasher.finalize();
@@ -98,9 +103,9 @@ mod tests {
     fn what_somebody_has_is_taken_there() {
         let layer = Digest::of(b"layer");
         let said = stages(&[("a", Stage::Has), ("b", Stage::Brings(9)), ("c", Stage::Has), ("d", Stage::Wants)]);
-        let Turn::Take(from) = turn(&name("me"), layer, &said) else { panic!("{said:?}") };
+        let Turn::Take(from) = turn(&name("me"), layer, &said, false) else { panic!("{said:?}") };
         assert_eq!(from.iter().collect::<std::collections::BTreeSet<_>>(), [&name("a"), &name("c")].into());
-        let first = |n: u32| match turn(&name(&format!("n{n}")), layer, &said) {
+        let first = |n: u32| match turn(&name(&format!("n{n}")), layer, &said, false) {
             Turn::Take(from) => from[0].clone(),
             other @ (Turn::Wait | Turn::Bring) => panic!("{other:?}"),
         };
@@ -116,7 +121,7 @@ mod tests {
             let layer = Digest::of(&n.to_le_bytes());
             let of = |me: &Name| {
                 let others = nodes.iter().filter(|other| *other != me).map(|other| (other.clone(), Stage::Wants)).collect();
-                turn(me, layer, &others)
+                turn(me, layer, &others, false)
             };
             let bringing: Vec<&Name> = nodes.iter().filter(|me| of(me) == Turn::Bring).collect();
             assert_eq!(bringing.len(), 1, "{bringing:?}");
@@ -124,8 +129,20 @@ mod tests {
         }
         assert_eq!(chosen.len(), nodes.len(), "and not always the same");
         let begun = stages(&[("a", Stage::Lacks), ("b", Stage::Brings(0))]);
-        assert!(nodes.iter().all(|me| turn(me, Digest::of(b"x"), &begun) == Turn::Wait), "whoever began goes on");
-        assert_eq!(turn(&nodes[0], Digest::of(b"x"), &stages(&[("a", Stage::Lacks)])), Turn::Bring);
+        assert!(nodes.iter().all(|me| turn(me, Digest::of(b"x"), &begun, false) == Turn::Wait), "whoever began goes on");
+        assert_eq!(turn(&nodes[0], Digest::of(b"x"), &stages(&[("a", Stage::Lacks)]), false), Turn::Bring);
+    }
+
+    #[test]
+    fn of_those_that_began_together_one_goes_on() {
+        let nodes: Vec<Name> = (0..5).map(|n| name(&format!("n{n}"))).collect();
+        let goes_on = |me: &&Name| {
+            let others = nodes.iter().filter(|other| other != me).map(|other| (other.clone(), Stage::Brings(7))).collect();
+            turn(me, Digest::of(b"x"), &others, true) == Turn::Bring
+        };
+        assert_eq!(nodes.iter().filter(goes_on).count(), 1);
+        let wanting = stages(&[("a", Stage::Wants), ("b", Stage::Wants), ("c", Stage::Wants), ("d", Stage::Wants)]);
+        assert!(nodes.iter().all(|me| turn(me, Digest::of(b"x"), &wanting, true) == Turn::Bring), "whoever began goes on");
     }
 
     #[test]

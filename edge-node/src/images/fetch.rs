@@ -170,20 +170,9 @@ pub async fn fetch<S: ChunkSource>(
     progress: &watch::Sender<Progress>,
 ) -> Result<Fetched, FetchError> {
     let wanted = wanted(image, &present.layers)?;
+    let _wants = source.neighbours().map(|neighbours| neighbours.want(wanted.layers.iter().map(|layer| layer.tar.digest)));
     let place = Place { content, root: present.root.as_deref() };
-    let attempt = |on_site| Attempt::new(Line::new(source, ledger), place, image, &wanted, on_site, progress);
-    let Some(neighbours) = source.neighbours() else { return attempt(BTreeSet::new()).run().await };
-    let mut missing: Vec<Digest> = wanted.missing(content).map(|layer| layer.tar.digest).collect();
-    let _wants = neighbours.want(missing.iter().copied());
-    loop {
-        let on_site = neighbours.on_site(&missing).await;
-        missing.retain(|layer| !on_site.contains(layer));
-        tokio::select! {
-            ended = attempt(on_site).run() => return ended,
-            () = neighbours.news(&missing) => tracing::debug!(image = %image.id().short(), "a neighbour has what is missing"),
-        }
-        missing = wanted.missing(content).map(|layer| layer.tar.digest).collect();
-    }
+    Attempt::new(Line::new(source, ledger), place, image, &wanted, progress).run().await
 }
 
 /// What must be on disk before an image can be unpacked.

@@ -41,7 +41,7 @@ use rate::Rate;
 /// How often a source without a better way to know is asked whether it is back.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Where the bytes of blobs come from: the hub over the link, a bundle on a stick, a peer of the same site, memory.
+/// Where the bytes of blobs come from: the hub over the link, a bundle on a stick, memory.
 pub trait ChunkSource: Send + Sync {
     /// `length` bytes of `blob` from byte `offset` on; `length` is at most [`FRAME_MAX`] and never reaches
     /// beyond the blob's signed size. An answer of another length counts as far as it has the bytes that follow.

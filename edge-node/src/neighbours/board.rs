@@ -14,10 +14,10 @@ pub(super) struct Board(Arc<Mutex<Doing>>);
 struct Doing {
     /// How often each layer is wanted.
     wanted: BTreeMap<Digest, usize>,
-    /// Layers that come over the link, and how many bytes are there.
-    brought: BTreeMap<Digest, u64>,
-    /// Layers that come from neighbours.
-    taking: usize,
+    /// How often each layer is brought over the link.
+    brought: BTreeMap<Digest, usize>,
+    /// Grows as this node gets on with any of them.
+    done: u64,
 }
 
 impl Board {
@@ -31,25 +31,18 @@ impl Board {
     }
 
     pub(super) fn bring(&self, layer: Digest) -> Brings {
-        self.lock().brought.insert(layer, 0);
+        *self.lock().brought.entry(layer).or_default() += 1;
         Brings { board: self.clone(), layer }
-    }
-
-    pub(super) fn take(&self) -> Takes {
-        self.lock().taking += 1;
-        Takes(self.clone())
-    }
-
-    pub(super) fn is_taking(&self) -> bool {
-        self.lock().taking > 0
     }
 
     pub(super) fn stage(&self, layer: Digest) -> Stage {
         let doing = self.lock();
-        match doing.brought.get(&layer) {
-            Some(done) => Stage::Brings(*done),
-            None if doing.wanted.contains_key(&layer) => Stage::Wants,
-            None => Stage::Lacks,
+        if doing.brought.contains_key(&layer) {
+            Stage::Brings(doing.done)
+        } else if doing.wanted.contains_key(&layer) {
+            Stage::Wants
+        } else {
+            Stage::Lacks
         }
     }
 
@@ -68,12 +61,7 @@ impl Drop for Wants {
     fn drop(&mut self) {
         let mut doing = self.board.lock();
         for layer in &self.layers {
-            if let Some(count) = doing.wanted.get_mut(layer) {
-                *count -= 1;
-                if *count == 0 {
-                    doing.wanted.remove(layer);
-                }
-            }
+            once_less(&mut doing.wanted, *layer);
         }
     }
 }
@@ -85,25 +73,24 @@ pub struct Brings {
 }
 
 impl Brings {
-    /// So many bytes are there.
-    pub fn tell(&self, done: u64) {
-        if let Some(here) = self.board.lock().brought.get_mut(&self.layer) {
-            *here = done;
-        }
+    /// So many bytes came.
+    pub fn tell(&self, new: u64) {
+        let mut doing = self.board.lock();
+        doing.done = doing.done.saturating_add(new);
     }
 }
 
 impl Drop for Brings {
     fn drop(&mut self) {
-        self.board.lock().brought.remove(&self.layer);
+        once_less(&mut self.board.lock().brought, self.layer);
     }
 }
 
-/// A layer is coming from neighbours.
-pub(super) struct Takes(Board);
-
-impl Drop for Takes {
-    fn drop(&mut self) {
-        self.0.lock().taking -= 1;
+fn once_less(counts: &mut BTreeMap<Digest, usize>, layer: Digest) {
+    if let Some(count) = counts.get_mut(&layer) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&layer);
+        }
     }
 }

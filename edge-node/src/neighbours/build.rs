@@ -10,7 +10,7 @@ use shared::release::Blob;
 use super::talk::Useless;
 use crate::images::blobs::{BlobError, failed};
 use crate::images::claims::Claim;
-use crate::images::packs::{PackFile, Packs};
+use crate::images::packs::{PackFile, Packs, is_rot};
 
 /// Most packs of this node that are looked through for chunks, the newest first.
 const PACKS_MAX: usize = 16;
@@ -83,6 +83,12 @@ impl Build {
         self.missing.get(self.came..).unwrap_or_default()
     }
 
+    /// Bytes of these chunks before they are stored.
+    pub(super) fn bytes(&self, numbers: &[u32]) -> u64 {
+        let lengths = numbers.iter().filter_map(|number| self.chunks.get(*number as usize)).map(|chunk| u64::from(chunk.length));
+        lengths.sum()
+    }
+
     /// Takes the first of the missing chunks, as somebody says that a pack stores it.
     pub(super) fn put(&mut self, stored: &[u8]) -> Result<(), Refused> {
         let Some(number) = self.missing().first().map(|number| *number as usize) else { return Ok(()) };
@@ -119,9 +125,11 @@ impl Build {
             let put = match place {
                 Some(((layer, pack), number)) => match pack.stored(number) {
                     Ok(stored) => writer.put_stored(chunk, stored.map_or(&[], |stored| stored.frame)),
-                    Err(PackError::Io(cause)) => return Err(failed("reading", &self.packs.path(*layer), 0)(cause)),
-                    // Its bytes have changed on this disk: it is of no use to anybody.
-                    Err(PackError::Damaged(_) | PackError::TooLarge) => {
+                    Err(PackError::Io(cause)) if !is_rot(&cause) => {
+                        return Err(failed("reading", &self.packs.path(*layer), 0)(cause));
+                    }
+                    // Its bytes have changed on this disk, or cannot be read: it is of no use to anybody.
+                    Err(PackError::Io(_) | PackError::Damaged(_) | PackError::TooLarge) => {
                         self.packs.remove(*layer)?;
                         return Err(BlobError::Differs(*layer));
                     }

@@ -3,22 +3,21 @@
 //! A diff_id stands in signed releases only, and the hub tells a release only to the nodes that have it. Chunks are compared
 //! with their ids before they are sent, so a disk that rots spoils nobody else's.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 use shared::id::{Digest, Name};
 use shared::neighbour::{CHUNKS_MAX, LAYERS_MAX};
+use shared::oci::DOCUMENT_MAX;
 use shared::recipe::pack::{Pack, PackError};
+use shared::release::Blob;
 use shared::wire::FRAME_MAX;
 use shared::wire::v1::{Answer, Ask};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -27,11 +26,11 @@ use tokio_rustls::server::TlsStream;
 use super::Neighbours;
 use super::message::{receive, send};
 use super::roster::Count;
-use crate::images::packs::PackFile;
+use crate::images::packs::{PackFile, is_rot};
 use crate::shutdown::Shutdown;
 
-/// Most connections at once.
-const CONNECTIONS: usize = 64;
+/// Most connections that have not shown a certificate yet.
+const STRANGERS: usize = 32;
 /// Most connections of one neighbour.
 const OF_ONE: usize = 2;
 /// A stranger must have shown a certificate that we know within this time.
@@ -47,7 +46,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Answers until `shutdown`.
 pub(super) async fn run(neighbours: Neighbours, listener: TcpListener, tls: Arc<ServerConfig>, mut shutdown: Shutdown) {
-    let (acceptor, room) = (TlsAcceptor::from(tls), Arc::new(Semaphore::new(CONNECTIONS)));
+    let (acceptor, room) = (TlsAcceptor::from(tls), Arc::new(Semaphore::new(STRANGERS)));
     let guests = Guests::default();
     let mut connections = JoinSet::new();
     loop {
@@ -64,13 +63,12 @@ pub(super) async fn run(neighbours: Neighbours, listener: TcpListener, tls: Arc<
             },
         };
         let Ok(permit) = room.clone().try_acquire_owned() else {
-            tracing::debug!(%from, "too many neighbours at once");
+            tracing::debug!(%from, "too many strangers at once");
             continue;
         };
         let (neighbours, acceptor, guests) = (neighbours.clone(), acceptor.clone(), guests.clone());
         connections.spawn(async move {
-            let _permit = permit;
-            if let Err(error) = Box::pin(connection(&neighbours, &acceptor, &guests, tcp, from)).await {
+            if let Err(error) = Box::pin(connection(&neighbours, &acceptor, &guests, tcp, permit)).await {
                 tracing::debug!(%from, %error, "a neighbour's connection ended");
             }
         });
@@ -82,21 +80,26 @@ async fn connection(
     acceptor: &TlsAcceptor,
     guests: &Guests,
     tcp: TcpStream,
-    from: SocketAddr,
+    stranger: OwnedSemaphorePermit,
 ) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let mut stream = timeout(HANDSHAKE, acceptor.accept(tcp)).await??;
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| Digest::of(leaf));
-    let who = shown.and_then(|certificate| neighbours.who(certificate)).ok_or(io::ErrorKind::PermissionDenied)?;
+    let shown = shown.ok_or(io::ErrorKind::PermissionDenied)?;
+    let who = neighbours.who(shown).ok_or(io::ErrorKind::PermissionDenied)?;
     let given = neighbours.given(&who).ok_or(io::ErrorKind::PermissionDenied)?;
-    let _guest = guests.enter(&who).ok_or(io::ErrorKind::QuotaExceeded)?;
-    tracing::debug!(%who, %from, "a neighbour is here");
-    let mut shelf = Shelf { neighbours: neighbours.clone(), given, open: None };
+    let mut leave = guests.enter(&who);
+    drop(stranger);
+    tracing::debug!(%who, "a neighbour is here");
+    let mut shelf = Shelf { neighbours: neighbours.clone(), given, open: None, document: None };
     loop {
-        let message = receive(&mut stream, ASK_MAX, IDLE).await?;
+        let message = tokio::select! {
+            message = receive(&mut stream, ASK_MAX, IDLE) => message?,
+            _ = &mut leave => return Ok(()), // Its place is taken.
+        };
         let ask = Ask::decode(&message).map_err(io::Error::other)?;
         // The hub may have dropped it meanwhile.
-        if neighbours.who(shown.unwrap_or(Digest::from_bytes([0; 32]))).is_none() {
+        if neighbours.who(shown).is_none() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         shelf = answer(shelf, ask, &mut stream).await?;
@@ -138,12 +141,13 @@ enum Find {
     Chunk(Digest, u32),
 }
 
-/// Where things are looked up; the pack of the last layer stays open.
+/// Where things are looked up; the last layer and the last document stay open.
 struct Shelf {
     neighbours: Neighbours,
     /// Bytes of answers are counted here.
     given: Arc<Count>,
     open: Option<Open>,
+    document: Option<(Digest, Vec<u8>)>,
 }
 
 struct Open {
@@ -159,20 +163,22 @@ impl Shelf {
             Find::Stages(layers) => {
                 return Answer::Stages(layers.into_iter().map(|layer| self.neighbours.stage(layer).into()).collect());
             }
-            Find::Document(blob, offset) => self.document(blob, offset),
+            Find::Document(blob, offset) => self.document(blob).map(|bytes| part(bytes, offset)),
             Find::Recipe(layer, offset) => self.layer(layer).map(|open| part(&open.recipe, offset)),
             Find::Chunk(layer, number) => self.chunk(layer, number),
         };
         found.map_or(Answer::Lacks, Answer::Bytes)
     }
 
-    fn document(&self, blob: Digest, offset: u64) -> Option<Vec<u8>> {
-        let file = File::open(self.neighbours.content().blobs.path(blob)).ok()?;
-        let size = file.metadata().ok()?.len();
-        let length = size.saturating_sub(offset).min(FRAME_MAX.into());
-        let mut part = vec![0; usize::try_from(length).ok()?];
-        file.read_exact_at(&mut part, offset).ok()?;
-        Some(part)
+    /// A document that is here and is what its digest says.
+    fn document(&mut self, blob: Digest) -> Option<&[u8]> {
+        if self.document.as_ref().is_none_or(|(open, _)| *open != blob) {
+            let blobs = &self.neighbours.content().blobs;
+            let size = blobs.path(blob).metadata().ok()?.len();
+            let bytes = if size <= DOCUMENT_MAX { blobs.read(&Blob { digest: blob, size }).ok()? } else { return None };
+            self.document = Some((blob, bytes));
+        }
+        self.document.as_ref().map(|(_, bytes)| bytes.as_slice())
     }
 
     fn chunk(&mut self, layer: Digest, number: u32) -> Option<Vec<u8>> {
@@ -181,8 +187,8 @@ impl Shelf {
             Err(error) => {
                 tracing::warn!(layer = %layer.short(), %error, "a layer cannot be given to a neighbour");
                 self.open = None;
-                if matches!(error, PackError::Damaged(_)) {
-                    // Its bytes have changed on this disk: it is of no use to anybody.
+                if matches!(&error, PackError::Io(cause) if is_rot(cause)) || matches!(error, PackError::Damaged(_)) {
+                    // Its bytes have changed on this disk, or cannot be read: it is of no use to anybody.
                     self.neighbours.content().packs.remove(layer).ok()?;
                 }
                 None
@@ -205,35 +211,25 @@ fn part(bytes: &[u8], offset: u64) -> Vec<u8> {
     rest.get(..FRAME_MAX as usize).unwrap_or(rest).to_vec()
 }
 
-/// Who is here, and how often.
+/// Who is here. The newest connection of a neighbour takes the place of its oldest one: after a power cut the old ones are
+/// ghosts.
 #[derive(Clone, Default)]
-struct Guests(Arc<Mutex<BTreeMap<Name, usize>>>);
+struct Guests(Arc<Mutex<BTreeMap<Name, VecDeque<oneshot::Sender<()>>>>>);
 
 impl Guests {
-    fn enter(&self, who: &Name) -> Option<Guest> {
+    /// A place for `who`; the receiver ends when another connection of `who` needs it.
+    fn enter(&self, who: &Name) -> oneshot::Receiver<()> {
+        let (stay, leave) = oneshot::channel();
         let mut here = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = here.entry(who.clone()).or_default();
-        if *count >= OF_ONE {
-            return None;
+        here.retain(|_, places| {
+            places.retain(|place| !place.is_closed());
+            !places.is_empty()
+        });
+        let places = here.entry(who.clone()).or_default();
+        places.push_back(stay);
+        if places.len() > OF_ONE {
+            drop(places.pop_front());
         }
-        *count += 1;
-        Some(Guest { guests: self.clone(), who: who.clone() })
-    }
-}
-
-struct Guest {
-    guests: Guests,
-    who: Name,
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let mut here = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = here.get_mut(&self.who) {
-            *count -= 1;
-            if *count == 0 {
-                here.remove(&self.who);
-            }
-        }
+        leave
     }
 }

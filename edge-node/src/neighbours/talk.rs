@@ -24,7 +24,9 @@ use super::roster::Count;
 
 /// A neighbour that is on and near is there within this time.
 const CONNECT: Duration = Duration::from_secs(3);
-/// It answers each question within this time: a chunk of 256 KiB passes 200 kbit/s in half of it.
+/// It says within this time how far it is.
+const LOOK: Duration = Duration::from_secs(3);
+/// It answers other questions within this time: a chunk of 256 KiB passes 200 kbit/s in half of it.
 const ANSWER: Duration = Duration::from_secs(20);
 
 /// Why a neighbour is of no use.
@@ -83,7 +85,7 @@ impl Talk {
     /// How far it is with `layers`.
     pub(super) async fn stages(&mut self, layers: &[Digest]) -> Result<Vec<Stage>, Useless> {
         self.ask(&Ask::Stages(layers.iter().map(|layer| *layer.as_bytes()).collect())).await?;
-        match self.answer().await? {
+        match self.answer(LOOK).await? {
             Answer::Stages(stages) if stages.len() == layers.len() => Ok(stages.into_iter().map(Stage::from).collect()),
             Answer::Stages(_) | Answer::Bytes(_) | Answer::Lacks => Err(Useless::Lied("no stages".into())),
         }
@@ -116,7 +118,7 @@ impl Talk {
 
     /// The next chunk that was asked for, as its pack stores it. Compared with nothing.
     pub(super) async fn chunk(&mut self) -> Result<Vec<u8>, Useless> {
-        match self.answer().await? {
+        match self.answer(ANSWER).await? {
             Answer::Bytes(bytes) => Ok(bytes),
             Answer::Lacks => Err(Useless::Lacks),
             Answer::Stages(_) => Err(Useless::Lied("no chunk".into())),
@@ -143,12 +145,12 @@ impl Talk {
         Ok(send(&mut self.stream, &ask.encode(), ANSWER).await?)
     }
 
-    async fn answer(&mut self) -> Result<Answer, Useless> {
+    async fn answer(&mut self, limit: Duration) -> Result<Answer, Useless> {
         let useless = |error: io::Error| {
             let is_lie = error.kind() == io::ErrorKind::FileTooLarge;
             if is_lie { Useless::Lied(error.to_string()) } else { Useless::Away(error) }
         };
-        let message = receive(&mut self.stream, MESSAGE_MAX, ANSWER).await.map_err(useless)?;
+        let message = receive(&mut self.stream, MESSAGE_MAX, limit).await.map_err(useless)?;
         self.heard.add(&message);
         Answer::decode(&message).map_err(|error| Useless::Lied(error.to_string()))
     }

@@ -1,10 +1,13 @@
 //! Nodes of one site over real TLS on loopback. Their hub is a map of bytes that counts what it sends.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
+use shared::neighbour::{CHUNKS_MAX, LAYERS_MAX, Turn, turn};
 use shared::oci::Platform;
-use shared::release::{Compression, Image};
+use shared::recipe::Recipe;
+use shared::release::{Blob, Compression, Image, Layer};
 use shared::sign::Envelope;
 use shared::state::{Desired, Neighbour};
 use shared::wire::v1::{Answer, Ask};
@@ -13,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::take::Waiting;
+use super::talk::Useless;
 use super::*;
 use crate::budget::{Ledger, Record};
 use crate::held::Accepted;
@@ -359,11 +364,13 @@ async fn strangers_hear_nothing() {
     assert!(matches!(talk(&nodes[1].identity, other).await, Err(Useless::Away(_))), "whoever answers is not the one meant");
     let (stages, mut friend) = talk(&nodes[1].identity, target).await.unwrap();
     assert_eq!(stages, [Stage::Has]);
-    // Two at a time, and no more than that.
-    let _second = talk(&nodes[1].identity, target).await.unwrap();
-    assert!(matches!(talk(&nodes[1].identity, target).await, Err(Useless::Away(_))));
+    // Two at a time: the newest takes the place of the oldest.
+    let (_, mut second) = talk(&nodes[1].identity, target).await.unwrap();
+    let (_, mut third) = talk(&nodes[1].identity, target).await.unwrap();
+    assert!(matches!(friend.stages(&[layer]).await, Err(Useless::Away(_))));
+    assert!(second.stages(&[layer]).await.is_ok() && third.stages(&[layer]).await.is_ok());
     nodes[0].told(BTreeMap::new());
-    assert!(matches!(friend.stages(&[layer]).await, Err(Useless::Away(_))), "dropped by the hub, with the connection open");
+    assert!(matches!(third.stages(&[layer]).await, Err(Useless::Away(_))), "dropped by the hub, with the connection open");
 }
 
 #[tokio::test]
@@ -407,20 +414,74 @@ async fn a_disk_that_rots_spoils_nobody_elses() {
     assert!(!path.exists(), "it is of no use to anybody");
 }
 
+#[tokio::test]
+async fn what_rots_here_is_taken_again() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let (old, new) = ([noise(900_000, 1)], [[noise(900_000, 1), noise(90_000, 2)].concat()]);
+    let (first, second) = (image(&mut hub.memory, &old), image(&mut hub.memory, &new));
+    nodes[0].fetch(&hub, &second).await.unwrap();
+    nodes[1].fetch(&hub, &first).await.unwrap();
+    let path = nodes[1].content.packs.path(first.layers[0].tar.digest);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[300_000] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    hub.away.store(true, Relaxed);
+    nodes[1].fetch(&hub, &second).await.unwrap();
+    nodes[1].has(&second, &new);
+    assert_eq!(nodes[1].blames(), []);
+}
+
+#[tokio::test]
+async fn a_document_that_rots_is_no_lie() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let layers = [noise(60_000, 1)];
+    let image = image(&mut hub.memory, &layers);
+    nodes[0].fetch(&hub, &image).await.unwrap();
+    std::fs::write(nodes[0].content.blobs.path(image.config.digest), b"rotten").unwrap();
+    nodes[1].fetch(&hub, &image).await.unwrap();
+    nodes[1].has(&image, &layers);
+    assert_eq!(nodes[1].blames(), []);
+}
+
 #[test]
 fn whoever_does_not_get_on_is_not_waited_for() {
-    let (mut waiting, start) = (Waiting::default(), Instant::now());
+    let (mut waiting, start, layer) = (Waiting::default(), Instant::now(), Digest::of(b"layer"));
     let mut at = |seconds, a, b| {
         let said = BTreeMap::from([(name(0), a), (name(1), b)]);
-        waiting.without_idlers(said, start + Duration::from_secs(seconds)).into_keys().collect::<Vec<_>>()
+        waiting.without_idlers(layer, said, start + Duration::from_secs(seconds)).into_keys().collect::<Vec<_>>()
     };
     let (both, a, b) = (vec![name(0), name(1)], vec![name(0)], vec![name(1)]);
-    assert_eq!(at(0, Stage::Brings(1), Stage::Wants), both);
-    assert_eq!(at(19, Stage::Brings(1), Stage::Wants), both);
-    assert_eq!(at(21, Stage::Brings(1), Stage::Wants), a, "it wants and does not begin");
-    assert_eq!(at(59, Stage::Brings(2), Stage::Brings(0)), both, "now it has begun");
-    assert_eq!(at(118, Stage::Brings(3), Stage::Brings(0)), both);
-    assert_eq!(at(120, Stage::Brings(3), Stage::Brings(0)), a, "it does not get on");
-    assert_eq!(at(179, Stage::Brings(3), Stage::Has), b);
-    assert_eq!(at(9_999, Stage::Has, Stage::Lacks), both);
+    let on = Stage::Brings;
+    assert_eq!(at(0, on(1), Stage::Wants), both);
+    assert_eq!(at(359, on(1), Stage::Wants), both, "while somebody brings it nobody else need begin");
+    assert_eq!(at(360, on(1), Stage::Wants), b, "it does not get on");
+    assert_eq!(at(361, on(2), Stage::Wants), both);
+    assert_eq!(at(362, on(1), Stage::Wants), both);
+    assert_eq!(at(380, Stage::Lacks, Stage::Wants), both, "it vanished: now the time of the other begins");
+    assert_eq!(at(382, Stage::Lacks, Stage::Wants), a, "it wants and does not begin");
+    assert_eq!(at(400, on(2), Stage::Wants), both);
+    assert_eq!(at(760, on(1), Stage::Wants), [], "less than before is no progress");
+    assert_eq!(at(761, Stage::Has, Stage::Lacks), both);
+    assert_eq!(at(99_999, Stage::Has, Stage::Lacks), both);
+}
+
+#[test]
+fn of_those_that_do_not_begin_one_after_the_other_is_given_up() {
+    let (layer, start) = (Digest::of(b"layer"), Instant::now());
+    let nodes: Vec<Name> = (0..6).map(name).collect();
+    let begins = |me: &Name| {
+        let others: BTreeMap<Name, Stage> =
+            nodes.iter().filter(|other| *other != me).map(|other| (other.clone(), Stage::Wants)).collect();
+        let mut waiting = Waiting::default();
+        let turn_at = |seconds| {
+            let stages = waiting.without_idlers(layer, others.clone(), start + Duration::from_secs(seconds));
+            turn(me, layer, &stages, false)
+        };
+        (0..=200).map(turn_at).position(|turn| turn == Turn::Bring).unwrap()
+    };
+    let mut seconds: Vec<usize> = nodes.iter().map(begins).collect();
+    seconds.sort_unstable();
+    assert_eq!(seconds, [0, 20, 40, 60, 80, 100]);
 }

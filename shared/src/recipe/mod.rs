@@ -206,10 +206,11 @@ impl Recipe {
         v1::Recipe::decode(bytes)?.try_into()
     }
 
-    /// Most canonical bytes for a tar of `size` bytes.
+    /// Most canonical bytes for a tar of `size` bytes; of any that a pack holds, 18 MB.
     pub const fn bytes_max(size: u64) -> u64 {
         let chunks = size / CHUNK_MIN as u64 + 1;
-        HEAD_MAX + chunks.saturating_mul(CHUNK_BYTES_MAX)
+        let kept = if chunks < pack::CHUNKS_MAX as u64 { chunks } else { pack::CHUNKS_MAX as u64 };
+        HEAD_MAX + kept * CHUNK_BYTES_MAX
     }
 
     /// Its name.

@@ -27,7 +27,7 @@ const END: u64 = 48;
 /// Largest index, in bytes.
 const INDEX_MAX: u64 = 32 << 20;
 /// Most chunks: a tar of about 32 GB.
-const CHUNKS_MAX: usize = 1 << 19;
+pub(super) const CHUNKS_MAX: usize = 1 << 19;
 /// Level of what lies on disk. Level 3 made packs 4 % smaller in half as much time again, which a small node pays for every
 /// new chunk.
 const LEVEL: i32 = 1;

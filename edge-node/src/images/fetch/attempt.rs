@@ -1,26 +1,32 @@
-//! One attempt at an image, in which the way of each layer is chosen once.
+//! One attempt at an image.
 //!
-//! How each layer comes, and that there is room for all of it, is known before the first byte of one is asked for. A layer
-//! that was to come from a neighbour and does not comes over the link after all.
+//! That there is room for all of it is known before the first byte of a layer is asked for. A layer that was to come from a
+//! neighbour and does not comes over the link after all; one that is on its way over the link comes from a neighbour as soon
+//! as one has it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use shared::id::Digest;
 use shared::release::{Blob, Image, Layer};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::line::Line;
 use super::{FetchError, Fetched, Wanted, blob, layer};
-use crate::images::blobs::{Begun, blocking};
+use crate::images::blobs::{Begun, BlobError, blocking};
 use crate::images::content::Content;
 use crate::images::room::{self, Disk, Need};
 use crate::images::{ChunkSource, Progress};
+use crate::neighbours::{Brings, later};
 
 /// Layers whose patches are asked for at once.
 const PATCHES: usize = 4;
+/// In one attempt neighbours are waited for so long at most, however they get on: 170 MB take that at 64 kbit/s.
+const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
 
 /// Where an image comes to.
 #[derive(Clone, Copy)]
@@ -35,12 +41,11 @@ pub(super) struct Attempt<'a, S> {
     place: Place<'a>,
     image: &'a Image,
     wanted: &'a Wanted,
-    /// Layers that come from neighbours.
-    on_site: BTreeSet<Digest>,
     progress: &'a watch::Sender<Progress>,
+    begun: Instant,
     /// Bytes that travelled.
     done: u64,
-    /// Bytes that must travel.
+    /// Bytes that must travel, as far as it is known.
     total: u64,
 }
 
@@ -50,15 +55,18 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         place: Place<'a>,
         image: &'a Image,
         wanted: &'a Wanted,
-        on_site: BTreeSet<Digest>,
         progress: &'a watch::Sender<Progress>,
     ) -> Self {
-        Self { line, place, image, wanted, on_site, progress, done: 0, total: 0 }
+        Self { line, place, image, wanted, progress, begun: Instant::now(), done: 0, total: 0 }
     }
 
     pub(super) async fn run(mut self) -> Result<Fetched, FetchError> {
-        let missing: Vec<Layer> = self.wanted.missing(self.place.content).collect();
-        let mut patches = self.patches(&missing).await?;
+        let mut missing: Vec<Layer> = self.wanted.missing(self.place.content).collect();
+        let on_site = self.on_site(&missing).await;
+        let over_link = || missing.iter().filter(|layer| !on_site.contains(&layer.tar.digest));
+        let mut brings = self.bring(over_link());
+        let mut patches = self.patches(over_link()).await?;
+        brings.retain(|layer, _| patches.contains_key(layer)); // The hub is away: perhaps it is not for another node.
         if !missing.is_empty() {
             // Otherwise nothing is asked for, and what an earlier attempt unpacked of it may take the room already.
             let files = self.wanted.layers.iter().map(|layer| layer.tar.size).sum();
@@ -69,28 +77,65 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         for document in self.wanted.documents {
             self.document(document).await?;
         }
+        // First what this node brings, for others wait for it; last what nobody can bring now.
+        missing.sort_by_key(|layer| (!patches.contains_key(&layer.tar.digest), !on_site.contains(&layer.tar.digest)));
         for layer in missing {
-            let patch = patches.remove(&layer.tar.digest);
-            self.layer(&layer, patch).await?;
+            let digest = layer.tar.digest;
+            self.layer(&layer, patches.remove(&digest)).await?;
+            brings.remove(&digest);
         }
         self.tell(self.total);
         Ok(Fetched { sent: self.total, whole: self.whole() })
     }
 
-    /// The patches of those layers that come over the link.
-    async fn patches(&self, missing: &[Layer]) -> Result<BTreeMap<Digest, Blob>, FetchError> {
-        let tars = missing.iter().map(|layer| layer.tar);
-        let over_link: Vec<Blob> = tars.filter(|tar| !self.on_site.contains(&tar.digest)).collect();
-        let (source, content) = (self.line.source(), self.place.content);
-        let patch_of = |tar: Blob| async move { Ok((tar.digest, layer::patch(source, content, tar).await?)) };
-        stream::iter(over_link).map(patch_of).buffered(PATCHES).try_collect().await
+    /// Layers that come from neighbours, as it looks now.
+    async fn on_site(&self, missing: &[Layer]) -> BTreeSet<Digest> {
+        let Some(neighbours) = self.line.source().neighbours() else { return BTreeSet::new() };
+        let layers: Vec<Digest> = missing.iter().map(|layer| layer.tar.digest).collect();
+        neighbours.on_site(&layers).await
     }
 
+    /// Says to the neighbours that this node brings `layers`.
+    fn bring<'l>(&self, layers: impl Iterator<Item = &'l Layer>) -> BTreeMap<Digest, Brings> {
+        let Some(neighbours) = self.line.source().neighbours() else { return BTreeMap::new() };
+        layers.map(|layer| (layer.tar.digest, neighbours.bring(layer.tar.digest))).collect()
+    }
+
+    /// The patches of `layers`. With neighbours nobody waits for a hub that is away: what they have comes meanwhile.
+    async fn patches<'l>(&self, layers: impl Iterator<Item = &'l Layer>) -> Result<BTreeMap<Digest, Blob>, FetchError> {
+        let (source, content) = (self.line.source(), self.place.content);
+        let may_wait = source.neighbours().is_none();
+        let tars: Vec<Blob> = layers.map(|layer| layer.tar).collect();
+        let patch_of = |tar: Blob| async move {
+            let patch = match may_wait {
+                true => Some(layer::patch(source, content, tar).await?),
+                false => layer::patch_now(source, content, tar).await?,
+            };
+            Ok::<_, FetchError>(patch.map(|patch| (tar.digest, patch)))
+        };
+        let named: Vec<Option<(Digest, Blob)>> = stream::iter(tars).map(patch_of).buffered(PATCHES).try_collect().await?;
+        Ok(named.into_iter().flatten().collect())
+    }
+
+    /// Brings a document, from a neighbour if one has it.
     async fn document(&mut self, document: Blob) -> Result<(), FetchError> {
-        if !self.is_nearby(document).await? {
-            let before = self.done;
-            let say = |here, new| self.more(before + here, new);
-            blob(&self.line, &self.place.content.blobs, document, &say).await?;
+        let mut before = 0;
+        while !self.is_nearby(document).await? {
+            let done = self.done;
+            let say = |here, new| self.more(done + here, new);
+            let offered = async {
+                match self.line.source().neighbours() {
+                    Some(_) => sleep(later(before)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                brought = blob(&self.line, &self.place.content.blobs, document, &say) => {
+                    brought?;
+                    break;
+                }
+                () = offered => before += 1,
+            }
         }
         self.done += document.size;
         Ok(())
@@ -110,26 +155,51 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
             partial.append(bytes.get(from..).unwrap_or_default())?;
             partial.finish()
         };
-        blocking("writing", &blobs.path(document.digest), write).await??;
-        Ok(true)
+        match blocking("writing", &blobs.path(document.digest), write).await? {
+            // What was there before of it was wrong, and is gone.
+            Err(BlobError::Differs(_)) => Ok(false),
+            written => Ok(written.map(|()| true)?),
+        }
     }
 
-    /// Brings a layer, by `patch` if it was to come over the link.
-    async fn layer(&mut self, layer: &Layer, patch: Option<Blob>) -> Result<(), FetchError> {
-        let neighbours = self.line.source().neighbours();
-        if let Some(neighbours) = neighbours
-            && neighbours.take(layer).await?
-        {
-            self.tell(self.total.saturating_sub(patch.map_or(0, |patch| patch.size)));
-            return Ok(());
+    /// Brings a layer: from a neighbour that has it or brings it, or else over the link, by `patch` if that is known. What a
+    /// neighbour has meanwhile need not be waited for.
+    async fn layer(&mut self, layer: &Layer, mut patch: Option<Blob>) -> Result<(), FetchError> {
+        let source = self.line.source();
+        let Some(neighbours) = source.neighbours() else { return self.over_link(layer, patch, &AtomicBool::default()).await };
+        let mut before = 0;
+        loop {
+            let may_wait = || self.begun.elapsed() < WAIT_MAX && !source.is_at_hand();
+            if neighbours.take(layer, may_wait).await? {
+                self.tell(self.total.saturating_sub(patch.map_or(0, |patch| patch.size)));
+                return Ok(());
+            }
+            let all_here = AtomicBool::default();
+            let offered = async {
+                neighbours.offered(layer.tar.digest, before).await;
+                if all_here.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await; // Nothing of it travels any more.
+                }
+            };
+            tokio::select! {
+                brought = self.over_link(layer, patch, &all_here) => return brought,
+                () = offered => before += 1,
+            }
+            patch = self.place.content.patches.patch_of(layer.tar.digest)?;
         }
+    }
+
+    /// Brings a layer over the link. `all_here` becomes true when all of its patch arrived.
+    async fn over_link(&mut self, layer: &Layer, patch: Option<Blob>, all_here: &AtomicBool) -> Result<(), FetchError> {
         let patch = match patch {
             Some(patch) => patch,
-            None => self.patch_after_all(layer).await?,
+            None => self.late_patch(layer).await?,
         };
-        let (before, brings) = (self.done, neighbours.map(|neighbours| neighbours.bring(layer.tar.digest)));
+        let brings = self.line.source().neighbours().map(|neighbours| neighbours.bring(layer.tar.digest));
+        let before = self.done;
         let say = |here: u64, new| {
-            brings.iter().for_each(|brings| brings.tell(here));
+            brings.iter().for_each(|brings| brings.tell(new));
+            all_here.fetch_or(here >= patch.size, Ordering::Relaxed);
             self.more(before + here.min(patch.size), new);
         };
         layer::layer(&self.line, self.place.content, layer.tar, patch, &say).await?;
@@ -137,9 +207,18 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         Ok(())
     }
 
-    /// The patch of a layer that was to come from a neighbour.
-    async fn patch_after_all(&mut self, layer: &Layer) -> Result<Blob, FetchError> {
-        let patch = layer::patch(self.line.source(), self.place.content, layer.tar).await?;
+    /// The patch of a layer that was to come from a neighbour, or for which the hub was away. While it is away, this node
+    /// does not say that it brings the layer.
+    async fn late_patch(&mut self, layer: &Layer) -> Result<Blob, FetchError> {
+        let (source, content) = (self.line.source(), self.place.content);
+        let patch = loop {
+            let brings = self.bring([layer].into_iter());
+            if let Some(patch) = layer::patch_now(source, content, layer.tar).await? {
+                break patch;
+            }
+            drop(brings);
+            source.back().await;
+        };
         self.make_room(&[*layer], [&patch].into_iter(), layer.tar.size)?;
         self.tell(self.total + patch.size);
         Ok(patch)

@@ -31,11 +31,33 @@ pub(super) async fn patch<S: ChunkSource>(source: &S, content: &Content, layer: 
     }
 }
 
+/// As [`patch`], without waiting for a source that is away.
+pub(super) async fn patch_now<S: ChunkSource>(source: &S, content: &Content, layer: Blob) -> Result<Option<Blob>, FetchError> {
+    match content.patches.patch_of(layer.digest)? {
+        Some(patch) => Ok(Some(patch)),
+        None => ask_now(source, content, layer, &have(content).await?).await,
+    }
+}
+
 /// Asks until the source answers.
 async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: Vec<Digest>) -> Result<Blob, FetchError> {
-    let mut failures = 0;
-    while failures < FAILURES_MAX {
-        match source.patch(layer.digest, &have).await {
+    loop {
+        match ask_now(source, content, layer, &have).await? {
+            Some(patch) => return Ok(patch),
+            None => source.back().await,
+        }
+    }
+}
+
+/// Asks until the source answers or is away.
+async fn ask_now<S: ChunkSource>(
+    source: &S,
+    content: &Content,
+    layer: Blob,
+    have: &[Digest],
+) -> Result<Option<Blob>, FetchError> {
+    for failures in 1..=FAILURES_MAX {
+        match source.patch(layer.digest, have).await {
             Ok(patch) if patch.size > size_max(layer.size) => {
                 let why = format!("it has {} bytes for a layer of {}", patch.size, layer.size);
                 return Err(FetchError::Unfit { layer: layer.digest, why });
@@ -43,17 +65,14 @@ async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: V
             Ok(patch) => {
                 let patches = content.patches.clone();
                 blocking("remembering", content.packs.dir(), move || patches.remember_patch(layer.digest, patch)).await??;
-                return Ok(patch);
+                return Ok(Some(patch));
             }
             Err(SourceError::NotThere(fault)) => return Err(FetchError::NotThere(fault)),
-            Err(SourceError::Away) => source.back().await,
-            Err(SourceError::Timeout) => {
-                failures += 1;
-                tokio::time::sleep(shared::time::backoff(failures)).await;
-            }
+            Err(SourceError::Away) => return Ok(None),
+            Err(SourceError::Timeout) => tokio::time::sleep(shared::time::backoff(failures)).await,
         }
     }
-    Err(FetchError::Silent { blob: layer.digest, offset: 0, failures })
+    Err(FetchError::Silent { blob: layer.digest, offset: 0, failures: FAILURES_MAX })
 }
 
 /// Brings `patch` to disk and makes the pack of `layer` of it. `tell` hears how many bytes of the

@@ -53,7 +53,7 @@ pub enum Stage {
     Lacks,
     /// It will bring it.
     Wants,
-    /// It is bringing it, with so many bytes there.
+    /// It is bringing it; the number grows as it gets on.
     Brings(u64),
     /// It has it.
     Has,
