@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <state>/blobs/sha256/ab/ab12…   whole, verified, never changed
+//! <state>/blobs/doomed/ab12…      needed no more and about to be removed; what a start finds there goes
 //! <state>/blobs/parts/cd34…       on its way; the name is the digest it must get, the length is where to go on
 //! ```
 //!
@@ -97,12 +98,13 @@ impl Blobs {
     /// `max` is the largest blob in bytes. Blocks.
     pub fn open(state: &Path, max: u64) -> Result<Self, BlobError> {
         let root = state.join("blobs");
-        for dir in ["sha256", "parts"] {
+        for dir in ["sha256", "parts", "doomed"] {
             fs::create_dir_all(root.join(dir)).map_err(|error| BlobError::io("making the blob directory", error))?;
         }
         let (open, busy, holds, give_way) = (OpenFiles::default(), Mutex::default(), Holds::default(), OnceLock::new());
         let blobs = Self(Arc::new(Inner { root, max, open, busy, holds, give_way }));
         blobs.clean_parts_blocking(SystemTime::now())?;
+        blobs.clean_doomed();
         Ok(blobs)
     }
 
@@ -363,10 +365,18 @@ pub(crate) fn digest_of_name(name: &str) -> Option<Digest> {
 fn list(root: &Path) -> io::Result<Vec<Blob>> {
     let mut blobs = Vec::new();
     for two in fs::read_dir(root)? {
-        for entry in fs::read_dir(two?.path())? {
+        let two = two?;
+        // Whatever else somebody put there is none of the hub's.
+        if !two.file_type()?.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(two.path())? {
             let entry = entry?;
-            if let Some(digest) = entry.file_name().to_str().and_then(digest_of_name) {
-                blobs.push(Blob { digest, size: entry.metadata()?.len() });
+            let Some(digest) = entry.file_name().to_str().and_then(digest_of_name) else { continue };
+            match entry.metadata() {
+                Ok(meta) => blobs.push(Blob { digest, size: meta.len() }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
     }

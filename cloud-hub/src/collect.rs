@@ -9,6 +9,10 @@
 //! blob that somebody may be about to publish is held ([`crate::blobs::LEASE`]): nothing that a release names when it is
 //! recorded can go meanwhile.
 //!
+//! A catalogue that is new, or came back from a backup, does not know what was published since: the blobs that lie beside it
+//! are from another time. So nothing goes before the store has been what it is for [`crate::blobs::LEASE`], in which people
+//! see what is missing and put the right one back.
+//!
 //! Nothing is remembered between two passes: one that was cut, by a kill or a full disk, has left what it did not reach, and
 //! the next one finds it.
 
@@ -18,10 +22,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use shared::id::Digest;
 use shared::people::bytes;
+use shared::time::UnixMillis;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::blobs::{BlobError, lease};
+use crate::blobs::{BlobError, LEASE, lease};
 use crate::hub::{Hub, PAGE};
 use crate::records::{self, RELEASES, Stored};
 use crate::stop::{Stop, stopped};
@@ -61,13 +66,13 @@ pub struct Freed {
     pub bytes: u64,
 }
 
-/// Why a pass ended early.
+/// Why a pass did not do all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
     /// The catalogue could not be read: then nothing is known to be needless.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A file could not be removed.
+    /// A file could not be removed: the first of them, the others went.
     #[error(transparent)]
     Blobs(#[from] BlobError),
 }
@@ -83,6 +88,27 @@ struct Needed {
 /// What is there and not needed.
 fn needless(there: impl IntoIterator<Item = Digest>, needed: &BTreeSet<Digest>) -> Vec<Digest> {
     there.into_iter().filter(|digest| !needed.contains(digest)).collect()
+}
+
+/// Whether a store that is what it is since then is trusted to know all that is needed.
+fn is_settled(since: UnixMillis, now: UnixMillis) -> bool {
+    now.0.checked_sub(since.0).is_some_and(|age| u128::from(age) >= LEASE.as_millis())
+}
+
+/// Goes on after an error, and remembers the first.
+#[derive(Debug, Default)]
+struct First(Option<CollectError>);
+
+impl First {
+    fn ok<T>(&mut self, result: Result<T, impl Into<CollectError>>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.0.get_or_insert_with(|| error.into());
+                None
+            }
+        }
+    }
 }
 
 impl Hub {
@@ -104,9 +130,14 @@ impl Hub {
         }
     }
 
-    /// One pass: removes what no release needs and nobody holds. Slow on purpose; ends wherever it is dropped.
+    /// One pass: removes what no release needs and nobody holds, and nothing on a store that is new or was restored. Slow on
+    /// purpose; ends wherever it is dropped.
     pub async fn collect(&self) -> Result<Freed, CollectError> {
         let _passing = self.collector.passing.lock().await;
+        if !is_settled(self.settling, self.now()) {
+            tracing::debug!("the store is new or was restored: nothing is removed for a day");
+            return Ok(Freed::default());
+        }
         let (blobs, packs) = (self.blobs.list().await?, self.delta.packed());
         let needed = self.needed().await?;
         let mut freed = Freed::default();
@@ -128,26 +159,29 @@ impl Hub {
     ) -> Result<(), CollectError> {
         let now = UNIX_EPOCH + Duration::from_millis(self.now().0);
         let lease = lease(self.blobs.is_uploading().await?);
+        let mut first = First::default();
         for batch in needless(blobs, &needed.blobs).chunks(BATCH) {
             let mut removed = Vec::with_capacity(batch.len());
             for digest in batch {
-                if let Some(bytes) = self.blobs.remove_unless_held(digest, now, lease).await? {
+                if let Some(bytes) = first.ok(self.blobs.remove_unless_held(digest, now, lease).await).flatten() {
                     self.count(freed, |freed| &mut freed.blobs, 1, bytes);
                     removed.push(*digest);
                 }
                 sleep(PAUSE).await;
             }
             // Cut before this, a pass leaves a line of the store that is true for ever and read by nobody.
-            self.forget_verified(&removed).await?;
+            first.ok(self.forget_verified(&removed).await);
         }
         for layer in needless(packs, &needed.layers) {
-            let bytes = self.delta.remove_pack(&layer).await?;
-            self.count(freed, |freed| &mut freed.packs, 1, bytes);
+            if let Some(bytes) = first.ok(self.delta.remove_pack(&layer).await) {
+                self.count(freed, |freed| &mut freed.packs, 1, bytes);
+            }
             sleep(PAUSE).await;
         }
-        let (patches, bytes) = self.delta.remove_patches(Arc::new(needed.layers)).await?;
-        self.count(freed, |freed| &mut freed.patches, patches, bytes);
-        Ok(())
+        if let Some((patches, bytes)) = first.ok(self.delta.remove_patches(Arc::new(needed.layers)).await) {
+            self.count(freed, |freed| &mut freed.patches, patches, bytes);
+        }
+        first.0.map_or(Ok(()), Err)
     }
 
     fn count(&self, freed: &mut Freed, what: impl Fn(&mut Freed) -> &mut u64, files: u64, bytes: u64) {

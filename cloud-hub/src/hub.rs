@@ -22,7 +22,7 @@ use crate::fleet::{Fleet, Life, Wanted};
 use crate::link::Sessions;
 use crate::metrics::Metrics;
 use crate::os::Clock;
-use crate::records::{self, DESIRED, FLEET, HUB, NODES, Stored, name_of};
+use crate::records::{self, DESIRED, EPOCH, FLEET, HUB, NODES, Stored, name_of};
 use crate::stop::{Stop, stopped};
 use crate::store::{Change, Record, Store, StoreError};
 
@@ -67,6 +67,8 @@ pub struct Hub {
     pub(crate) key: SecretKey,
     pub(crate) settings: Settings,
     pub(crate) epoch: u64,
+    /// Since when the store is what it is: made then, or restored.
+    pub(crate) settling: UnixMillis,
     pub(crate) assigner: Assigner,
     pub(crate) collector: Collector,
     pub(crate) link: Sessions,
@@ -85,6 +87,7 @@ impl Hub {
     pub async fn open(parts: Parts) -> Result<Self, StoreError> {
         let Parts { store, blobs, delta, ca, key, clock, settings } = parts;
         let record = open_record(&*store, &settings.name, clock()).await?;
+        let settling = record.created.max(epoch_began(&*store).await?);
         let fleet = open_fleet(&*store, clock()).await?;
         Ok(Self {
             store,
@@ -94,6 +97,7 @@ impl Hub {
             key,
             settings,
             epoch: record.epoch,
+            settling,
             assigner: Assigner::default(),
             collector: Collector::default(),
             link: Sessions::default(),
@@ -251,14 +255,21 @@ async fn open_record(store: &dyn Store, name: &str, now: UnixMillis) -> Result<r
 }
 
 /// Begins a new life of the hub on a store that was restored from a backup: nodes that saw later states than the
-/// backup holds accept its states again. Returns the new epoch.
-pub async fn begin_new_epoch(store: &dyn Store) -> Result<u64, StoreError> {
+/// backup holds accept its states again, and nothing goes from the disk for a while ([`crate::collect`]). Returns the new epoch.
+pub async fn begin_new_epoch(store: &dyn Store, now: UnixMillis) -> Result<u64, StoreError> {
     let record = store.get(HUB).await?.ok_or_else(|| StoreError::Damaged { what: "the hub's own record is missing".into() })?;
     let (hub, revision) = records::Hub::read(HUB, record)?;
     let epoch = hub.epoch.saturating_add(1);
+    let began = Change::put(EPOCH, records::Epoch { began: now }.encode());
     let change = Change::replace(HUB, revision, records::Hub { epoch, ..hub }.encode());
-    store.commit(vec![change], Vec::new()).await?;
+    store.commit(vec![change, began], Vec::new()).await?;
     Ok(epoch)
+}
+
+/// When this epoch began; long ago when it is the first, or one that began before this was written down.
+async fn epoch_began(store: &dyn Store) -> Result<UnixMillis, StoreError> {
+    let Some(record) = store.get(EPOCH).await? else { return Ok(UnixMillis(0)) };
+    records::Epoch::read(EPOCH, record).map(|(epoch, _)| epoch.began)
 }
 
 /// Every enrolled node with what is stored about it.

@@ -3,6 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `hub` | [`Hub`]: name, epoch, the counter of revisions |
+//! | `epoch` | [`Epoch`]: when a new epoch began; absent in the first |
 //! | `publishers/<name>` | [`Publisher`] |
 //! | `releases/<id in hex>` | [`Release`]: what lists and pulls need |
 //! | `envelopes/<id in hex>` | the signed bytes as they came ([`shared::sign::Envelope::to_bytes`]) |
@@ -37,6 +38,8 @@ const VERSION: u8 = 1;
 
 /// Key of [`Hub`].
 pub const HUB: &str = "hub";
+/// Key of [`Epoch`].
+pub const EPOCH: &str = "epoch";
 /// Prefix of publishers.
 pub const PUBLISHERS: &str = "publishers/";
 /// Prefix of releases.
@@ -117,7 +120,7 @@ pub trait Stored: Serialize + DeserializeOwned {
 }
 
 macro_rules! stored { ($($kind:ident),*) => { $(impl Stored for $kind {})* }; }
-stored!(Hub, Publisher, Release, Deployment, Budget, Node, Desired, Fleet, Journal, Token, ApiToken, Event);
+stored!(Hub, Epoch, Publisher, Release, Deployment, Budget, Node, Desired, Fleet, Journal, Token, ApiToken, Event);
 
 /// The hub itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +133,13 @@ pub struct Hub {
     pub revision: u64,
     /// When it was made.
     pub created: UnixMillis,
+}
+
+/// A life of the hub that began on a store which was restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// When it began.
+    pub began: UnixMillis,
 }
 
 /// A key that may sign releases.

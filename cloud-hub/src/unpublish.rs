@@ -1,7 +1,7 @@
 //! Taking a release back: it leaves the catalogue, and what only it needed leaves the disk ([`crate::collect`]).
 //!
 //! That is refused while something may ask for it: a deployment, the way back from one, or a node that runs it, has it on its
-//! disk for later, or may still undo what it was given since. Its version is never used for anything else: the same bytes
+//! disk for later, or may have or go back to it unsaid. Its version is never used for anything else: the same bytes
 //! can be published again, others cannot.
 
 use shared::fault::{Fault, Faulty, hub};
@@ -86,8 +86,8 @@ pub enum Needs {
     OnNodes(Vec<Name>),
 }
 
-/// Who may ask for `release`; what people can do most about comes first.
-fn needs(release: Digest, deployments: &[(Name, Deployment)], fleet: &Fleet) -> Option<Needs> {
+/// Who may ask for `release` of `app`; what people can do most about comes first.
+fn needs(release: Digest, app: &Name, deployments: &[(Name, Deployment)], fleet: &Fleet) -> Option<Needs> {
     let named = |is: &dyn Fn(&Deployment) -> bool| {
         let names: Vec<Name> = deployments.iter().filter(|(_, of)| is(of)).map(|(name, _)| name.clone()).collect();
         (!names.is_empty()).then_some(names)
@@ -99,37 +99,49 @@ fn needs(release: Digest, deployments: &[(Name, Deployment)], fleet: &Fleet) -> 
     if let Some(names) = named(&way_back) {
         return Some(Needs::WayBack(names));
     }
-    let on_nodes = fleet.nodes.iter().filter(|(_, life)| is_on(life, release, deployments));
+    let brought = |of: &Deployment| of.app == *app && of.history.iter().any(|past| past.release == release);
+    let was_brought = deployments.iter().any(|(_, of)| brought(of));
+    let on_nodes = fleet.nodes.iter().filter(|(_, life)| is_on(life, release, app) || (was_brought && may_go_back(life, app)));
     let names: Vec<Name> = on_nodes.map(|(name, _)| name.clone()).collect();
     (!names.is_empty()).then_some(Needs::OnNodes(names))
 }
 
-/// Whether a node has the release, shall have it, or may go back to it.
-fn is_on(life: &Life, release: Digest, deployments: &[(Name, Deployment)]) -> bool {
-    let is_wanted = life.wanted.as_ref().is_some_and(|wanted| {
-        wanted.apps.values().chain(wanted.next.values()).any(|assigned| assigned.assignment.release == release)
-    });
-    let Some(report) = &life.report else { return is_wanted };
-    is_wanted
-        || report.apps.iter().any(|app| app.release == release || app.wanted == release)
-        || report.next.iter().any(|next| next.release == release)
-        || report.apps.iter().any(|app| may_undo(app) && was_brought(&app.app, release, deployments))
+/// Whether a node has the release of `app`, or shall have it.
+fn is_on(life: &Life, release: Digest, app: &Name) -> bool {
+    let wanted = life.wanted.iter().flat_map(|wanted| [wanted.apps.get(app), wanted.next.get(app)]).flatten();
+    let report = life.report.iter();
+    let apps = report.clone().flat_map(|report| &report.apps).filter(|of| of.app == *app);
+    let next = report.flat_map(|report| &report.next).filter(|of| of.app == *app);
+    wanted.map(|assigned| assigned.assignment.release).any(|wanted| wanted == release)
+        || apps.flat_map(|of| [of.release, of.wanted]).any(|of| of == release)
+        || next.map(|of| of.release).any(|of| of == release)
 }
 
-/// Whether the app may still go back to a release that the node does not name: as long as the one it has been given has not
-/// shown that it works.
-const fn may_undo(app: &AppReport) -> bool {
-    match app.phase {
-        Phase::Pending | Phase::Fetching | Phase::Starting | Phase::Failing => true,
-        // The release that runs is the last good one.
-        Phase::Running | Phase::Undone | Phase::Stopped | Phase::Leaving | Phase::Fetched => false,
+/// Whether a node may have, or go back to, a release of `app` that it does not name, out of those it was ever given.
+fn may_go_back(life: &Life, app: &Name) -> bool {
+    match &life.report {
+        // What it holds now may have brought anything since it spoke of its apps.
+        Some(report) if life.accepted != Some(report.accepted) => true,
+        Some(report) => report.apps.iter().any(|of| of.app == *app && !names_last_good(of)),
+        None => life.accepted.is_some(),
     }
 }
 
-/// Whether a deployment of the app brought the release before.
-fn was_brought(app: &Name, release: Digest, deployments: &[(Name, Deployment)]) -> bool {
-    let brought = |deployment: &Deployment| deployment.history.iter().any(|past| past.release == release);
-    deployments.iter().any(|(_, deployment)| deployment.app == *app && brought(deployment))
+/// Whether the release that the app has is the one it would go back to. Reports do not say which one that is, so that this is
+/// known only when it went back: an app that is held or stopped on site is not judged, whatever was brought meanwhile, and
+/// runs all the same.
+const fn names_last_good(app: &AppReport) -> bool {
+    match app.phase {
+        Phase::Undone => true,
+        Phase::Pending
+        | Phase::Fetching
+        | Phase::Starting
+        | Phase::Running
+        | Phase::Failing
+        | Phase::Stopped
+        | Phase::Leaving
+        | Phase::Fetched => false,
+    }
 }
 
 impl Hub {
@@ -140,7 +152,7 @@ impl Hub {
         let deployments: Vec<(Name, Deployment)> =
             self.all_deployments().await?.into_iter().map(|(name, deployment, _)| (name, deployment)).collect();
         let (app, version) = (&entry.record.app, &entry.record.version);
-        if let Some(needs) = needs(entry.id, &deployments, &self.fleet()) {
+        if let Some(needs) = needs(entry.id, app, &deployments, &self.fleet()) {
             return Err(UnpublishError::Needed { release: format!("{app}@{version}"), needs });
         }
         let what = Fault::new(&hub::UNPUBLISHED).with("app", app).with("version", version).with("by", by);
@@ -211,7 +223,7 @@ mod tests {
     fn says(change: impl FnOnce(&mut Report)) -> Fleet {
         let mut report = report(1, 1);
         change(&mut report);
-        fleet(Life { report: Some(Arc::new(report)), ..Life::default() })
+        fleet(Life { accepted: Some(report.accepted), report: Some(Arc::new(report)), ..Life::default() })
     }
 
     fn wanted(apps: &[u8], next: &[u8]) -> Fleet {
@@ -246,6 +258,10 @@ mod tests {
             let phase = Phase::Fetched;
             report.next = vec![NextReport { app: name("web"), release: id(1), version: "1".into(), phase, fault: None }];
         });
+        let other = says(|report| report.apps = vec![app("other", id(9), Phase::Running)]);
+        let mut went_on = says(|report| report.apps = vec![app("other", id(9), Phase::Running)]);
+        went_on.nodes.get_mut(&name("n1")).unwrap().accepted = Some(Stamp { epoch: 1, generation: 2 });
+        let silent = fleet(Life { accepted: Some(Stamp { epoch: 1, generation: 2 }), ..Life::default() });
         for (release, fleet, expected) in [
             (3, &nobody, Some(Needs::Deployed(vec![name("a"), name("b")]))),
             (2, &nobody, Some(Needs::WayBack(vec![name("a")]))),
@@ -256,13 +272,20 @@ mod tests {
             (1, &wanted(&[3], &[2]), None),
             (1, &phase(1, 3, Phase::Fetching), n1.clone()),
             (1, &phase(3, 1, Phase::Undone), n1.clone()),
-            (1, &phase(3, 3, Phase::Running), None),
+            (1, &phase(3, 2, Phase::Undone), None),
+            (1, &phase(3, 3, Phase::Running), n1.clone()),
+            (1, &phase(3, 3, Phase::Stopped), n1.clone()),
+            (1, &phase(3, 3, Phase::Fetched), n1.clone()),
+            (1, &other, None),
+            (1, &went_on, n1.clone()),
+            (9, &went_on, None),
+            (1, &silent, n1.clone()),
             (1, &phase(3, 3, Phase::Starting), n1.clone()),
             (1, &phase(3, 3, Phase::Failing), n1.clone()),
             (9, &phase(3, 3, Phase::Failing), None),
             (1, &next, n1),
         ] {
-            assert_eq!(needs(id(release), &deployments, fleet), expected, "{release} {fleet:?}");
+            assert_eq!(needs(id(release), &name("web"), &deployments, fleet), expected, "{release} {fleet:?}");
         }
         let text = listed(&["a", "b", "c", "d", "e", "f"].map(name));
         assert_eq!(text, "a, b, c, d, e …");

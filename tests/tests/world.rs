@@ -452,7 +452,7 @@ fn a_hub_restored_from_an_older_store_is_refused_by_name_until_its_epoch_grows()
         drop(hub);
 
         world.center.kill();
-        begin_new_epoch(&*world.center.store()).await.expect("epoch");
+        begin_new_epoch(&*world.center.store(), UnixMillis(BEGINNING)).await.expect("epoch");
         world.must_settle().await;
         assert_eq!(version(world, 0, "page").await, "1", "a new epoch may go back, and says so");
     });

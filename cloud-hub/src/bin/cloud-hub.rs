@@ -177,7 +177,7 @@ fn run(command: Command, lang: Lang) -> Result<(), Ended> {
             let path = existing(&config.state_dir)?;
             let epoch = runtime()?.block_on(async {
                 let store = store::redb::RedbStore::open(&path)?;
-                let epoch = hub::begin_new_epoch(&store).await;
+                let epoch = hub::begin_new_epoch(&store, system_clock()()).await;
                 store.close().await;
                 epoch
             });

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -132,12 +133,30 @@ impl Blobs {
                     return noted.map(|()| None).map_err(removing);
                 }
             }
-            fs::remove_file(&path).map_err(removing)?;
+            if !meta.is_file() {
+                return Err(removing(io::ErrorKind::IsADirectory.into()));
+            }
+            // The disk frees a large file for seconds, and async threads wait for the lock: under it, it only gets another name.
+            let doomed = this.doomed().join(digest.hex());
+            fs::rename(&path, &doomed).map_err(removing)?;
             drop(table);
             this.0.open.forget(&digest);
+            fs::remove_file(&doomed).map_err(removing)?;
             Ok(Some(meta.len()))
         })
         .await
+    }
+
+    fn doomed(&self) -> PathBuf {
+        self.0.root.join("doomed")
+    }
+
+    /// Removes what a hub that was killed, or whose disk failed, left doomed. Blocks.
+    pub(super) fn clean_doomed(&self) {
+        let clean = || fs::read_dir(self.doomed())?.try_for_each(|entry| fs::remove_file(entry?.path()));
+        if let Err(error) = clean() {
+            tracing::warn!(%error, "a blob that no release needs was not removed; the next start tries again");
+        }
     }
 
     /// Forgets who asked for a blob longer ago than any lease is.

@@ -154,6 +154,20 @@ async fn old_parts_and_foreign_files_go() {
     assert!(!part.exists());
 }
 
+#[tokio::test]
+async fn what_a_killed_hub_left_doomed_goes_at_the_next_start() {
+    let world = world();
+    let dir = world.dir.path().join("blobs/doomed");
+    let one = blob(b"one");
+    world.blobs.put_blocking(one, &mut b"one".as_slice()).unwrap();
+    fs::write(dir.join(one.digest.hex()), b"one").unwrap();
+    let blobs = Blobs::open(world.dir.path(), 2 << 20).unwrap();
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    assert_eq!(blobs.list().await.unwrap(), [one], "it came again");
+    assert!(goes(&blobs, one, SystemTime::now() + LEASE, LEASE).await);
+    assert_eq!((fs::read_dir(&dir).unwrap().count(), blobs.list().await.unwrap()), (0, vec![]));
+}
+
 /// A real full disk: a small tmpfs. Needs root.
 #[tokio::test]
 async fn a_full_disk_has_a_name() {

@@ -120,8 +120,9 @@ impl Delta {
         }
         let stopping = || self.0.stopping.load(Ordering::Relaxed);
         // One that refers to nothing is about as large as the pack, whatever compresses better in it.
-        let least = if from.is_empty() { packs.size(&diff_id).unwrap_or_default() / 2 } else { 0 };
-        let mut out = BufWriter::with_capacity(256 << 10, self.0.patches.begin(least.max(LEAST))?);
+        let size = packs.size(&diff_id).unwrap_or_default();
+        let least = if from.is_empty() { size / 2 } else { 0 };
+        let mut out = BufWriter::with_capacity(256 << 10, self.0.patches.begin_up_to(least.max(LEAST), size)?);
         match make(&mut new, &mut old, &mut out, &stopping) {
             Ok(_) => {}
             Err(MakeError::New(cause)) => return Ok(Tried::BadPack(diff_id, cause)),

@@ -161,9 +161,18 @@ impl Patches {
 
     /// Where a new patch is written; it takes at least so many bytes, and is refused at once when there is no room for them.
     /// Blocks.
+    #[cfg(test)]
     pub(super) fn begin(&self, least: u64) -> Result<NewPatch<'_>, DeltaError> {
+        self.begin_up_to(least, least)
+    }
+
+    /// Where a new patch is written that may take as much as `most` bytes. When that is more than the bound they are
+    /// reserved at once, so that nothing half made is thrown away. Blocks.
+    pub(super) fn begin_up_to(&self, least: u64, most: u64) -> Result<NewPatch<'_>, DeltaError> {
         let mut room = Room { patches: self, held: 0, refused: None };
-        room.grow(least)?;
+        if most <= self.max || room.grow(most).is_err() {
+            room.grow(least)?;
+        }
         self.give_way();
         Ok(NewPatch { room, file: NewFile::create(&self.dir)?, hasher: Sha256::new() })
     }
@@ -234,7 +243,7 @@ impl Room<'_> {
             self.refused = Some(size);
             return Err(DeltaError::CacheFull { size, max: patches.max });
         };
-        self.held = size;
+        (self.held, self.refused) = (size, None);
         patches.delete(&going);
         Ok(())
     }
@@ -373,6 +382,14 @@ mod tests {
         let mut large = small.begin(50).unwrap();
         large.write_all(&[5; 5000]).unwrap();
         assert_eq!(small.keep(Digest::of(b"e"), Digest::of(b"to"), large).unwrap().size, 5000, "the only one may be larger");
+        let busy_dir = tempfile::tempdir().unwrap();
+        let busy = Patches::open(busy_dir.path(), 100).unwrap();
+        let mut large = busy.begin_up_to(50, 5000).unwrap();
+        put(&busy, Digest::of(b"f"), &[6; 90]).unwrap();
+        assert!(matches!(busy.begin_up_to(200, 5000), Err(DeltaError::CacheFull { size: 200, max: 100 })), "one at a time");
+        large.write_all(&[7; 4000]).unwrap();
+        busy.keep(Digest::of(b"g"), Digest::of(b"to"), large).unwrap();
+        assert_eq!(busy.bytes(), 4090, "on a busy hub too");
     }
 
     #[test]

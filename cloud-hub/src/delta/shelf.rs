@@ -2,7 +2,11 @@
 //!
 //! A patch is known by its key (what it is made of) and by its digest (what nodes pull). The bound is one of bytes, also of
 //! patches that are being made; what was used longest ago goes first, and what was used a moment ago does not go at all. A
-//! node that is in the middle of a patch may take its time between two pieces of it: its link may be slow, or held.
+//! node that is in the middle of a patch may take its time between two pieces of it: its link may be slow, or held. It has
+//! to ask again only when there is no other way to make one for somebody else: the same bytes come back.
+//!
+//! One patch at a time may be larger than the bound. It stands beside it: neither does it wait until all others are gone,
+//! which on a busy hub is never, nor do others wait for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,6 +44,13 @@ struct Entry {
     looked: bool,
 }
 
+impl Entry {
+    /// Whether nobody used it for so long.
+    fn is_rested(&self, rest: Duration, now: Duration) -> bool {
+        self.used.is_none_or(|used| now.saturating_sub(used) >= rest)
+    }
+}
+
 /// All patches that are there.
 #[derive(Debug)]
 pub(super) struct Shelf {
@@ -49,15 +60,26 @@ pub(super) struct Shelf {
     pins: BTreeMap<Digest, usize>,
     max: u64,
     bytes: u64,
-    /// Bytes of patches that are being made.
+    /// Bytes of patches that are being made within the bound.
     reserved: u64,
+    /// Bytes of the one that is being made beside it; 0: there is none.
+    beside: u64,
     turns: u64,
 }
 
 impl Shelf {
     /// An empty one for at most `max` bytes.
     pub(super) const fn new(max: u64) -> Self {
-        Self { by_key: BTreeMap::new(), by_digest: BTreeMap::new(), pins: BTreeMap::new(), max, bytes: 0, reserved: 0, turns: 0 }
+        Self {
+            by_key: BTreeMap::new(),
+            by_digest: BTreeMap::new(),
+            pins: BTreeMap::new(),
+            max,
+            bytes: 0,
+            reserved: 0,
+            beside: 0,
+            turns: 0,
+        }
     }
 
     /// Bytes of all patches.
@@ -114,31 +136,70 @@ impl Shelf {
     }
 
     /// Reserves `size` bytes in place of `held` ones, and takes out what must go for that; `None`, and nothing changes, when
-    /// what is in use leaves too little room. A patch larger than the bound is made when there is no other: without it its
-    /// layer would reach no node.
+    /// what is in use leaves too little room. What is larger than the bound is reserved beside it, one at a time: without
+    /// such a patch its layer would reach no node.
     pub(super) fn reserve(&mut self, held: u64, size: u64, now: Duration) -> Option<Vec<Kept>> {
-        let mut idle: Vec<&Entry> = self.by_key.values().filter(|entry| self.is_idle(entry, now)).collect();
-        idle.sort_by_key(|entry| entry.turn);
-        let others = self.reserved.saturating_sub(held);
-        let (mut left, mut going) = (self.bytes.saturating_add(others), Vec::new());
-        for entry in idle {
+        if self.is_large(size) {
+            return self.reserve_beside(held, size, now);
+        }
+        let (large, others): (Vec<&Entry>, Vec<&Entry>) =
+            self.by_key.values().partition(|entry| self.is_large(entry.kept.blob.size));
+        // Beside the bound a patch stays no longer than it is used.
+        let mut going: Vec<Kept> = large.iter().filter(|entry| self.is_idle(entry, now)).map(|entry| entry.kept).collect();
+        let reserved = self.reserved.saturating_sub(held);
+        let mut left = others.iter().fold(reserved, |bytes, entry| bytes.saturating_add(entry.kept.blob.size));
+        for entry in self.yielding(others, now) {
             if left.saturating_add(size) <= self.max {
                 break;
             }
             left -= entry.kept.blob.size;
             going.push(entry.kept);
         }
-        if left.saturating_add(size) > self.max && left > 0 {
+        if left.saturating_add(size) > self.max {
             return None;
         }
         going.iter().for_each(|kept| self.remove(&kept.key));
-        self.reserved = others.saturating_add(size);
+        self.reserved = reserved.saturating_add(size);
         Some(going)
+    }
+
+    /// What gives way, in this order: what nobody uses, then what a node is in the middle of and did not go on with.
+    fn yielding<'e>(&self, entries: Vec<&'e Entry>, now: Duration) -> impl Iterator<Item = &'e Entry> {
+        let rested = entries.into_iter().filter(|entry| entry.is_rested(REST, now));
+        let (mut idle, mut asleep): (Vec<&Entry>, Vec<&Entry>) = rested.partition(|entry| self.is_idle(entry, now));
+        idle.sort_by_key(|entry| entry.turn);
+        asleep.sort_by_key(|entry| entry.turn);
+        idle.into_iter().chain(asleep)
+    }
+
+    fn reserve_beside(&mut self, held: u64, size: u64, now: Duration) -> Option<Vec<Kept>> {
+        if self.is_large(held) {
+            self.beside = size;
+            return Some(Vec::new());
+        }
+        let large: Vec<&Entry> = self.by_key.values().filter(|entry| self.is_large(entry.kept.blob.size)).collect();
+        if self.beside > 0 || !large.iter().all(|entry| entry.is_rested(REST, now)) {
+            return None;
+        }
+        let going: Vec<Kept> = large.iter().map(|entry| entry.kept).collect();
+        going.iter().for_each(|kept| self.remove(&kept.key));
+        self.give_back(held);
+        self.beside = size;
+        Some(going)
+    }
+
+    /// Whether so many bytes never fit within the bound.
+    const fn is_large(&self, size: u64) -> bool {
+        size > self.max
     }
 
     /// Gives back what was reserved and is not used.
     pub(super) fn give_back(&mut self, held: u64) {
-        self.reserved = self.reserved.saturating_sub(held);
+        if self.is_large(held) {
+            self.beside = 0;
+        } else {
+            self.reserved = self.reserved.saturating_sub(held);
+        }
     }
 
     /// Somebody is in the middle of the patch of this digest; `false` when there is none.
@@ -162,7 +223,7 @@ impl Shelf {
 
     fn is_idle(&self, entry: &Entry, now: Duration) -> bool {
         let rest = if self.pins.contains_key(&entry.kept.blob.digest) { PINNED_REST } else { REST };
-        entry.used.is_none_or(|used| now.saturating_sub(used) >= rest)
+        entry.is_rested(rest, now)
     }
 
     /// Takes out the patch that was used longest ago, if it is not in use.
@@ -265,35 +326,66 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_too_large_is_kept_alone() {
+    fn one_that_is_too_large_stands_beside_the_bound() {
         let mut shelf = Shelf::new(100);
-        shelf.restore(kept(1, 10));
-        assert_eq!(room(&mut shelf, 500, at(0)), Some(vec![kept(1, 10)]));
-        shelf.add(kept(2, 500), 0, at(0));
-        assert_eq!(room(&mut shelf, 10, at(1)), None);
-        assert_eq!(room(&mut shelf, 10, at(180)), Some(vec![kept(2, 500)]));
+        shelf.add(kept(1, 10), 0, at(0));
+        assert_eq!(shelf.reserve(0, 60, at(0)), Some(vec![]));
+        assert_eq!(shelf.reserve(0, 500, at(0)), Some(vec![]), "whatever else is in use");
+        assert_eq!(shelf.reserve(500, 600, at(0)), Some(vec![]));
+        assert_eq!(shelf.reserve(60, 101, at(0)), None, "one at a time");
+        assert_eq!(room(&mut shelf, 30, at(0)), Some(vec![]), "the others do not notice");
+        assert_eq!(room(&mut shelf, 31, at(0)), None, "nor have they more room");
+        shelf.add(kept(2, 550), 600, at(0));
+        assert_eq!((room(&mut shelf, 30, at(1)), room(&mut shelf, 31, at(1))), (Some(vec![]), None));
+        assert_eq!(room(&mut shelf, 101, at(179)), None, "nodes pull it");
+        assert_eq!(shelf.reserve(60, 101, at(180)), Some(vec![kept(2, 550)]), "one that grows beyond the bound takes the place");
+        assert_eq!((shelf.reserved, shelf.beside), (0, 101));
+        shelf.give_back(101);
+        shelf.add(kept(3, 500), 0, at(200));
+        assert_eq!(room(&mut shelf, 10, at(379)), Some(vec![]));
+        assert_eq!(room(&mut shelf, 10, at(380)), Some(vec![kept(3, 500)]), "and stays no longer than it is used");
+        assert_eq!((shelf.bytes(), shelf.reserved, shelf.beside), (10, 0, 0));
     }
 
     #[test]
     fn a_patch_that_a_node_is_in_the_middle_of_waits_for_its_link() {
         let mut shelf = Shelf::new(100);
+        shelf.restore(kept(2, 30));
         shelf.add(kept(1, 60), 0, at(0));
         let digest = kept(1, 60).blob.digest;
         assert!(shelf.pin(&digest) && shelf.pin(&digest) && !shelf.pin(&kept(9, 1).blob.digest));
-        assert_eq!((room(&mut shelf, 50, at(3599)), shelf.take_idle(at(3599))), (None, None));
-        shelf.unpin(&digest);
-        assert_eq!(room(&mut shelf, 50, at(3599)), None, "another one is");
+        assert_eq!(room(&mut shelf, 50, at(179)), None, "used a moment ago");
+        assert_eq!(shelf.take_unneeded(|to| *to == kept(2, 0).to, at(3599)), []);
+        assert_eq!(room(&mut shelf, 40, at(3599)), Some(vec![kept(2, 30)]), "the one that nobody is in the middle of goes first");
+        assert_eq!(shelf.take_idle(at(3599)), None);
         // Made again meanwhile, it is still pinned; and nobody pins what is not there.
         shelf.add(kept(1, 60), 0, at(10));
-        assert_eq!(room(&mut shelf, 50, at(3600)), None);
+        assert_eq!(shelf.take_idle(at(3600)), None);
         shelf.unpin(&digest);
+        assert_eq!(shelf.take_idle(at(3600)), None, "another one is");
         shelf.unpin(&digest);
         assert_eq!(room(&mut shelf, 50, at(189)), None, "used a moment ago");
         assert_eq!(room(&mut shelf, 50, at(190)), Some(vec![kept(1, 60)]));
         assert!(shelf.pins.is_empty());
         shelf.add(kept(2, 60), 0, at(0));
         shelf.pin(&kept(2, 60).blob.digest);
-        assert_eq!(room(&mut shelf, 50, at(3600)), Some(vec![kept(2, 60)]), "nobody waits for ever");
+        assert_eq!(shelf.take_idle(at(3600)), Some(kept(2, 60)), "nobody waits for ever");
+    }
+
+    #[test]
+    fn a_node_that_sleeps_does_not_keep_the_room_from_others() {
+        let mut shelf = Shelf::new(100);
+        shelf.add(kept(1, 60), 0, at(0));
+        shelf.add(kept(2, 30), 0, at(100));
+        for n in [1, 2] {
+            shelf.pin(&kept(n, 0).blob.digest);
+        }
+        assert_eq!(room(&mut shelf, 50, at(179)), None);
+        assert_eq!(room(&mut shelf, 80, at(180)), None, "it would not be enough, so it stays");
+        assert_eq!(room(&mut shelf, 50, at(180)), Some(vec![kept(1, 60)]));
+        shelf.add(kept(1, 60), 0, at(190));
+        shelf.unpin(&kept(1, 0).blob.digest);
+        assert!(shelf.pins.contains_key(&kept(2, 0).blob.digest) && !shelf.pins.contains_key(&kept(1, 0).blob.digest));
     }
 
     #[test]

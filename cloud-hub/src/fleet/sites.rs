@@ -20,8 +20,9 @@ use shared::time::UnixMillis;
 use super::rate::{Bucket, Limit};
 use crate::records::Node;
 
-/// How often a node may have its neighbours told anew that it moved: each time costs a signature for every one of them.
-const MOVES: Limit = Limit { burst: 8, every_ms: 60_000 };
+/// How often a node may have its neighbours told anew that it moved: each time costs a signature for every one of them, and
+/// some 2 KB over the site's link for each of up to 33 states. In the long run that is 5 MB a month at most.
+const MOVES: Limit = Limit { burst: 8, every_ms: 15 * 60_000 };
 
 /// Every enrolled node, and who stands in which site.
 #[derive(Debug, Default)]
@@ -255,5 +256,14 @@ mod tests {
         assert_eq!(said(&mut world, 500, NOW.0 + MOVES.every_ms - 1), 0);
         assert_eq!(said(&mut world, 500, NOW.0 + MOVES.every_ms), 2);
         assert_eq!(said(&mut world, 500, NOW.0 + MOVES.every_ms), 0, "and what it says again costs nothing");
+    }
+
+    #[test]
+    fn one_that_flaps_all_day_leaves_the_link_to_others() {
+        let mut world = World::of(2);
+        let minute = |n: u64| UnixMillis(NOW.0 + n * 60_000);
+        let flaps = |n: u64| world.step(|sites| sites.said(&name(0), address(10 + (n % 2) as u32), minute(n))) > 0;
+        let believed = (1..=24 * 60).map(flaps).filter(|was| *was).count();
+        assert!((4 * 24..=4 * 24 + 8).contains(&believed), "four an hour: {believed}");
     }
 }

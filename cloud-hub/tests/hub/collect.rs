@@ -1,15 +1,20 @@
 //! Releases that are taken back, and what goes from the disk then.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::task::Poll;
+use std::time::{Duration, SystemTime};
 
+use cloud_hub::collect::{CollectError, Freed};
+use cloud_hub::os::system_clock;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use shared::id::Digest;
 use shared::release::Release;
 use shared::report::{AppReport, Phase};
+use shared::time::UnixMillis;
 
 use crate::flow::eventually;
 use crate::node::{FakeNode, enroll, report, running};
@@ -78,7 +83,7 @@ async fn packed(world: &World, versions: &[&str]) {
         if files(&world.state(), "packs") == packs_of(versions) {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("{:?}", files(&world.state(), "packs"));
 }
@@ -86,6 +91,7 @@ async fn packed(world: &World, versions: &[&str]) {
 #[tokio::test]
 async fn a_release_that_is_taken_back_leaves_the_disk_and_the_others_stay() {
     let world = World::new().await;
+    world.pass(DAY + 60);
     for version in ["1", "2"] {
         publish(&world, version).await;
     }
@@ -109,7 +115,7 @@ async fn a_release_that_is_taken_back_leaves_the_disk_and_the_others_stay() {
         .map(|bytes| bytes.len() as u64)
         .sum();
     assert_eq!((freed.blobs, freed.packs, freed.bytes), (3, 0, bytes));
-    assert_eq!(world.running.hub.collect().await.unwrap(), cloud_hub::collect::Freed::default());
+    assert_eq!(world.running.hub.collect().await.unwrap(), Freed::default());
     let figures = world.get("/metrics").await;
     for line in ["causeway_hub_collected_total 3\n".to_owned(), format!("causeway_hub_collected_bytes_total {bytes}\n")] {
         assert!(figures.as_str().unwrap().contains(&line), "{line} {figures}");
@@ -143,15 +149,20 @@ async fn what_a_deployment_or_a_node_may_ask_for_is_not_taken_back() {
     let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.unwrap();
     let says =
         |sequence, release, phase| report(sequence, 3, Some(AppReport { wanted: three, phase, ..running("web", release, "") }));
-    for (sequence, release, phase, shown) in
-        [(1, one, Phase::Fetching, "fetching"), (2, three, Phase::Starting, "starting"), (3, one, Phase::Undone, "undone")]
-    {
+    // What it runs, it may run because nobody judged it; only one that went back tells what it goes back to.
+    let phases = [
+        (1, one, Phase::Fetching, "fetching"),
+        (2, three, Phase::Starting, "starting"),
+        (3, one, Phase::Undone, "undone"),
+        (4, three, Phase::Running, "running"),
+    ];
+    for (sequence, release, phase, shown) in phases {
         node.say(&says(sequence, release, phase)).await;
         eventually(&world, "/api/v1/nodes/n1", |node| node["status"]["apps"][0]["phase"] == shown).await;
         assert_eq!(unpublish(&world, "1").await, (409, "hub-release-on-nodes".into()), "{shown}");
     }
-    node.say(&says(4, three, Phase::Running)).await;
-    eventually(&world, "/api/v1/nodes/n1", |node| node["status"]["apps"][0]["phase"] == "running").await;
+    node.say(&says(5, three, Phase::Undone)).await;
+    eventually(&world, "/api/v1/nodes/n1", |node| node["status"]["apps"][0]["phase"] == "undone").await;
     assert_eq!(unpublish(&world, "1").await.0, 204);
     // It cannot be deployed any more, and the way back to it is no way.
     let (status, value) = world.post("/api/v1/deployments/d/rollback", json!({"to": "1"})).await;
@@ -199,6 +210,66 @@ async fn a_publish_finds_what_was_there_when_it_began() {
     };
     tokio::join!(collecting, publishing);
     assert_eq!(blobs(&world), blobs_of(&["1", "3", "5"]));
+}
+
+/// Sets the time of all blobs back.
+fn age_blobs(state: &Path, by: Duration) {
+    for hex in files(state, "blobs/sha256") {
+        let file = File::open(state.join("blobs/sha256").join(&hex[..2]).join(hex)).unwrap();
+        file.set_modified(SystemTime::now() - by).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_hub_on_a_store_that_is_new_or_older_removes_nothing_for_a_day() {
+    let world = World::new().await;
+    publish(&world, "1").await;
+    let world = world
+        .restarted(|state| {
+            age_blobs(state, Duration::from_secs(30 * DAY));
+            std::fs::rename(state.join("hub.redb"), state.join("hub.redb.aside")).unwrap();
+        })
+        .await;
+    for seconds in [0, DAY - 60] {
+        world.pass(seconds);
+        assert_eq!(world.running.hub.collect().await.unwrap(), Freed::default());
+        assert_eq!(blobs(&world), blobs_of(&["1"]));
+    }
+
+    // So does one on a store that is old, but was restored.
+    let world = world.of_a_new_epoch(UnixMillis(system_clock()().0 + 9 * DAY * 1000)).await;
+    for seconds in [DAY + 60, 9 * DAY - 120] {
+        world.pass(seconds);
+        assert_eq!(world.running.hub.collect().await.unwrap(), Freed::default());
+        assert_eq!(blobs(&world), blobs_of(&["1"]));
+    }
+    world.pass(120);
+    assert_eq!(world.running.hub.collect().await.unwrap().blobs as usize, blobs_of(&["1"]).len());
+    assert_eq!(blobs(&world), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn one_file_that_cannot_go_does_not_keep_the_others() {
+    let world = World::new().await;
+    world.pass(DAY + 60);
+    publish(&world, "1").await;
+    packed(&world, &["1"]).await;
+    let stays = Digest::from_bytes([0; 32]).hex();
+    let world = world
+        .restarted(|state| {
+            age_blobs(state, Duration::from_secs(DAY));
+            // What has the name of a blob and is none, and what somebody left there.
+            let strange = state.join("blobs/sha256/00").join(&stays);
+            std::fs::create_dir_all(&strange).unwrap();
+            File::open(&strange).unwrap().set_modified(SystemTime::now() - Duration::from_secs(DAY)).unwrap();
+            std::fs::write(state.join("blobs/sha256/notes.txt"), b"mine").unwrap();
+        })
+        .await;
+    world.pass(DAY + 60);
+    assert_eq!(unpublish(&world, "1").await.0, 204);
+    assert!(matches!(world.running.hub.collect().await, Err(CollectError::Blobs(_))));
+    assert_eq!(blobs(&world), BTreeSet::from(["notes.txt".to_owned()]));
+    packed(&world, &[]).await;
 }
 
 /// Polls a future so many times and drops it; whether it came to its end.

@@ -5,8 +5,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use cloud_hub::records::{self, HUB, Stored};
+use cloud_hub::store::redb::RedbStore;
+use cloud_hub::store::{Change, Store};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use shared::time::UnixMillis;
 
 use crate::world::{client, key, read_ca, release, sample, signed};
 
@@ -135,6 +139,15 @@ fn age_blobs(state: &Path) {
     }
 }
 
+/// Lets the store be an old one, which is trusted to know what is needed.
+async fn age_store(state: &Path) {
+    let store = RedbStore::open(&state.join("hub.redb")).unwrap();
+    let (hub, revision) = records::Hub::read(HUB, store.get(HUB).await.unwrap().unwrap()).unwrap();
+    let old = records::Hub { created: UnixMillis(hub.created.0 - 3 * 24 * 3_600_000), ..hub };
+    store.commit(vec![Change::replace(HUB, revision, old.encode())], Vec::new()).await.unwrap();
+    store.close().await;
+}
+
 #[tokio::test]
 async fn a_hub_killed_while_it_removes_blobs_removes_them_all_and_no_others() {
     let dir = tempfile::tempdir().unwrap();
@@ -156,6 +169,7 @@ async fn a_hub_killed_while_it_removes_blobs_removes_them_all_and_no_others() {
     hub.process.0.kill().unwrap();
     hub.process.0.wait().unwrap();
     age_blobs(&state);
+    age_store(&state).await;
     hub = Hub::start(&state, api, gate).await;
     for version in &versions[1..] {
         let (status, value) = hub.call(Method::DELETE, &format!("/api/v1/releases/web@{version}"), None).await;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cloud_hub::config::Config;
+use cloud_hub::hub::begin_new_epoch;
 use cloud_hub::os::{Clock, system_clock};
 use cloud_hub::serve::{Running, start};
+use cloud_hub::store::redb::RedbStore;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use shared::id::{Digest, Name};
@@ -49,6 +51,25 @@ impl World {
     pub async fn restarted(self, change: impl FnOnce(&std::path::Path)) -> Self {
         self.running.stop().await;
         change(&self.dir.path().join("hub"));
+        Self::on(self.dir, Some(self.token)).await
+    }
+
+    /// The same hub, stopped and begun anew as one whose store was restored at `now`.
+    pub async fn of_a_new_epoch(self, now: UnixMillis) -> Self {
+        self.running.stop().await;
+        let path = self.dir.path().join("hub/hub.redb");
+        let mut store = RedbStore::open(&path);
+        // The last connections of a hub that was stopped hold its store for a moment.
+        for _ in 0..200 {
+            if store.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            store = RedbStore::open(&path);
+        }
+        let store = store.unwrap();
+        begin_new_epoch(&store, now).await.unwrap();
+        store.close().await;
         Self::on(self.dir, Some(self.token)).await
     }
 
