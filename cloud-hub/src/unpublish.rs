@@ -6,7 +6,7 @@
 
 use shared::fault::{Fault, Faulty, hub};
 use shared::id::{Digest, Name};
-use shared::report::{AppReport, Phase};
+use shared::report::{AppReport, Phase, ServiceState};
 
 use crate::catalog::CatalogError;
 use crate::deployments::rollback_entry;
@@ -127,16 +127,16 @@ fn may_go_back(life: &Life, app: &Name) -> bool {
     }
 }
 
-/// Whether the release that the app has is the one it would go back to. Reports do not say which one that is, so that this is
-/// known only when it went back: an app that is held or stopped on site is not judged, whatever was brought meanwhile, and
-/// runs all the same.
-const fn names_last_good(app: &AppReport) -> bool {
+/// Whether the release that the app has is the one it would go back to. Reports do not say which one that is; it is known
+/// when it went back, and when all its services have been up for the time that proves them. One that is held on site is not
+/// judged, and the rest runs all the same.
+fn names_last_good(app: &AppReport) -> bool {
     match app.phase {
         Phase::Undone => true,
+        Phase::Running => app.release == app.wanted && app.services.iter().all(|service| service.state != ServiceState::Stopped),
         Phase::Pending
         | Phase::Fetching
         | Phase::Starting
-        | Phase::Running
         | Phase::Failing
         | Phase::Stopped
         | Phase::Leaving
@@ -174,7 +174,8 @@ mod tests {
     use std::sync::Arc;
 
     use shared::assign::{Assigned, Target};
-    use shared::report::{NextReport, Report};
+    use shared::health::Health;
+    use shared::report::{NextReport, Report, ServiceReport};
     use shared::state::{Assignment, Stamp};
     use shared::time::UnixMillis;
 
@@ -258,6 +259,21 @@ mod tests {
             let phase = Phase::Fetched;
             report.next = vec![NextReport { app: name("web"), release: id(1), version: "1".into(), phase, fault: None }];
         });
+        let held = says(|report| {
+            let held = ServiceReport {
+                service: name("db"),
+                state: ServiceState::Stopped,
+                health: Health::Unchecked,
+                restarts: 0,
+                instance: String::new(),
+                pid: 0,
+                since_ms: 0,
+                exit: None,
+                oom: false,
+            };
+            let services = vec![held];
+            report.apps = vec![AppReport { wanted: id(3), services, ..app("web", id(3), Phase::Running) }];
+        });
         let other = says(|report| report.apps = vec![app("other", id(9), Phase::Running)]);
         let mut went_on = says(|report| report.apps = vec![app("other", id(9), Phase::Running)]);
         went_on.nodes.get_mut(&name("n1")).unwrap().accepted = Some(Stamp { epoch: 1, generation: 2 });
@@ -273,7 +289,9 @@ mod tests {
             (1, &phase(1, 3, Phase::Fetching), n1.clone()),
             (1, &phase(3, 1, Phase::Undone), n1.clone()),
             (1, &phase(3, 2, Phase::Undone), None),
-            (1, &phase(3, 3, Phase::Running), n1.clone()),
+            (1, &phase(3, 3, Phase::Running), None),
+            (1, &phase(2, 3, Phase::Running), n1.clone()),
+            (1, &held, n1.clone()),
             (1, &phase(3, 3, Phase::Stopped), n1.clone()),
             (1, &phase(3, 3, Phase::Fetched), n1.clone()),
             (1, &other, None),
