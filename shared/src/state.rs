@@ -17,6 +17,9 @@ use crate::plan::Note;
 use crate::release::Release;
 use crate::time::{UnixMillis, Uptime};
 
+/// Mending an image that failed so often in a row will hardly succeed by itself: an older release takes over.
+pub const MENDS: u32 = 6;
+
 /// Most apps of one node.
 pub const APPS_MAX: usize = 256;
 
@@ -126,14 +129,25 @@ pub struct Actual {
 }
 
 impl Actual {
-    /// Whether all of the image is unpacked, or damaged and nothing shows that it cannot be mended from this disk.
+    /// Whether all of the image is unpacked, or damaged and nothing shows that it cannot be mended from this disk soon.
     pub fn is_unpacked(&self, image: Digest) -> bool {
         match self.images.get(&image) {
             Some(ImageState::Ready | ImageState::Doubtful) => true,
             Some(ImageState::Fetching | ImageState::Fetched) => false,
-            Some(ImageState::Failed(_)) => self.damaged.contains(&image) && self.here.contains(&image),
+            Some(ImageState::Failed(trouble)) => self.is_mended_here(image) && trouble.failures < MENDS,
             None => self.damaged.contains(&image),
         }
+    }
+
+    /// Whether the image is damaged, mending it failed, and all bytes that it is mended from are on disk.
+    pub fn is_mended_here(&self, image: Digest) -> bool {
+        let has_failed = matches!(self.images.get(&image), Some(ImageState::Failed(_)));
+        has_failed && self.damaged.contains(&image) && self.here.contains(&image)
+    }
+
+    /// Whether what runs on the image may go on: it is unpacked, and nobody found it damaged.
+    pub fn stands(&self, image: Digest) -> bool {
+        matches!(self.images.get(&image), Some(ImageState::Ready | ImageState::Doubtful)) && !self.damaged.contains(&image)
     }
 
     /// Whether nothing of the image is asked for any more.
@@ -141,8 +155,13 @@ impl Actual {
         self.is_unpacked(image) || self.here.contains(&image) || self.images.get(&image) == Some(&ImageState::Fetched)
     }
 
-    /// Whether a process runs on a damaged image. Of a release that nobody knows nobody can say it runs on a whole one.
+    /// Whether a process is known to run on a damaged image.
     pub fn runs_on_damage(&self, instance: &Instance) -> bool {
+        instance.task.is_running() && self.releases.contains_key(&instance.release) && self.may_run_on_damage(instance)
+    }
+
+    /// As [`Self::runs_on_damage`]; but of a release that nobody knows nobody can say that it runs on a whole image.
+    pub fn may_run_on_damage(&self, instance: &Instance) -> bool {
         if self.damaged.is_empty() || !instance.task.is_running() {
             return false;
         }

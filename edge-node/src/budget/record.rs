@@ -25,6 +25,9 @@ const VERSION: u8 = 1;
 const MAX: u64 = 4096;
 /// The name of the record in the node's store, where it lay at first.
 const IN_STORE: &str = "spent";
+/// The name of the record in the node's store that says that the two files were made. A store of before that has none, and
+/// nothing was counted yet.
+const MADE: &str = "spent.made";
 
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,17 +67,19 @@ enum Place {
 }
 
 impl Record {
-    /// The record in `dir`, the directory of the node's `store`, which tells whether the node is a new one.
+    /// The record in `dir`, the directory of the node's `store`, which tells whether they were ever made.
     pub fn open(dir: &Path, store: &Store) -> Self {
         let inner = Inner { place: Place::Dir(dir.into()), found: Found::New, next: 0 };
         let record = Self(Arc::new(Mutex::new(inner)));
         let mut found = record.read(AHEAD_MAX);
         let before = store.get(IN_STORE);
-        if found == Found::New && !store.records().is_empty() {
-            let spent = before.as_deref().map(v1::Spent::decode).and_then(Result::ok);
-            found = match spent {
-                Some(spent) => Found::Kept(Kept { spent: spent.into(), ..Kept::default() }),
-                None => Found::Lost("there is no file".into()),
+        let was_made = store.get(MADE).is_some();
+        if found == Found::New {
+            found = match before.as_deref().map(v1::Spent::decode) {
+                Some(Ok(spent)) => Found::Kept(Kept { spent: spent.into(), ..Kept::default() }),
+                Some(Err(error)) => Found::Lost(error.to_string()),
+                None if was_made => Found::Lost("there is no file".into()),
+                None => Found::New,
             };
         }
         // Both files are there from now on, so that one that is missing is a damaged one.
@@ -85,10 +90,10 @@ impl Record {
         };
         let written = kept.is_some_and(|kept| (0..2).all(|_| record.write(&kept).is_ok()));
         if written
-            && before.is_some()
-            && let Err(error) = store.write(vec![(IN_STORE.into(), None)])
+            && (before.is_some() || !was_made)
+            && let Err(error) = store.write(vec![(IN_STORE.into(), None), (MADE.into(), Some(Vec::new()))])
         {
-            tracing::debug!(%error, "an old count of the link stays");
+            tracing::debug!(%error, "that the link is counted in files is not remembered yet");
         }
         record.lock().found = found;
         record
@@ -223,23 +228,32 @@ mod tests {
         let (dir, store) = (tempfile::tempdir().expect("dir"), Store::in_memory().expect("store"));
         assert_eq!(reopen(dir.path(), &store).found(), Found::New);
         for images in [10, 20, 30] {
-            reopen(dir.path(), &used()).write(&kept(images)).expect("write");
-            assert_eq!(reopen(dir.path(), &used()).found(), Found::Kept(kept(images)));
+            reopen(dir.path(), &store).write(&kept(images)).expect("write");
+            assert_eq!(reopen(dir.path(), &store).found(), Found::Kept(kept(images)));
         }
         let damage = |slot| std::fs::write(path(dir.path(), slot), b"garbage").expect("damage");
         for slot in [0, 1] {
-            let record = reopen(dir.path(), &used());
+            let record = reopen(dir.path(), &store);
             (0..3).for_each(|_| record.write(&kept(40)).expect("write"));
             damage(slot);
-            let Found::Kept(found) = reopen(dir.path(), &used()).found() else { panic!("the other one is there") };
+            let Found::Kept(found) = reopen(dir.path(), &store).found() else { panic!("the other one is there") };
             assert!(found.spent.day.counts.images >= 40, "{found:?}");
-            assert_eq!(reopen(dir.path(), &used()).found(), Found::Kept(found), "once");
+            assert_eq!(reopen(dir.path(), &store).found(), Found::Kept(found), "once");
         }
         damage(0);
         damage(1);
-        assert!(matches!(reopen(dir.path(), &used()).found(), Found::Lost(_)));
+        assert!(matches!(reopen(dir.path(), &store).found(), Found::Lost(_)));
         (0..2).for_each(|slot| std::fs::remove_file(path(dir.path(), slot)).expect("remove"));
-        assert!(matches!(reopen(dir.path(), &used()).found(), Found::Lost(_)), "a node that is not new");
+        assert!(matches!(reopen(dir.path(), &store).found(), Found::Lost(_)), "a node that is not new");
+    }
+
+    #[test]
+    fn a_store_of_before_there_were_budgets_has_lost_nothing() {
+        let (dir, store) = (tempfile::tempdir().expect("dir"), used());
+        assert_eq!(reopen(dir.path(), &store).found(), Found::New);
+        assert_eq!(reopen(dir.path(), &store).found(), Found::Kept(Kept::default()));
+        (0..2).for_each(|slot| std::fs::remove_file(path(dir.path(), slot)).expect("remove"));
+        assert!(matches!(reopen(dir.path(), &store).found(), Found::Lost(_)), "now they were made");
     }
 
     #[test]

@@ -37,15 +37,28 @@ impl<'a> AppView<'a> {
     }
 
     /// The release that shall run now: the wanted one if it is complete on disk, else the one before it. A doubt about an
-    /// image is no reason to go back.
+    /// image is no reason to go back, and none to go forth: what runs instead goes on until the wanted one can start.
     pub fn active(&self) -> Option<Chosen<'a>> {
-        let wanted = self.wanted();
-        if let Some(wanted) = wanted.filter(|chosen| self.is_complete(*chosen)) {
-            return Some(wanted);
-        }
         self.assignment?;
+        let wanted = self.wanted();
         let trial = self.memory.and_then(|memory| memory.trial.as_ref()).and_then(|trial| self.known(trial.release));
-        [trial, self.good()].into_iter().flatten().find(|chosen| self.is_complete(*chosen))
+        let others = || [trial, self.good()].into_iter().flatten();
+        match wanted.filter(|wanted| self.is_complete(*wanted)) {
+            Some(wanted) if self.can_start(wanted) => Some(wanted),
+            Some(wanted) => others().find(|other| self.runs_instead(*other, wanted)).or(Some(wanted)),
+            // When nothing can take over, the rest of an app goes on whose image is mended in vain.
+            None => others().find(|other| self.is_complete(*other)).or(wanted.filter(|wanted| self.is_mended(*wanted))),
+        }
+    }
+
+    /// Whether containers of `other` are here that are none of `wanted`, and all of it may go on.
+    fn runs_instead(&self, other: Chosen<'_>, wanted: Chosen<'_>) -> bool {
+        let is_of = |chosen: Chosen<'_>, instance: &Instance| {
+            let spec = chosen.release.instance(chosen.id, &instance.service, &self.actual.platform);
+            spec.is_some_and(|spec| spec.hash == instance.hash)
+        };
+        self.all_images(other, |id| self.actual.stands(id))
+            && self.instances.iter().any(|(_, instance)| is_of(other, instance) && !is_of(wanted, instance))
     }
 
     /// The last good release, if the node still has it.
@@ -64,9 +77,22 @@ impl<'a> AppView<'a> {
     /// Whether every image of the release for this machine is unpacked. One that is damaged counts while it is mended from
     /// this disk, and no longer when it must come once more: that may take days.
     pub fn is_complete(&self, chosen: Chosen<'_>) -> bool {
-        let Chosen { release, .. } = chosen;
+        self.all_images(chosen, |id| self.actual.is_unpacked(id))
+    }
+
+    /// As [`Self::is_complete`], however often mending failed.
+    fn is_mended(&self, chosen: Chosen<'_>) -> bool {
+        self.all_images(chosen, |id| self.actual.is_unpacked(id) || self.actual.is_mended_here(id))
+    }
+
+    /// Whether all of the release can start.
+    fn can_start(&self, chosen: Chosen<'_>) -> bool {
+        self.all_images(chosen, |id| self.actual.images.get(&id) == Some(&ImageState::Ready))
+    }
+
+    fn all_images(&self, Chosen { release, .. }: Chosen<'_>, holds: impl Fn(Digest) -> bool) -> bool {
         let image = |service| release.image(service, &self.actual.platform);
-        release.manifest.spec.services.keys().all(|service| image(service).is_some_and(|it| self.actual.is_unpacked(it.id())))
+        release.manifest.spec.services.keys().all(|service| image(service).is_some_and(|it| holds(it.id())))
     }
 
     /// How far the image of a service is; `None` when nothing of it is there.

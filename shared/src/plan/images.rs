@@ -1,13 +1,17 @@
 //! Images: what must come, and what nothing needs any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::app::{AppView, Chosen};
 use super::{Action, Plan, Step};
 use crate::id::Digest;
 use crate::release::Image;
-use crate::state::{Actual, Desired, ImageState};
+use crate::state::{Actual, Desired, ImageState, MENDS, Trouble};
 use crate::time::{Uptime, backoff};
+
+/// Between two attempts to mend an image when [`MENDS`] failed.
+const VAIN: Duration = Duration::from_secs(600);
 
 /// Adds the steps that are possible now for images.
 pub(super) fn steps(desired: &Desired, actual: &Actual, now: Uptime, plan: &mut Plan) {
@@ -43,15 +47,21 @@ fn bring(image: &Image, actual: &Actual, may: bool, now: Uptime, plan: &mut Plan
     match state {
         Some(ImageState::Fetching | ImageState::Ready | ImageState::Doubtful) => {}
         _ if !is_here && !may => {}
-        Some(ImageState::Failed(trouble)) if trouble.at + backoff(trouble.failures) > now => {
-            plan.wake(trouble.at + backoff(trouble.failures));
+        Some(ImageState::Failed(trouble)) if trouble.at + pause(id, trouble, actual) > now => {
+            plan.wake(trouble.at + pause(id, trouble, actual));
         }
         _ if !is_here => plan.actions.push(Action::Fetch(image.clone())),
         // What is here needs no link, whoever holds that. Images share layers: while a process runs on a damaged one, none
         // of them is touched.
-        _ if actual.instances.values().any(|instance| actual.runs_on_damage(instance)) => {}
+        _ if actual.instances.values().any(|instance| actual.may_run_on_damage(instance)) => {}
         _ => plan.act(Step::Unpack(image.clone())),
     }
+}
+
+/// How long nothing is tried after a failure. Mending in vain writes whole layers again and again: more seldom.
+fn pause(image: Digest, trouble: &Trouble, actual: &Actual) -> Duration {
+    let is_vain = trouble.failures >= MENDS && actual.is_mended_here(image);
+    if is_vain { VAIN } else { backoff(trouble.failures) }
 }
 
 /// Images that are wanted, not on disk yet, and paused by an on-site operator.

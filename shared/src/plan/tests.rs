@@ -279,6 +279,12 @@ impl World {
         }
     }
 
+    /// The daemon begins anew and believes no image; what runs goes on, and no attempt is remembered.
+    fn restart_in_doubt(&mut self) {
+        let damaged = std::mem::take(&mut self.actual.damaged);
+        self.actual.images = self.actual.images.keys().chain(&damaged).map(|id| (*id, ImageState::Doubtful)).collect();
+    }
+
     fn running(&self) -> Vec<String> {
         let version = |i: &Instance| self.actual.releases[&i.release].manifest.metadata.version.clone();
         let running = self.actual.instances.values().filter(|i| i.task.is_running());

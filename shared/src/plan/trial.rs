@@ -14,16 +14,22 @@ const CRASHES: u32 = 3;
 
 /// Adds what is to be remembered about the app's release.
 pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
-    let (Some(assignment), Some(active)) = (view.assignment, view.active()) else { return };
-    let proven = view.memory.is_some_and(|memory| memory.good == Some(active.id));
+    let Some(assignment) = view.assignment else { return };
     let trial = view.memory.and_then(|memory| memory.trial.as_ref());
+    let on_trial = trial.filter(|trial| trial.release == assignment.release).and_then(|trial| view.known(trial.release));
+    if on_trial.is_some_and(|chosen| !view.is_complete(chosen)) && !view.is_held() {
+        plan.note(view.name, Note::Rest(assignment.release)); // Its images must come once more, whatever runs meanwhile.
+        return;
+    }
+    let Some(active) = view.active() else { return };
+    let proven = view.memory.is_some_and(|memory| memory.good == Some(active.id));
     if let Some(trial) = trial.filter(|_| proven && active.id == assignment.release) {
         // Somebody went back before it had proved itself: it must not come back while a third one arrives.
         plan.note(view.name, Note::Abandon(trial.release));
     }
     let is_away = trial.is_some_and(|trial| trial.release == assignment.release && trial.release != active.id);
     if is_away && !view.is_held() {
-        plan.note(view.name, Note::Rest(assignment.release)); // Its images must come once more.
+        plan.note(view.name, Note::Rest(assignment.release)); // Another one runs until it can start.
         return;
     }
     if active.id != assignment.release || proven || view.is_held() {

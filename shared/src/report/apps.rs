@@ -40,7 +40,9 @@ fn app(view: &AppView<'_>, now: Uptime) -> AppReport {
     let (phase, fault) = match (view.assignment, view.wanted()) {
         (None, _) => (Phase::Leaving, None),
         (Some(_), None) => (Phase::Pending, None),
-        (Some(_), Some(wanted)) if !view.is_complete(wanted) => arriving(view, wanted),
+        (Some(_), Some(wanted)) if !view.is_complete(wanted) || active.is_some_and(|active| active.id != wanted.id) => {
+            arriving(view, wanted)
+        }
         (Some(_), Some(_)) => running(view, active, &services, now),
     };
     let services = if services.is_empty() {

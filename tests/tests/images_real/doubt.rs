@@ -140,3 +140,27 @@ async fn layers_left_by_a_power_cut_do_not_keep_the_doubt_alive() {
     desk.images.unpack(&made.image, now()).await.unwrap();
     assert_eq!(desk.images.unpacked().await.unwrap().images, [made.image.id(), whole.image.id()].into());
 }
+
+/// containerd takes over what it has under a digest, whole or not: what is brought again would stay what it was.
+#[tokio::test]
+async fn documents_that_are_damaged_here_and_there_are_written_again() {
+    let mut desk = desk(OVERLAYFS).await;
+    let made = three_layers();
+    desk.bring(&made).await.unwrap();
+    let before = desk.tree(&desk.client, OVERLAYFS, &made.image).await;
+    let content = desk.private.root().join("io.containerd.content.v1.content/blobs/sha256");
+    for blob in [made.image.manifest, made.image.config] {
+        let place = content.join(blob.digest.hex());
+        let mut bytes = std::fs::read(&place).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(&place, bytes).unwrap();
+        desk.content.blobs.remove(blob.digest).unwrap();
+        desk.reboot();
+        desk.images.verify(&made.image, now()).await.unwrap();
+        assert!(desk.images.unpacked().await.unwrap().damaged.contains(&made.image.id()));
+        desk.bring(&made).await.unwrap();
+        assert_eq!(desk.images.config(made.image.id()).await.unwrap().config.cmd, ["/bin/sh"]);
+        desk.collect().await;
+        assert_eq!(desk.tree(&desk.client, OVERLAYFS, &made.image).await, before);
+    }
+}

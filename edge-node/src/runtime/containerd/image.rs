@@ -18,6 +18,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::introspection_client::IntrospectionClient;
 use containerd_client::services::v1::{
@@ -28,7 +29,7 @@ use prost_types::FieldMask;
 use shared::fault::{Fault, Faulty, image as texts};
 use shared::id::Digest;
 use shared::oci::{DOCUMENT_MAX, ImageConfig, LAYERS_MAX, Manifest, chain_ids, media};
-use shared::release::Image;
+use shared::release::{Blob, Image};
 use shared::time::UnixMillis;
 
 use super::client::{Client, exists, failed, missing};
@@ -99,7 +100,7 @@ impl Images {
         if !self.unpacked().await?.images.contains(&image.id()) {
             let documents = self.documents(image).await?;
             let lease = Lease::take(&self.client, lease_of(image.id()), now).await?;
-            let made = self.make(&lease, image, documents).await;
+            let made = self.make(&lease, image, documents, now).await;
             // What failed for want of containerd goes on under the same lease; what was refused begins anew.
             if matches!(made, Ok(()) | Err(RuntimeError::Refused(_))) {
                 lease.release(&self.client).await?;
@@ -109,10 +110,10 @@ impl Images {
         Ok(())
     }
 
-    async fn make(&self, lease: &Lease, image: &Image, documents: [Vec<u8>; 2]) -> Result<(), RuntimeError> {
+    async fn make(&self, lease: &Lease, image: &Image, documents: [Vec<u8>; 2], now: UnixMillis) -> Result<(), RuntimeError> {
         self.remove_leftovers(lease).await?;
         let top = self.unpack_layers(lease, image).await?;
-        self.write_documents(lease, image, top, documents).await?;
+        self.write_documents(lease, image, top, documents, now).await?;
         self.sync(lease, top).await?;
         self.record(image, top).await
     }
@@ -208,7 +209,7 @@ impl Images {
             content::remove(&self.client, blob.digest).await?;
         }
         lease::collect(&self.client, now).await?;
-        self.write_documents(&lease, image, top, documents).await?;
+        self.write_documents(&lease, image, top, documents, now).await?;
         self.sync(&lease, top).await?;
         lease.release(&self.client).await?;
         Ok(true)
@@ -263,18 +264,42 @@ impl Images {
         parent.ok_or_else(|| RuntimeError::Refused(Fault::new(&texts::IMAGE_EMPTY).with("image", image.id().short())))
     }
 
-    /// The config holds the layers, the manifest holds the config, the record will hold the manifest.
+    /// The config holds the layers, the manifest holds the config, the record will hold the manifest. The lease holds the
+    /// layers meanwhile.
     async fn write_documents(
         &self,
         lease: &Lease,
         image: &Image,
         top: Digest,
         [manifest, config]: [Vec<u8>; 2],
+        now: UnixMillis,
     ) -> Result<(), RuntimeError> {
         let layers = (format!("containerd.io/gc.ref.snapshot.{}", self.snapshotter), top.to_string());
         let config_ref = ("containerd.io/gc.ref.content.config".to_owned(), image.config.digest.to_string());
-        content::write(lease.client(), image.config, Source::Memory(config.into()), &[layers]).await?;
-        content::write(lease.client(), image.manifest, Source::Memory(manifest.into()), &[config_ref]).await
+        self.write_document(lease, image.config, config.into(), layers, now).await?;
+        self.write_document(lease, image.manifest, manifest.into(), config_ref, now).await
+    }
+
+    /// What containerd has already it does not write again, whether it is whole or not: therefore it is read back.
+    async fn write_document(
+        &self,
+        lease: &Lease,
+        blob: Blob,
+        bytes: Bytes,
+        label: (String, String),
+        now: UnixMillis,
+    ) -> Result<(), RuntimeError> {
+        let labels = [label];
+        content::write(lease.client(), blob, Source::Memory(bytes.clone()), &labels).await?;
+        match self.document(blob.digest).await {
+            Ok(_) => return Ok(()),
+            Err(error @ RuntimeError::Unreachable(_)) => return Err(error),
+            Err(error) => tracing::warn!(%error, blob = %blob.digest.short(), "a document is damaged and written again"),
+        }
+        content::remove(lease.client(), blob.digest).await?;
+        lease::collect(&self.client, now).await?; // its bytes go, which would be taken over otherwise
+        content::write(lease.client(), blob, Source::Memory(bytes), &labels).await?;
+        self.document(blob.digest).await.map(drop)
     }
 
     /// Everything written so far reaches the disk: content and containerd's own records lie on the file system of the layers.

@@ -7,14 +7,16 @@
 //!
 //! A layer that another client committed, or whose directory cannot be seen, has nothing to be compared with and is believed.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use containerd_client::types::v1::Status;
 use shared::fault::{Fault, node};
 use shared::id::Digest;
-use shared::oci::chain_ids;
+use shared::oci::{LAYERS_MAX, chain_ids};
 use shared::release::{Blob, Image};
 use shared::time::UnixMillis;
 use tokio::sync::{Semaphore, oneshot};
@@ -22,8 +24,10 @@ use tokio::task::JoinSet;
 
 use super::image::{Images, blocking};
 use super::layer;
+use super::observe::containers;
 use super::proof::{Proof, Proofs};
 use super::snapshot::{Snapshots, directories};
+use super::task;
 use crate::images::extract::Target;
 use crate::images::fingerprint::{Fingerprint, is_damage};
 use crate::images::stop::{Stop, StopOnDrop};
@@ -79,7 +83,8 @@ impl Images {
     }
 
     /// Makes sure that the layer `chain` of `image` is whole, which was unpacked before this call: unpacks it again if it is
-    /// known to be damaged. What turns out damaged only now is refused: others may run on it, and must be stopped first.
+    /// known to be damaged. What others may run on is refused, and must be stopped first: what turns out damaged only now, and
+    /// what turned out so since somebody asked for this.
     pub(super) async fn renew(&self, image: &Image, chain: Digest) -> Result<(), RuntimeError> {
         if self.proofs.of(chain) == Some(Proof::Whole) {
             return Ok(());
@@ -92,13 +97,32 @@ impl Images {
             let proof = judge(found, place.tree, Proof::Whole)?;
             self.proofs.note(chain, proof);
             return match proof {
-                Proof::Damaged => Err(RuntimeError::Refused(Fault::new(&node::IMAGE_DAMAGED).with("image", image.id().short()))),
+                Proof::Damaged => Err(refused(image)),
                 Proof::Shape | Proof::Whole => Ok(()),
             };
+        }
+        if self.is_in_use(chain).await? {
+            return Err(refused(image));
         }
         layer::mend(&self.content.packs, place.tar, place.at).await?;
         self.proofs.note(chain, Proof::Whole);
         Ok(())
+    }
+
+    /// Whether a process may see the layer in its container.
+    async fn is_in_use(&self, chain: Digest) -> Result<bool, RuntimeError> {
+        let containers = containers(&self.client).await?;
+        let snapshots = Snapshots::new(&self.client, &self.snapshotter).list(Vec::new()).await?;
+        let parents = snapshots.iter().map(|info| (info.name.as_str(), info.parent.as_str())).collect();
+        for container in containers.iter().filter(|container| container.snapshotter == self.snapshotter) {
+            // One by one: containerd leaves a task out of its list when the shim is slow.
+            if stands_on(&container.snapshot_key, &chain.to_string(), &parents)
+                && task::get(&self.client, &container.id).await?.is_some_and(|process| process.status() != Status::Stopped)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The layers of an image, from the lowest up to `last`, or as far as they are unpacked. Whoever asks holds the topmost
@@ -171,6 +195,17 @@ async fn scrub<F: Future<Output = io::Result<Fingerprint>>>(
     }
 }
 
+/// Whether the snapshot `layer` is below `key`.
+fn stands_on(key: &str, layer: &str, parents: &BTreeMap<&str, &str>) -> bool {
+    let below = std::iter::successors(Some(key), |key| parents.get(key).copied());
+    below.take(LAYERS_MAX + 2).any(|key| key == layer)
+}
+
+/// Damaged, and others may run on it.
+fn refused(image: &Image) -> RuntimeError {
+    RuntimeError::Refused(Fault::new(&node::IMAGE_DAMAGED).with("image", image.id().short()))
+}
+
 /// `good`, if what was found is what it should be.
 fn judge<T: PartialEq>(found: io::Result<T>, signed: Option<T>, good: Proof) -> Result<Proof, RuntimeError> {
     match (found, signed) {
@@ -213,6 +248,21 @@ mod tests {
 
     use super::*;
     use crate::boot::Boot;
+
+    #[test]
+    fn a_container_stands_on_every_layer_below_it() {
+        let parents = [("shop-web-1", "top"), ("top", "base"), ("base", ""), ("other", "base"), ("a", "b"), ("b", "a")].into();
+        for (key, layer, expected) in [
+            ("shop-web-1", "top", true),
+            ("shop-web-1", "base", true),
+            ("other", "base", true),
+            ("other", "top", false),
+            ("gone", "base", false),
+            ("a", "base", false),
+        ] {
+            assert_eq!(stands_on(key, layer, &parents), expected, "{key} {layer}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_cannot_be_read_is_read_again_a_bounded_number_of_times() {

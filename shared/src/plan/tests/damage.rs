@@ -138,3 +138,138 @@ fn a_trial_begins_anew_after_a_doubt_however_long_that_took() {
     world.settle(300);
     assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
 }
+
+/// Release 2 of an app is damaged and its bytes are gone, no link is there, and release 1 runs instead.
+fn fallen_back() -> (World, Digest) {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(60);
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    let image = second.images[&name("web")][0].id();
+    world.damage(image);
+    world.fails(image);
+    world.actual.here.clear();
+    world.actual.paused.all = true;
+    world.settle(60);
+    assert_eq!(world.running(), ["web@1"]);
+    world.take_log();
+    (world, image)
+}
+
+#[test]
+fn what_runs_instead_goes_on_until_the_wanted_release_can_start() {
+    let happenings: [(&str, fn(&mut World, Digest)); 4] = [
+        ("the daemon begins in doubt", |world, _| world.restart_in_doubt()),
+        ("what failed is forgotten", |world, image| drop(world.actual.images.remove(&image))),
+        ("it came again and is not unpacked", |world, image| {
+            world.actual.here.insert(image);
+            world.fails(image);
+        }),
+        ("what runs ended for a moment meanwhile", |world, image| {
+            let exit = Exit { code: 1, oom: false, at: world.now.uptime };
+            world.actual.instances.values_mut().for_each(|instance| instance.task = Task::Exited(exit));
+            world.actual.images.remove(&image);
+        }),
+    ];
+    for (what, happens) in happenings {
+        let (mut world, image) = fallen_back();
+        world.stubborn.insert(image, 4);
+        happens(&mut world, image);
+        for _ in 0..4 {
+            world.settle(1);
+            assert_eq!(world.running(), ["web@1"], "{what}");
+            let report = crate::report::apps(&world.desired, &world.actual, world.now);
+            assert_eq!(report[0].phase, crate::report::Phase::Pending, "{what}");
+        }
+        assert!(!world.take_log().iter().any(|line| line.starts_with("stop") || line.starts_with("remove")), "{what}");
+        world.actual.paused.all = false;
+        world.settle(3600);
+        assert_eq!(world.running(), ["web@2"], "{what}");
+    }
+}
+
+#[test]
+fn a_trial_begins_anew_although_nothing_could_run_until_its_image_came() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
+    let (first, second) = (version("1"), version("2"));
+    world.deploy(&first);
+    world.settle(300);
+    world.sick.insert(name("web"));
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    assert!(world.actual.memory[&name("shop")].trial.is_some());
+    for release in [&first, &second] {
+        let image = release.images[&name("web")][0].id();
+        world.damage(image);
+        world.fails(image);
+    }
+    world.actual.here.clear();
+    world.actual.paused.all = true;
+    world.sick.clear();
+    world.settle(1);
+    assert!(world.running().is_empty());
+    world.now.uptime += Duration::from_secs(24 * 3600);
+    world.actual.paused.all = false;
+    world.settle(300);
+    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+}
+
+#[test]
+fn a_repair_that_always_fails_gives_way_to_the_last_good_release_and_spares_the_disk() {
+    let mut world = World::new();
+    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(60);
+    let second = version("2");
+    world.deploy(&second);
+    (0..5).for_each(|_| _ = world.round());
+    let image = second.images[&name("web")][0].id();
+    world.damage(image);
+    world.stubborn.insert(image, 1000);
+    world.settle(120);
+    assert_eq!(world.running(), ["web@1"]);
+    world.settle(3600);
+    assert!(world.stubborn[&image] > 1000 - 16, "{} attempts in an hour", 1000 - world.stubborn[&image]);
+    assert_eq!(world.running(), ["web@1"]);
+    world.stubborn.clear();
+    world.settle(3600);
+    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+}
+
+#[test]
+fn a_repair_that_always_fails_leaves_the_rest_of_the_app_alone_when_nothing_can_take_over() {
+    let mut world = World::new();
+    let shop = release("shop", "1", vec![("web", service("web:1")), ("db", service("db:1"))]);
+    world.deploy(&shop);
+    world.settle(60);
+    let image = shop.images[&name("db")][0].id();
+    world.damage(image);
+    world.stubborn.insert(image, 1000);
+    world.settle(600);
+    let exit = Exit { code: 1, oom: false, at: world.now.uptime };
+    world.actual.instances.values_mut().filter(|it| it.task.is_running()).for_each(|it| it.task = Task::Exited(exit));
+    world.settle(60);
+    assert_eq!(world.running(), ["web@1"], "what can run is started again");
+}
+
+#[test]
+fn of_whom_nobody_knows_what_it_runs_on_holds_up_mending_and_goes_on() {
+    let mut world = World::new();
+    world.deploy(&release("other", "1", vec![("job", service("job:1"))]));
+    let shop = release("shop", "1", vec![("web", service("web:1"))]);
+    world.deploy(&shop);
+    world.settle(60);
+    let other = world.desired.apps[&name("other")].release;
+    let unknown = world.actual.releases.remove(&other).expect("known");
+    world.take_log();
+    world.damage(shop.images[&name("web")][0].id());
+    world.settle(60);
+    assert_eq!(world.take_log(), ["stop web"]);
+    world.actual.releases.insert(other, unknown);
+    world.settle(60);
+    assert_eq!(world.take_log(), ["start web"]);
+}
