@@ -161,7 +161,8 @@ fn fallen_back() -> (World, Digest) {
 
 #[test]
 fn what_runs_instead_goes_on_until_the_wanted_release_can_start() {
-    let happenings: [(&str, fn(&mut World, Digest)); 4] = [
+    type Happening = (&'static str, fn(&mut World, Digest));
+    let happenings: [Happening; 4] = [
         ("the daemon begins in doubt", |world, _| world.restart_in_doubt()),
         ("what failed is forgotten", |world, image| drop(world.actual.images.remove(&image))),
         ("it came again and is not unpacked", |world, image| {
