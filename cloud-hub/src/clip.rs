@@ -87,14 +87,14 @@ fn service(service: ServiceReport) -> ServiceReport {
 
 #[cfg(test)]
 mod tests {
-    use shared::id::{Digest, Name};
+    use shared::id::Digest;
     use shared::report::Phase;
     use shared::time::UnixMillis;
     use shared::wire::{MESSAGE_MAX, v1};
 
     use super::*;
     use crate::fleet::Life;
-    use crate::fleet::tests::{app, report as plain};
+    use crate::fleet::tests::{app, report as plain, service};
     use crate::fleet::view::node_status;
 
     /// The longest line that hubctl reads as one.
@@ -146,19 +146,10 @@ mod tests {
     /// Whatever a node packs into one message, the answer about it is one that hubctl can read.
     #[test]
     fn no_report_makes_an_answer_too_long() {
-        let app = |services: usize, fault: Option<Fault>| {
-            let service = ServiceReport {
-                service: Name::new("s").expect("name"),
-                state: shared::report::ServiceState::Restarting,
-                health: shared::health::Health::Unhealthy,
-                restarts: 0,
-                instance: String::new(),
-                pid: 0,
-                since_ms: 0,
-                exit: None,
-                oom: false,
-            };
-            AppReport { services: vec![service; services], fault, ..app("a", Digest::of(b"r"), Phase::Failing) }
+        let app = |services: usize, fault: Option<Fault>| AppReport {
+            services: vec![service(); services],
+            fault,
+            ..app("a", Digest::of(b"r"), Phase::Failing)
         };
         let transfer = Transfer { image: Digest::of(b"i"), done: 0, total: 0, rate: 0, reused: 0, waits: None };
         for (what, said) in [

@@ -217,8 +217,9 @@ fn is_news(last: &Report, report: &Report) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use shared::health::Health;
     use shared::oci::Platform;
-    use shared::report::{AppReport, Facts, Phase};
+    use shared::report::{AppReport, Facts, Phase, ServiceReport, ServiceState};
 
     use super::*;
 
@@ -243,6 +244,20 @@ pub(crate) mod tests {
             transfers: Vec::new(),
             faults: Vec::new(),
             spent: shared::budget::Spent::default(),
+        }
+    }
+
+    pub(crate) fn service() -> ServiceReport {
+        ServiceReport {
+            service: Name::new("s").expect("name"),
+            state: ServiceState::Restarting,
+            health: Health::Unhealthy,
+            restarts: 0,
+            instance: String::new(),
+            pid: 0,
+            since_ms: 0,
+            exit: None,
+            oom: false,
         }
     }
 

@@ -174,14 +174,13 @@ mod tests {
     use std::sync::Arc;
 
     use shared::assign::{Assigned, Target};
-    use shared::health::Health;
     use shared::report::{NextReport, Report, ServiceReport};
     use shared::state::{Assignment, Stamp};
     use shared::time::UnixMillis;
 
     use super::*;
     use crate::fleet::Wanted;
-    use crate::fleet::tests::{app, report};
+    use crate::fleet::tests::{app, report, service};
     use crate::records::Past;
 
     fn name(text: &str) -> Name {
@@ -260,17 +259,7 @@ mod tests {
             report.next = vec![NextReport { app: name("web"), release: id(1), version: "1".into(), phase, fault: None }];
         });
         let held = says(|report| {
-            let held = ServiceReport {
-                service: name("db"),
-                state: ServiceState::Stopped,
-                health: Health::Unchecked,
-                restarts: 0,
-                instance: String::new(),
-                pid: 0,
-                since_ms: 0,
-                exit: None,
-                oom: false,
-            };
+            let held = ServiceReport { state: ServiceState::Stopped, ..service() };
             let services = vec![held];
             report.apps = vec![AppReport { wanted: id(3), services, ..app("web", id(3), Phase::Running) }];
         });

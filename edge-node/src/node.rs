@@ -7,7 +7,6 @@
 //!
 //! The daemon and the simulated world build it from the same parts.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -77,18 +76,11 @@ pub struct Setup<R> {
 /// A node that was assembled; [`run`](Self::run) makes it live.
 pub struct Node<R> {
     view: Arc<View<R>>,
-    inbound: mpsc::Receiver<crate::link::Inbound>,
     pump: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    reconciler: reconciler::Parts<R, Supply>,
     commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
-    latest: watch::Sender<Arc<Report>>,
-    confirmed: watch::Sender<Option<Uptime>>,
-    reporter: Arc<Reporter>,
-    inbox: Arc<Inbox>,
-    supply: Supply,
-    neighbours: Option<Neighbours>,
-    address: watch::Receiver<Option<SocketAddr>>,
-    machine: Machine,
+    session: session::Parts<LogFiles>,
 }
 
 /// The node as the local API sees it.
@@ -154,13 +146,40 @@ impl<R: Runtime> Node<R> {
             ledger: ledger.clone(),
             clock,
         }));
+        let transfers = Transfers::default();
+        let reconciler = reconciler::Parts {
+            runtime: runtime.clone(),
+            source: Arc::new(supply.clone()),
+            content: content.clone(),
+            transfers: transfers.clone(),
+            held: held.clone(),
+            ledger: ledger.clone(),
+            journal: journal.clone(),
+            clock,
+            platform: machine.platform,
+        };
+        let session = session::Parts {
+            link: link.clone(),
+            inbound,
+            inbox,
+            supply,
+            held: held.clone(),
+            journal: journal.clone(),
+            reporter,
+            changed: status.subscribe(),
+            address,
+            latest,
+            confirmed,
+            logs: Arc::new(logs.clone()),
+            clock,
+        };
         let view = Arc::new(View {
             runtime,
             content,
-            state: machine.state.clone(),
+            state: machine.state,
             meter: Meter::default(),
-            transfers: Transfers::default(),
-            neighbours: neighbours.clone(),
+            transfers,
+            neighbours,
             trust: Mutex::new(trust),
             believed,
             link,
@@ -175,21 +194,7 @@ impl<R: Runtime> Node<R> {
             confirmed: agreed,
             online: Mutex::new((false, now.uptime)),
         });
-        Self {
-            view,
-            inbound,
-            pump: Box::pin(pump),
-            commands,
-            status,
-            latest,
-            confirmed,
-            reporter,
-            inbox,
-            supply,
-            neighbours,
-            address,
-            machine,
-        }
+        Self { view, pump: Box::pin(pump), reconciler, commands, status, session }
     }
 
     /// The node as the local API sees it.
@@ -199,52 +204,11 @@ impl<R: Runtime> Node<R> {
 
     /// Runs loop and conversation until `shutdown`. Containers go on running.
     pub async fn run(self, shutdown: Shutdown) {
-        let Self {
-            view,
-            inbound,
-            pump,
-            commands,
-            status,
-            latest,
-            confirmed,
-            reporter,
-            inbox,
-            supply,
-            neighbours,
-            address,
-            machine,
-        } = self;
-        let changed = status.subscribe();
-        let loop_parts = reconciler::Parts {
-            runtime: view.runtime.clone(),
-            source: Arc::new(supply.clone()),
-            content: view.content.clone(),
-            transfers: view.transfers.clone(),
-            held: view.held.clone(),
-            ledger: view.ledger.clone(),
-            journal: view.journal.clone(),
-            clock: view.clock,
-            platform: machine.platform,
-        };
-        let session_parts = session::Parts {
-            link: view.link.clone(),
-            inbound,
-            inbox,
-            supply,
-            held: view.held.clone(),
-            journal: view.journal.clone(),
-            reporter,
-            changed,
-            address,
-            latest,
-            confirmed,
-            logs: Arc::new(view.logs.clone()),
-            clock: view.clock,
-        };
-        let reconcile = Box::pin(reconciler::run(loop_parts, commands, status, shutdown.clone()));
-        let converse = Box::pin(session::run(session_parts, shutdown.clone()));
+        let Self { view, pump, reconciler, commands, status, session } = self;
+        let reconcile = Box::pin(reconciler::run(reconciler, commands, status, shutdown.clone()));
+        let converse = Box::pin(session::run(session, shutdown.clone()));
         let sharing = async {
-            if let Some(neighbours) = neighbours {
+            if let Some(neighbours) = &view.neighbours {
                 neighbours.serve(shutdown.clone()).await;
             }
         };

@@ -1,4 +1,4 @@
-//! What several tests of this crate need: a certificate authority of their own.
+//! What several tests of this crate need: a certificate authority of their own, and bytes.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
@@ -68,6 +68,18 @@ impl Authority {
             key: PrivatePkcs8KeyDer::from(key.serialize_der()),
         }
     }
+}
+
+/// Bytes that do not compress.
+pub fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    std::iter::repeat_with(next).flatten().take(size).collect()
 }
 
 fn named(name: &str) -> CertificateParams {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
+use crate::text::{as_text_or_bytes, bytes_behind};
+
 /// Longest [`Name`], in bytes: one DNS label (RFC 1123).
 pub const NAME_MAX: usize = 63;
 
@@ -121,13 +123,7 @@ impl FromStr for Digest {
     type Err = BadDigest;
     fn from_str(text: &str) -> Result<Self, BadDigest> {
         let bad = || BadDigest { text: text.chars().take(80).collect() };
-        let digits = text.strip_prefix("sha256:").ok_or_else(bad)?;
-        if digits.bytes().any(|b| b.is_ascii_uppercase()) {
-            return Err(bad());
-        }
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| bad())?;
-        Ok(Self(bytes))
+        bytes_behind("sha256", text).map(Self).ok_or_else(bad)
     }
 }
 
@@ -143,22 +139,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Text in formats for people (JSON), 32 bytes in binary ones (postcard).
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.collect_str(self) } else { self.0.serialize(s) }
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        if d.is_human_readable() {
-            String::deserialize(d)?.parse().map_err(de::Error::custom)
-        } else {
-            <[u8; 32]>::deserialize(d).map(Self)
-        }
-    }
-}
+as_text_or_bytes!(Digest);
 
 #[cfg(test)]
 mod tests {

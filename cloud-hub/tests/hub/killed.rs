@@ -74,22 +74,33 @@ impl Hub {
     }
 }
 
+impl Hub {
+    async fn know_publisher(&self) {
+        let body = json!({"name": "team", "key": key().public().to_string()});
+        assert_eq!(self.call(Method::POST, "/api/v1/publishers", Some(body)).await.0, StatusCode::CREATED);
+    }
+
+    /// Publishes a version of the app web, with its images.
+    async fn publish(&self, version: &str) {
+        let sample = sample(version, "linux/amd64");
+        for bytes in sample.blobs() {
+            let path = format!("/api/v1/blobs/{}", shared::id::Digest::of(&bytes));
+            assert_eq!(self.octets(Method::PUT, &path, bytes).await, StatusCode::CREATED);
+        }
+        let release = release("web", version, vec![sample.expected()]);
+        assert_eq!(self.octets(Method::POST, "/api/v1/releases", signed(&release)).await, StatusCode::CREATED);
+    }
+}
+
 #[tokio::test]
 async fn a_killed_hub_keeps_everything_and_never_reuses_a_generation() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("hub");
     let (api, gate) = (free_port(), free_port());
     let hub = Hub::start(&state, api, gate).await;
-    let body = json!({"name": "team", "key": key().public().to_string()});
-    assert_eq!(hub.call(Method::POST, "/api/v1/publishers", Some(body)).await.0, StatusCode::CREATED);
+    hub.know_publisher().await;
     for version in ["1", "2"] {
-        let sample = sample(version, "linux/amd64");
-        for bytes in sample.blobs() {
-            let path = format!("/api/v1/blobs/{}", shared::id::Digest::of(&bytes));
-            assert_eq!(hub.octets(Method::PUT, &path, bytes).await, StatusCode::CREATED);
-        }
-        let release = release("web", version, vec![sample.expected()]);
-        assert_eq!(hub.octets(Method::POST, "/api/v1/releases", signed(&release)).await, StatusCode::CREATED);
+        hub.publish(version).await;
     }
     let (_, token) = hub.call(Method::POST, "/api/v1/tokens", Some(json!({"node": "n1"}))).await;
     let (_, csr) = crate::node::request();
@@ -154,17 +165,10 @@ async fn a_hub_killed_while_it_removes_blobs_removes_them_all_and_no_others() {
     let state = dir.path().join("hub");
     let (api, gate) = (free_port(), free_port());
     let mut hub = Hub::start(&state, api, gate).await;
-    let body = json!({"name": "team", "key": key().public().to_string()});
-    assert_eq!(hub.call(Method::POST, "/api/v1/publishers", Some(body)).await.0, StatusCode::CREATED);
+    hub.know_publisher().await;
     let versions: Vec<String> = (0..24).map(|n| format!("1.{n}")).collect();
     for version in &versions {
-        let sample = sample(version, "linux/amd64");
-        for bytes in sample.blobs() {
-            let path = format!("/api/v1/blobs/{}", shared::id::Digest::of(&bytes));
-            assert_eq!(hub.octets(Method::PUT, &path, bytes).await, StatusCode::CREATED);
-        }
-        let release = release("web", version, vec![sample.expected()]);
-        assert_eq!(hub.octets(Method::POST, "/api/v1/releases", signed(&release)).await, StatusCode::CREATED);
+        hub.publish(version).await;
     }
     hub.process.0.kill().unwrap();
     hub.process.0.wait().unwrap();

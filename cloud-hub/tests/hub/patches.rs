@@ -9,7 +9,7 @@ use shared::recipe::patch::PatchReader;
 use shared::release::Compression;
 use shared::wire::v1::{self, Down, Up};
 
-use crate::node::{FakeNode, enroll};
+use crate::node::{FakeNode, Identity, enroll};
 use crate::samples::{self, Sample};
 use crate::world::{World, name, release, signed};
 
@@ -151,8 +151,8 @@ async fn a_layer_comes_as_a_patch_of_what_the_node_has() {
     assert!(figures.as_str().unwrap().contains("causeway_hub_patches_made_total 4"), "{figures}");
 }
 
-#[tokio::test]
-async fn pulls_go_on_while_patches_are_made_and_a_hundred_requests_are_one_patch() {
+/// A node that had version 1 and shall have version 2, with the diff_ids of their layers.
+async fn updated() -> (World, Identity, FakeNode, [Digest; 2]) {
     let world = World::new().await;
     for version in [1, 2] {
         publish(&world, "web", version).await;
@@ -160,8 +160,13 @@ async fn pulls_go_on_while_patches_are_made_and_a_hundred_requests_are_one_patch
     let identity = enroll(&world, "n1").await;
     deploy(&world, "web", 1, &["n1"]).await;
     deploy(&world, "web", 2, &["n1"]).await;
-    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
-    let [one, two] = [1, 2].map(|version| Digest::of(&tar(version)));
+    let node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
+    (world, identity, node, [1, 2].map(|version| Digest::of(&tar(version))))
+}
+
+#[tokio::test]
+async fn pulls_go_on_while_patches_are_made_and_a_hundred_requests_are_one_patch() {
+    let (world, _, mut node, [one, two]) = updated().await;
     for request in 0..50 {
         ask(&mut node, request, two, &[one]).await;
     }
@@ -185,15 +190,7 @@ async fn pulls_go_on_while_patches_are_made_and_a_hundred_requests_are_one_patch
 
 #[tokio::test]
 async fn a_transfer_goes_on_after_the_hub_began_anew() {
-    let mut world = World::new().await;
-    for version in [1, 2] {
-        publish(&world, "web", version).await;
-    }
-    let identity = enroll(&world, "n1").await;
-    deploy(&world, "web", 1, &["n1"]).await;
-    deploy(&world, "web", 2, &["n1"]).await;
-    let [one, two] = [1, 2].map(|version| Digest::of(&tar(version)));
-    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
+    let (mut world, identity, mut node, [one, two]) = updated().await;
     let before = wanted(&mut node, two, &[one]).await;
     let whole = pulled(&mut node, &before).await.unwrap();
     for is_kept in [true, false] {
@@ -231,15 +228,7 @@ async fn pinned(world: &World, count: usize) {
 
 #[tokio::test]
 async fn a_patch_is_held_while_a_node_is_in_the_middle_of_it() {
-    let world = World::new().await;
-    for version in [1, 2] {
-        publish(&world, "web", version).await;
-    }
-    let identity = enroll(&world, "n1").await;
-    deploy(&world, "web", 1, &["n1"]).await;
-    deploy(&world, "web", 2, &["n1"]).await;
-    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
-    let [one, two] = [1, 2].map(|version| Digest::of(&tar(version)));
+    let (world, _, mut node, [one, two]) = updated().await;
     let (warm, cold) = (wanted(&mut node, two, &[one]).await, wanted(&mut node, two, &[]).await);
     pinned(&world, 0).await;
     begun(&mut node, &warm).await;

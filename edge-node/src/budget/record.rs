@@ -194,10 +194,6 @@ mod tests {
         Kept { spent, told: [7, 0] }
     }
 
-    fn reopen(dir: &Path, store: &Store) -> Record {
-        Record::open(dir, store)
-    }
-
     fn used() -> Store {
         let store = Store::in_memory().expect("store");
         store.write(vec![("accepted".into(), Some(vec![1]))]).expect("write");
@@ -226,34 +222,34 @@ mod tests {
     #[test]
     fn the_newer_file_counts_and_a_damaged_one_forgets_nothing() {
         let (dir, store) = (tempfile::tempdir().expect("dir"), Store::in_memory().expect("store"));
-        assert_eq!(reopen(dir.path(), &store).found(), Found::New);
+        assert_eq!(Record::open(dir.path(), &store).found(), Found::New);
         for images in [10, 20, 30] {
-            reopen(dir.path(), &store).write(&kept(images)).expect("write");
-            assert_eq!(reopen(dir.path(), &store).found(), Found::Kept(kept(images)));
+            Record::open(dir.path(), &store).write(&kept(images)).expect("write");
+            assert_eq!(Record::open(dir.path(), &store).found(), Found::Kept(kept(images)));
         }
         let damage = |slot| std::fs::write(path(dir.path(), slot), b"garbage").expect("damage");
         for slot in [0, 1] {
-            let record = reopen(dir.path(), &store);
+            let record = Record::open(dir.path(), &store);
             (0..3).for_each(|_| record.write(&kept(40)).expect("write"));
             damage(slot);
-            let Found::Kept(found) = reopen(dir.path(), &store).found() else { panic!("the other one is there") };
+            let Found::Kept(found) = Record::open(dir.path(), &store).found() else { panic!("the other one is there") };
             assert!(found.spent.day.counts.images >= 40, "{found:?}");
-            assert_eq!(reopen(dir.path(), &store).found(), Found::Kept(found), "once");
+            assert_eq!(Record::open(dir.path(), &store).found(), Found::Kept(found), "once");
         }
         damage(0);
         damage(1);
-        assert!(matches!(reopen(dir.path(), &store).found(), Found::Lost(_)));
+        assert!(matches!(Record::open(dir.path(), &store).found(), Found::Lost(_)));
         (0..2).for_each(|slot| std::fs::remove_file(path(dir.path(), slot)).expect("remove"));
-        assert!(matches!(reopen(dir.path(), &store).found(), Found::Lost(_)), "a node that is not new");
+        assert!(matches!(Record::open(dir.path(), &store).found(), Found::Lost(_)), "a node that is not new");
     }
 
     #[test]
     fn a_store_of_before_there_were_budgets_has_lost_nothing() {
         let (dir, store) = (tempfile::tempdir().expect("dir"), used());
-        assert_eq!(reopen(dir.path(), &store).found(), Found::New);
-        assert_eq!(reopen(dir.path(), &store).found(), Found::Kept(Kept::default()));
+        assert_eq!(Record::open(dir.path(), &store).found(), Found::New);
+        assert_eq!(Record::open(dir.path(), &store).found(), Found::Kept(Kept::default()));
         (0..2).for_each(|slot| std::fs::remove_file(path(dir.path(), slot)).expect("remove"));
-        assert!(matches!(reopen(dir.path(), &store).found(), Found::Lost(_)), "now they were made");
+        assert!(matches!(Record::open(dir.path(), &store).found(), Found::Lost(_)), "now they were made");
     }
 
     #[test]
@@ -262,7 +258,7 @@ mod tests {
         let before = v1::Spent::from(&kept(50).spent).encode();
         store.write(vec![(IN_STORE.into(), Some(before))]).expect("write");
         let expected = Found::Kept(Kept { told: [0, 0], ..kept(50) });
-        assert_eq!((reopen(dir.path(), &store).found(), store.get(IN_STORE)), (expected.clone(), None));
-        assert_eq!(reopen(dir.path(), &store).found(), expected);
+        assert_eq!((Record::open(dir.path(), &store).found(), store.get(IN_STORE)), (expected.clone(), None));
+        assert_eq!(Record::open(dir.path(), &store).found(), expected);
     }
 }

@@ -35,11 +35,16 @@ impl Neighbours {
     /// Returns when a neighbour has `layer`, which did not come from one so often before.
     pub async fn offered(&self, layer: Digest, before: u32) {
         loop {
-            sleep(later(before)).await;
+            self.pause(before).await;
             if matches!(self.turns(&[layer]).await.get(&layer), Some(Turn::Take(_))) {
                 return;
             }
         }
+    }
+
+    /// Returns when it makes sense to ask again, after it came to nothing so often.
+    pub async fn pause(&self, before: u32) {
+        sleep(ASK_AGAIN.saturating_mul(1 << before.min(10)).min(ASK_LATEST)).await;
     }
 
     /// A document, if a neighbour has it.
@@ -134,9 +139,4 @@ impl Neighbours {
         };
         self.roster().useless(name, Instant::now(), time, fault);
     }
-}
-
-/// When to ask again after it came to nothing so often.
-pub fn later(before: u32) -> Duration {
-    ASK_AGAIN.saturating_mul(1 << before.min(10)).min(ASK_LATEST)
 }

@@ -47,7 +47,6 @@ use crate::images::content::Content;
 use crate::journal::Journal;
 use crate::shutdown::Shutdown;
 use crate::tls::Unusable;
-pub use ask::later;
 use board::Board;
 pub use board::{Brings, Wants};
 use roster::{Count, Roster};
@@ -129,11 +128,6 @@ impl Neighbours {
     /// Where the others reach this node, as far as it is known.
     pub fn address(&self) -> watch::Receiver<Option<SocketAddr>> {
         self.0.address.subscribe()
-    }
-
-    /// Bytes of answers that came from neighbours, and that went to them, since the daemon started.
-    pub fn carried(&self) -> (u64, u64) {
-        self.roster().carried()
     }
 
     /// Each neighbour as it stands, and what came and went.

@@ -27,22 +27,10 @@ use crate::images::packs::PackTar;
 use crate::images::{ChunkSource, Progress, SourceError};
 use crate::shutdown::{Trigger, shutdown};
 use crate::store::Store;
-use crate::testing::Authority;
+use crate::testing::{Authority, noise};
 
 fn name(n: usize) -> Name {
     Name::new(&format!("n{n}")).unwrap()
-}
-
-/// Bytes that do not compress.
-fn noise(size: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(next).flatten().take(size).collect()
 }
 
 fn image(hub: &mut Memory, layers: &[Vec<u8>]) -> Image {
@@ -121,6 +109,12 @@ impl Node {
         self.neighbours.sharing().neighbours.remove(0)
     }
 
+    /// Bytes that came from neighbours, and that went to them.
+    fn carried(&self) -> (u64, u64) {
+        let Sharing { taken, given, .. } = self.neighbours.sharing();
+        (taken, given)
+    }
+
     fn blames(&self) -> Vec<Name> {
         let entries = self.journal.entries(0, 100).unwrap().into_iter();
         let faults = entries.filter(|entry| entry.what.code == "node-neighbour-wrong");
@@ -193,16 +187,16 @@ async fn what_a_neighbour_has_comes_without_the_hub_and_without_what_is_here() {
     let fetched = nodes[1].fetch(&hub, &first).await.unwrap();
     nodes[1].has(&first, &old);
     assert_eq!(fetched.sent, first.manifest.size + first.config.size);
-    let (before, _) = nodes[1].neighbours.carried();
+    let (before, _) = nodes[1].carried();
     assert!(before > 3 << 20);
     nodes[1].fetch(&hub, &second).await.unwrap();
     nodes[1].has(&second, &new);
-    let (after, _) = nodes[1].neighbours.carried();
+    let (after, _) = nodes[1].carried();
     assert!(after - before < 600_000, "{} bytes, although most of it was here", after - before);
-    assert_eq!(nodes[0].neighbours.carried().1, after, "what one gave the other took");
+    assert_eq!(nodes[0].carried().1, after, "what one gave the other took");
     let (gave, took) = (nodes[0].standing(), nodes[1].standing());
-    assert_eq!((gave.neighbour, (gave.taken, gave.given)), (name(1), nodes[0].neighbours.carried()));
-    assert_eq!((took.neighbour, (took.taken, took.given)), (name(0), nodes[1].neighbours.carried()));
+    assert_eq!((gave.neighbour, (gave.taken, gave.given)), (name(1), nodes[0].carried()));
+    assert_eq!((took.neighbour, (took.taken, took.given)), (name(0), nodes[1].carried()));
     assert_eq!((took.taken, took.given), (gave.given, gave.taken), "of one each, as one and the other counted");
     assert!(matches!(took.state, State::Useful { asked_ms: ..60_000 }), "{:?}", took.state);
     nodes[1].told(BTreeMap::new());
@@ -340,7 +334,7 @@ async fn a_neighbour_that_lies_costs_a_chunk_and_never_a_wrong_byte() {
         let State::Useless { aside_ms, why, .. } = state else { panic!("{how:?}: {state:?}") };
         assert_eq!((neighbour, why.code.as_str()), (name(9), "node-neighbour-wrong"), "{how:?}");
         assert!(aside_ms > 3_500_000, "{how:?}: {aside_ms} ms");
-        let (cost, _) = nodes[1].neighbours.carried();
+        let (cost, _) = nodes[1].carried();
         assert!(cost <= 257 << 10, "{how:?} cost {cost} bytes");
     }
 }

@@ -29,8 +29,9 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
+use crate::text::{as_text_or_bytes, bytes_behind};
 use crate::wire::WireError;
 use crate::wire::v1;
 
@@ -113,10 +114,7 @@ impl RecipeId {
 impl FromStr for RecipeId {
     type Err = BadRecipeId;
     fn from_str(text: &str) -> Result<Self, BadRecipeId> {
-        let digits = text.strip_prefix("blake3:").filter(|digits| !digits.bytes().any(|b| b.is_ascii_uppercase()));
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(digits.ok_or(BadRecipeId)?, &mut bytes).map_err(|_| BadRecipeId)?;
-        Ok(Self(bytes))
+        bytes_behind("blake3", text).map(Self).ok_or(BadRecipeId)
     }
 }
 
@@ -132,22 +130,7 @@ impl fmt::Debug for RecipeId {
     }
 }
 
-/// Text in formats for people (JSON), 32 bytes in binary ones (postcard).
-impl Serialize for RecipeId {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        if s.is_human_readable() { s.collect_str(self) } else { self.0.serialize(s) }
-    }
-}
-
-impl<'de> Deserialize<'de> for RecipeId {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        if d.is_human_readable() {
-            String::deserialize(d)?.parse().map_err(de::Error::custom)
-        } else {
-            <[u8; 32]>::deserialize(d).map(Self)
-        }
-    }
-}
+as_text_or_bytes!(RecipeId);
 
 /// A piece of a layer's tar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

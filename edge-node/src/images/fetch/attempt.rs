@@ -13,7 +13,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use shared::id::Digest;
 use shared::release::{Blob, Image, Layer};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::line::Line;
 use super::{FetchError, Fetched, Wanted, blob, layer};
@@ -21,7 +21,7 @@ use crate::images::blobs::{Begun, BlobError, blocking};
 use crate::images::content::Content;
 use crate::images::room::{self, Disk, Need};
 use crate::images::{ChunkSource, Progress};
-use crate::neighbours::{Brings, later};
+use crate::neighbours::Brings;
 
 /// Layers whose patches are asked for at once.
 const PATCHES: usize = 4;
@@ -101,19 +101,15 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         layers.map(|layer| (layer.tar.digest, neighbours.bring(layer.tar.digest))).collect()
     }
 
-    /// The patches of `layers`. With neighbours nobody waits for a hub that is away: what they have comes meanwhile.
+    /// The patches of `layers`, as far as the hub is there to name them.
     async fn patches<'l>(&self, layers: impl Iterator<Item = &'l Layer>) -> Result<BTreeMap<Digest, Blob>, FetchError> {
         let (source, content) = (self.line.source(), self.place.content);
-        let may_wait = source.neighbours().is_none();
         let tars: Vec<Blob> = layers.map(|layer| layer.tar).collect();
         let patch_of = |tar: Blob| async move {
-            let patch = match may_wait {
-                true => Some(layer::patch(source, content, tar).await?),
-                false => layer::patch_now(source, content, tar).await?,
-            };
+            let patch = layer::patch(source, content, tar).await?;
             Ok::<_, FetchError>(patch.map(|patch| (tar.digest, patch)))
         };
-        let named: Vec<Option<(Digest, Blob)>> = stream::iter(tars).map(patch_of).buffered(PATCHES).try_collect().await?;
+        let named: Vec<_> = stream::iter(tars).map(patch_of).buffered(PATCHES).try_collect().await?;
         Ok(named.into_iter().flatten().collect())
     }
 
@@ -125,7 +121,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
             let say = |here, new| self.more(done + here, new);
             let offered = async {
                 match self.line.source().neighbours() {
-                    Some(_) => sleep(later(before)).await,
+                    Some(neighbours) => neighbours.pause(before).await,
                     None => std::future::pending().await,
                 }
             };
@@ -213,7 +209,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         let (source, content) = (self.line.source(), self.place.content);
         let patch = loop {
             let brings = self.bring([layer].into_iter());
-            if let Some(patch) = layer::patch_now(source, content, layer.tar).await? {
+            if let Some(patch) = layer::patch(source, content, layer.tar).await? {
                 break patch;
             }
             drop(brings);

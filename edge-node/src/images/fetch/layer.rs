@@ -23,39 +23,16 @@ use crate::images::stop::{Stop, StopOnDrop};
 /// Patches that are tried for one layer.
 const ATTEMPTS: u32 = 3;
 
-/// The patch that `layer` comes by: the one that was named before, or else the source is asked.
-pub(super) async fn patch<S: ChunkSource>(source: &S, content: &Content, layer: Blob) -> Result<Blob, FetchError> {
-    match content.patches.patch_of(layer.digest)? {
-        Some(patch) => Ok(patch),
-        None => ask(source, content, layer, have(content).await?).await,
-    }
-}
-
-/// As [`patch`], without waiting for a source that is away.
-pub(super) async fn patch_now<S: ChunkSource>(source: &S, content: &Content, layer: Blob) -> Result<Option<Blob>, FetchError> {
+/// The patch that `layer` comes by: the one that was named before, or else the source is asked. `None`: it is away.
+pub(super) async fn patch<S: ChunkSource>(source: &S, content: &Content, layer: Blob) -> Result<Option<Blob>, FetchError> {
     match content.patches.patch_of(layer.digest)? {
         Some(patch) => Ok(Some(patch)),
-        None => ask_now(source, content, layer, &have(content).await?).await,
-    }
-}
-
-/// Asks until the source answers.
-async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: Vec<Digest>) -> Result<Blob, FetchError> {
-    loop {
-        match ask_now(source, content, layer, &have).await? {
-            Some(patch) => return Ok(patch),
-            None => source.back().await,
-        }
+        None => ask(source, content, layer, &have(content).await?).await,
     }
 }
 
 /// Asks until the source answers or is away.
-async fn ask_now<S: ChunkSource>(
-    source: &S,
-    content: &Content,
-    layer: Blob,
-    have: &[Digest],
-) -> Result<Option<Blob>, FetchError> {
+async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: &[Digest]) -> Result<Option<Blob>, FetchError> {
     for failures in 1..=FAILURES_MAX {
         match source.patch(layer.digest, have).await {
             Ok(patch) if patch.size > size_max(layer.size) => {
@@ -104,7 +81,12 @@ pub(super) async fn layer<S: ChunkSource>(
         }
         tracing::warn!(layer = %digest.short(), why, "a patch is not to be had or of no use, asking again");
         let have = if useless && attempt + 1 == ATTEMPTS { Vec::new() } else { have(content).await? };
-        patch = ask(line.source(), content, layer, have).await?;
+        patch = loop {
+            match ask(line.source(), content, layer, &have).await? {
+                Some(patch) => break patch,
+                None => line.back().await,
+            }
+        };
     }
     Ok(())
 }

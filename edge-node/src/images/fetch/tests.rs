@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::images::FRAME_MAX;
 use crate::images::memory::Memory;
 use crate::images::packs::PackTar;
+use crate::testing::noise;
 
 /// A source with the weather of a real link, from a seed.
 struct Weather {
@@ -115,18 +116,6 @@ impl ChunkSource for Weather {
             None => self.memory.patch(layer, have).await,
         }
     }
-}
-
-/// Bytes that do not compress.
-fn noise(size: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    std::iter::repeat_with(next).flatten().take(size).collect()
 }
 
 /// An image of a manifest, a config and layers of the given sizes. Nothing is unpacked, so the layers are no real tars.

@@ -2,6 +2,38 @@
 
 use super::*;
 
+/// Release 1 of an app with the one service web proved itself.
+fn one_proved(service: fn(&str) -> Service) -> (World, impl Fn(&str) -> Release) {
+    let mut world = World::new();
+    let version = move |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
+    world.deploy(&version("1"));
+    world.settle(300);
+    (world, version)
+}
+
+impl World {
+    /// Deploys `release`, whose trial has begun when this returns.
+    fn try_out(&mut self, release: &Release) {
+        self.deploy(release);
+        (0..5).for_each(|_| _ = self.round());
+        assert!(self.actual.memory[&name("shop")].trial.is_some());
+    }
+
+    /// The image is damaged, its bytes are gone, and no link brings them.
+    fn lose(&mut self, image: Digest) {
+        self.damage(image);
+        self.fails(image);
+        self.actual.here.clear();
+        self.actual.paused.all = true;
+    }
+
+    /// What runs, when nothing of the app was undone.
+    fn proved(&self) -> Vec<String> {
+        assert_eq!(self.actual.memory[&name("shop")].undone, None);
+        self.running()
+    }
+}
+
 #[test]
 fn nothing_starts_from_an_image_in_doubt_and_a_damaged_one_is_unpacked_again() {
     let mut world = World::new();
@@ -59,8 +91,7 @@ fn a_repair_that_failed_is_repeated_with_pauses_and_the_app_stays_at_its_release
     world.deploy(&version("1"));
     world.settle(60);
     let second = version("2");
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
+    world.try_out(&second);
     assert_eq!(world.running(), ["db@2", "web@2"], "on trial");
     world.take_log();
     let image = second.images[&name("db")][0].id();
@@ -75,37 +106,26 @@ fn a_repair_that_failed_is_repeated_with_pauses_and_the_app_stays_at_its_release
 
 #[test]
 fn a_trial_begins_anew_when_its_image_had_to_come_once_more() {
-    let mut world = World::new();
-    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
-    world.deploy(&version("1"));
-    world.settle(300);
+    let (mut world, version) = one_proved(checked);
     world.sick.insert(name("web"));
     let second = version("2");
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
+    world.try_out(&second);
     let image = second.images[&name("web")][0].id();
-    world.damage(image);
-    world.fails(image);
-    world.actual.here.clear();
-    world.actual.paused.all = true; // the link has no time for it
+    world.lose(image);
     world.sick.clear();
     world.settle(1);
     assert_eq!(world.running(), ["web@1"]);
     world.now.uptime += Duration::from_secs(24 * 3600);
     world.actual.paused.all = false;
     world.settle(300);
-    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+    assert_eq!(world.proved(), ["web@2"]);
 }
 
 #[test]
 fn while_a_damaged_image_is_fetched_again_the_last_good_release_runs() {
-    let mut world = World::new();
-    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
-    world.deploy(&version("1"));
-    world.settle(60);
+    let (mut world, version) = one_proved(service);
     let second = version("2");
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
+    world.try_out(&second);
     assert_eq!(world.running(), ["web@2"], "on trial");
     world.power_cut();
     let fault = Fault::new(&crate::fault::image::LAYER_UNKNOWN);
@@ -119,15 +139,10 @@ fn while_a_damaged_image_is_fetched_again_the_last_good_release_runs() {
 
 #[test]
 fn a_trial_begins_anew_after_a_doubt_however_long_that_took() {
-    let mut world = World::new();
-    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
-    world.deploy(&version("1"));
-    world.settle(300);
+    let (mut world, version) = one_proved(checked);
     world.sick.insert(name("web"));
     let second = version("2");
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
-    assert!(world.actual.memory[&name("shop")].trial.is_some());
+    world.try_out(&second);
     world.power_cut();
     world.spoiled.insert(second.images[&name("web")][0].id());
     let doubtful = world.plan();
@@ -136,23 +151,16 @@ fn a_trial_begins_anew_after_a_doubt_however_long_that_took() {
     world.now.uptime += Duration::from_secs(24 * 3600); // So slow is no disk.
     world.sick.clear();
     world.settle(300);
-    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+    assert_eq!(world.proved(), ["web@2"]);
 }
 
 /// Release 2 of an app is damaged and its bytes are gone, no link is there, and release 1 runs instead.
 fn fallen_back() -> (World, Digest) {
-    let mut world = World::new();
-    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
-    world.deploy(&version("1"));
-    world.settle(60);
+    let (mut world, version) = one_proved(service);
     let second = version("2");
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
+    world.try_out(&second);
     let image = second.images[&name("web")][0].id();
-    world.damage(image);
-    world.fails(image);
-    world.actual.here.clear();
-    world.actual.paused.all = true;
+    world.lose(image);
     world.settle(60);
     assert_eq!(world.running(), ["web@1"]);
     world.take_log();
@@ -194,40 +202,26 @@ fn what_runs_instead_goes_on_until_the_wanted_release_can_start() {
 
 #[test]
 fn a_trial_begins_anew_although_nothing_could_run_until_its_image_came() {
-    let mut world = World::new();
-    let version = |version: &str| release("shop", version, vec![("web", checked(&format!("web:{version}")))]);
-    let (first, second) = (version("1"), version("2"));
-    world.deploy(&first);
-    world.settle(300);
+    let (mut world, version) = one_proved(checked);
     world.sick.insert(name("web"));
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
-    assert!(world.actual.memory[&name("shop")].trial.is_some());
-    for release in [&first, &second] {
-        let image = release.images[&name("web")][0].id();
-        world.damage(image);
-        world.fails(image);
+    world.try_out(&version("2"));
+    for release in [version("1"), version("2")] {
+        world.lose(release.images[&name("web")][0].id());
     }
-    world.actual.here.clear();
-    world.actual.paused.all = true;
     world.sick.clear();
     world.settle(1);
     assert!(world.running().is_empty());
     world.now.uptime += Duration::from_secs(24 * 3600);
     world.actual.paused.all = false;
     world.settle(300);
-    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+    assert_eq!(world.proved(), ["web@2"]);
 }
 
 #[test]
 fn a_repair_that_always_fails_gives_way_to_the_last_good_release_and_spares_the_disk() {
-    let mut world = World::new();
-    let version = |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}")))]);
-    world.deploy(&version("1"));
-    world.settle(60);
+    let (mut world, version) = one_proved(service);
     let second = version("2");
-    world.deploy(&second);
-    (0..5).for_each(|_| _ = world.round());
+    world.try_out(&second);
     let image = second.images[&name("web")][0].id();
     world.damage(image);
     world.stubborn.insert(image, 1000);
@@ -238,7 +232,7 @@ fn a_repair_that_always_fails_gives_way_to_the_last_good_release_and_spares_the_
     assert_eq!(world.running(), ["web@1"]);
     world.stubborn.clear();
     world.settle(3600);
-    assert_eq!((world.running(), &world.actual.memory[&name("shop")].undone), (vec!["web@2".to_owned()], &None));
+    assert_eq!(world.proved(), ["web@2"]);
 }
 
 #[test]
