@@ -1,10 +1,10 @@
-//! How a machine becomes a node: a one-time token, made by a person for one name, and a certificate for whoever shows it.
+//! How a machine becomes a node: a one-time token, made by a person for one name, and a certificate for whoever knows it.
 //!
 //! ```text
-//! person ──▶ make_join_token(node) ──▶ cwj1.… ──▶ the machine ──▶ enroll(token, request) ──▶ certificate
+//! person ──▶ make_join_token(node) ──▶ cwj1.… ──▶ the machine ──▶ enroll(request, proof) ──▶ certificate
 //! ```
 //!
-//! The hub keeps the hash of a token's secret. Taking it, and writing the node with its new certificate, are one
+//! The hub keeps the hash of a token's secret, and never sees the secret again. Taking it, and writing the node with its new certificate, are one
 //! commit: of two machines with the same token one gets a certificate. A node that is enrolled again gets a new
 //! certificate, and its old one is refused from then on.
 
@@ -19,7 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use shared::assign::Labels;
 use shared::fault::{Fault, hub};
 use shared::id::{Digest, Name};
-use shared::join::{JoinToken, TOKEN_MAX};
+use shared::join::{JoinToken, proof};
 use shared::time::UnixMillis;
 
 pub use error::{EnrollError, JoinTokenError};
@@ -37,8 +37,8 @@ use crate::store::{Change, Expect, StoreError};
 
 /// How long a token is good for unless somebody says otherwise, in seconds.
 pub const TTL_DEFAULT: u64 = 3600;
-/// How long it may be good for at most, in seconds.
-pub const TTL_MAX: u64 = 24 * 3600;
+/// How long it may be good for at most, in seconds: a request that is carried may be on its way for weeks.
+pub const TTL_MAX: u64 = 90 * 24 * 3600;
 /// Most tokens that wait to be used.
 pub const TOKENS_MAX: usize = 10_000;
 /// Most enrolled nodes of one hub.
@@ -101,7 +101,7 @@ impl Hub {
         }
     }
 
-    /// Gives whoever shows the token a certificate in the node's name.
+    /// Gives whoever knows the token a certificate in the node's name.
     pub async fn enroll(&self, request: &EnrollRequest, peer: IpAddr) -> Result<Enrolled, EnrollError> {
         if let Some(seconds) = lock(&self.joins).blocked(peer, self.now()) {
             return Err(EnrollError::TooMany { seconds });
@@ -118,14 +118,13 @@ impl Hub {
     }
 
     async fn try_enroll(&self, request: &EnrollRequest) -> Result<Enrolled, EnrollError> {
-        let shown = read_token(request)?;
         let csr = read_csr(&request.csr)?;
         let changing = self.changing.lock().await;
         let (node, now) = (&request.node, self.now());
         let Some((token, token_revision)) = self.record::<Token>(&key(TOKENS, node)).await? else {
             return Err(EnrollError::Refused);
         };
-        if !same(token.hash, shown.secret_digest()) {
+        if !same(proof(token.hash, &request.csr), request.proof) {
             return Err(EnrollError::Refused);
         }
         if token.expires <= now {
@@ -178,12 +177,6 @@ fn enrolled(known: Option<(Node, u64)>, labels: Labels, certificate: Digest, now
         }
         None => (Node { labels, certificate, revoked: false, created: now, updated: now }, Expect::Absent),
     }
-}
-
-fn read_token(request: &EnrollRequest) -> Result<JoinToken, EnrollError> {
-    let text = request.token.get(..TOKEN_MAX).unwrap_or(&request.token);
-    let token: JoinToken = text.parse()?;
-    if *token.node() == request.node { Ok(token) } else { Err(EnrollError::Refused) }
 }
 
 fn read_csr(pem: &str) -> Result<CertificateSigningRequestDer<'static>, EnrollError> {

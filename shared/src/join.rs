@@ -2,7 +2,12 @@
 //!
 //! `cwj1.` and then base64url of [`wire::v1::Join`]: where the hub's API is, which node may join, a secret that works
 //! once, and the fingerprint of the hub's CA, so that the first contact already knows whom to trust and an impostor
-//! in between is refused before anything is sent to it. The hub keeps only the [`JoinToken::secret_digest`].
+//! in between is refused before anything is sent to it.
+//!
+//! The secret never travels again: the hub keeps its digest, and a node shows a [`proof`] that it knows the secret, good for
+//! one certificate request only. Whoever sees the request, on a wire or on a stick, can join as nobody with it.
+
+mod carried;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +18,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::fault::{Fault, Faulty, trust};
 use crate::id::{Digest, Name};
 use crate::wire;
+
+pub use carried::{CARRIED_MAX, Carried, CarriedError};
 
 /// Longest token text, in bytes: a bound for what is read from a terminal or a request.
 pub const TOKEN_MAX: usize = 1024;
@@ -76,10 +83,15 @@ impl JoinToken {
         self.ca
     }
 
-    /// What the hub stores and compares in place of the secret.
+    /// What the hub keeps in place of the secret.
     pub fn secret_digest(&self) -> Digest {
         Digest::of(&[b"causeway/v1\0join\0", &self.secret[..]].concat())
     }
+}
+
+/// What shows that whoever asks for a certificate by the request `csr` knows the secret of `secret_digest`.
+pub fn proof(secret_digest: Digest, csr: &str) -> Digest {
+    Digest::of(&[b"causeway/v1\0join-proof\0", &secret_digest.as_bytes()[..], Digest::of(csr.as_bytes()).as_bytes()].concat())
 }
 
 impl fmt::Display for JoinToken {
@@ -145,6 +157,14 @@ mod tests {
             let token = JoinToken::new(hub, Name::new("a").expect("name"), [0; 16], Digest::of(b""));
             assert!(token.is_err(), "{hub}");
         }
+    }
+
+    #[test]
+    fn a_proof_is_stable_and_for_one_secret_and_one_request() {
+        let proof = |secret, csr| proof(JoinToken { secret: [secret; 16], ..token() }.secret_digest(), csr);
+        assert_eq!(proof(7, "csr").to_string(), "sha256:49f33c3460af008332e198f6d67e884b2d2aad120f49576fad1e78b9b811676b");
+        assert_ne!(proof(7, "csr"), proof(8, "csr"));
+        assert_ne!(proof(7, "csr"), proof(7, "other"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::guard::peer;
 use super::problem::ApiError;
 use super::types::{EnrollRequest, Enrolled, IssuedToken, List, NewToken, PendingToken, Problem};
 
-/// Largest request of a machine that enrols, in bytes: a token and a certificate signing request. Whoever sends it is a
+/// Largest request of a machine that enrols, in bytes: a name and a certificate signing request. Whoever sends it is a
 /// stranger, so the hub keeps no more of it.
 const ENROLL_MAX: usize = 16 << 10;
 
@@ -52,10 +52,10 @@ pub(super) async fn remove(State(api): State<Api>, By(by): By, Named(node): Name
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives a machine that shows a join token its certificate. The token itself is the authorization.
+/// Gives a machine that knows a join token its certificate. The proof of that is the authorization.
 #[utoipa::path(post, path = "/api/v1/enroll", tag = "nodes", security(()), request_body = EnrollRequest,
     responses((status = 200, body = Enrolled), (status = 403, description = "The token is worth nothing", body = Problem),
-        (status = 429, description = "Too many wrong tokens", body = Problem)))]
+        (status = 429, description = "Too many wrong proofs", body = Problem)))]
 pub(super) async fn enroll(State(api): State<Api>, request: Request) -> Result<axum::Json<Enrolled>, ApiError> {
     let peer = peer(&request);
     let Json(asked) = Json::<EnrollRequest, ENROLL_MAX>::from_request(request, &()).await?;

@@ -83,6 +83,8 @@ pub(super) enum Command {
     Logs(Logs),
     /// Write a bundle: what nodes shall run and all it is made of, to carry to them on a stick
     Export(Export),
+    /// Take in a node that no link reaches: answer the request that edge-node join --request wrote
+    AnswerJoin(AnswerJoin),
     /// Bring receipts, written by nodes with edge-node receipts, to the hub
     ImportReceipts(ImportReceipts),
     /// Wait until a deployment or a node is as it should be
@@ -357,7 +359,7 @@ pub(super) enum TokenCommand {
     Create {
         /// The node's name
         node: String,
-        /// How long it is good for, at most 24h; default 1h
+        /// How long it is good for, at most 2160h (90 days); default 1h
         #[arg(long, value_name = "TIME")]
         ttl: Option<String>,
         /// A label the node gets
@@ -478,6 +480,16 @@ pub(super) struct Export {
     /// The nodes have this release, for example counter@1.0.0: only what differs is written; may be given several times
     #[arg(long, value_name = "APP@VERSION")]
     pub(super) have: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AnswerJoin {
+    /// The file that the node wrote
+    #[arg(value_name = "FILE")]
+    pub(super) request: String,
+    /// The file to carry back, for example on a USB stick
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: String,
 }
 
 #[derive(Debug, Args)]

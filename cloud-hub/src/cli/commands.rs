@@ -1,6 +1,7 @@
 //! The commands, one file each; every one has the form `run(session, arguments)`.
 
 mod access;
+mod answer_join;
 mod budget;
 mod context;
 mod deploy;
@@ -47,6 +48,7 @@ pub(super) async fn run(session: &mut Session, command: Command) -> Result<(), C
         Command::Node(args) => node::run(session, &args).await,
         Command::Logs(args) => Box::pin(logs::run(session, &args)).await,
         Command::Export(args) => Box::pin(export::run(session, &args)).await,
+        Command::AnswerJoin(args) => answer_join::run(session, &args).await,
         Command::ImportReceipts(args) => import_receipts::run(session, &args).await,
         Command::Wait(args) => Box::pin(wait::run(session, &args)).await,
         Command::Version(args) => version::run(session, &args).await,

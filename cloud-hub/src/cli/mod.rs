@@ -24,6 +24,7 @@ mod kinds;
 mod lines;
 mod out;
 mod page;
+mod part;
 mod rows;
 mod session;
 mod show;

@@ -70,9 +70,6 @@ impl Refusal for JoinTokenError {
 /// Why an enrolment was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrollError {
-    /// The text is no token.
-    #[error(transparent)]
-    BadToken(#[from] BadToken),
     /// The token was used, replaced or removed, is for another node, or was never made. Which of these is not said, so
     /// that nobody learns what to guess.
     #[error("the join token is worth nothing for this node")]
@@ -116,7 +113,7 @@ impl EnrollError {
     /// Whether it looks like somebody guessing tokens.
     pub const fn is_a_guess(&self) -> bool {
         match self {
-            Self::BadToken(_) | Self::Refused | Self::Expired { .. } => true,
+            Self::Refused | Self::Expired { .. } => true,
             Self::BadRequest { .. }
             | Self::TooMany { .. }
             | Self::TooManyNodes
@@ -131,7 +128,6 @@ impl EnrollError {
 impl Faulty for EnrollError {
     fn fault(&self) -> Fault {
         match self {
-            Self::BadToken(error) => error.fault(),
             Self::Refused => Fault::new(&hub::ENROLL_REFUSED),
             Self::Expired { node } => Fault::new(&hub::ENROLL_EXPIRED).with("node", node),
             Self::BadRequest { why } => Fault::new(&shared::fault::trust::CSR_REFUSED).with("why", why),
@@ -148,7 +144,7 @@ impl Faulty for EnrollError {
 impl Refusal for EnrollError {
     fn kind(&self) -> Kind {
         match self {
-            Self::BadToken(_) | Self::BadRequest { .. } => Kind::Malformed,
+            Self::BadRequest { .. } => Kind::Malformed,
             Self::Refused | Self::Expired { .. } => Kind::Denied,
             Self::TooMany { .. } => Kind::TooMany,
             Self::TooManyNodes => Kind::Unfit,

@@ -26,7 +26,7 @@ async fn addresses_methods_and_bodies() {
     };
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let huge = format!("{{\"name\": \"{}\"}}", "x".repeat(2 << 20));
-    let long_token = format!("{{\"node\":\"n\",\"csr\":\"\",\"token\":\"{}\"}}", "x".repeat(16 << 10));
+    let long_request = format!("{{\"node\":\"n\",\"proof\":\"\",\"csr\":\"{}\"}}", "x".repeat(16 << 10));
     let (post, put, get) = (Method::POST, Method::PUT, Method::GET);
     let publishers = "/api/v1/publishers";
     for (what, request, expected) in [
@@ -47,7 +47,7 @@ async fn addresses_methods_and_bodies() {
         ("another shape", json_body(post.clone(), publishers, "[1]"), (400, "hub-bad-json")),
         ("deep", json_body(post.clone(), publishers, &deep), (400, "hub-bad-json")),
         ("huge", json_body(post.clone(), publishers, &huge), (413, "hub-body-too-large")),
-        ("a stranger's", json_body(post.clone(), "/api/v1/enroll", &long_token), (413, "hub-body-too-large")),
+        ("a stranger's", json_body(post.clone(), "/api/v1/enroll", &long_request), (413, "hub-body-too-large")),
         ("unknown field", json_body(post.clone(), publishers, "{\"name\":\"a\",\"key\":\"b\",\"x\":1}"), (400, "hub-bad-json")),
         ("bad name", json_body(post.clone(), publishers, "{\"name\":\"A b\",\"key\":\"b\"}"), (400, "hub-bad-json")),
         ("bad key", json_body(post.clone(), publishers, "{\"name\":\"a\",\"key\":\"ed25519:00\"}"), (400, "hub-bad-json")),
@@ -69,7 +69,7 @@ async fn addresses_methods_and_bodies() {
         ("watch of what", request(get.clone(), "/api/v1/watch?kind=secrets"), (400, "hub-bad-query")),
         (
             "token for long",
-            json_body(post.clone(), "/api/v1/tokens", "{\"node\":\"n\",\"ttlSeconds\":86401}"),
+            json_body(post.clone(), "/api/v1/tokens", "{\"node\":\"n\",\"ttlSeconds\":7776001}"),
             (422, "hub-bad-ttl"),
         ),
         (

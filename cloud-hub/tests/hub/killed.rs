@@ -104,7 +104,7 @@ async fn a_killed_hub_keeps_everything_and_never_reuses_a_generation() {
     }
     let (_, token) = hub.call(Method::POST, "/api/v1/tokens", Some(json!({"node": "n1"}))).await;
     let (_, csr) = crate::node::request();
-    let body = json!({"token": token["token"], "node": "n1", "csr": csr});
+    let body = crate::node::asks(token["token"].as_str().unwrap(), "n1", &csr);
     let (status, enrolled) = hub.call(Method::POST, "/api/v1/enroll", Some(body)).await;
     assert_eq!(status, StatusCode::OK, "{enrolled}");
 

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use serde_json::{Value, json};
 use shared::id::Name;
+use shared::join::{JoinToken, proof};
 use shared::topic::{Channel, Topic};
 use shared::wire::v1::{self, Down, Up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,12 +35,17 @@ pub fn request() -> (KeyPair, String) {
     (key, csr)
 }
 
+/// What a machine that has `token` says to join as `node`.
+pub fn asks(token: &str, node: &str, csr: &str) -> Value {
+    let token: JoinToken = token.parse().unwrap();
+    json!({"node": node, "csr": csr, "proof": proof(token.secret_digest(), csr)})
+}
+
 /// Enrols a new node.
 pub async fn enroll(world: &World, node: &str) -> Identity {
     let token = world.join_token(node).await;
     let (key, csr) = request();
-    let body = json!({"token": token, "node": node, "csr": csr});
-    let (status, answer) = world.call_as("", Method::POST, "/api/v1/enroll", Some(body)).await;
+    let (status, answer) = world.call_as("", Method::POST, "/api/v1/enroll", Some(asks(&token, node, &csr))).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let certificate = answer["certificate"].as_str().unwrap().to_owned();
     Identity { node: name(node), certificate, key, answer }

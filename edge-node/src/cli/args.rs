@@ -49,7 +49,7 @@ pub enum Output {
 pub enum Command {
     /// Run the daemon
     Run(Box<RunArgs>),
-    /// Join a hub with a token made there
+    /// Join a hub with a token made there; where no link reaches, with files that a person carries
     Join(JoinArgs),
     /// Show the node and its session with the hub
     Status,
@@ -145,8 +145,14 @@ pub struct RunArgs {
 #[derive(ClapArgs)]
 pub struct JoinArgs {
     /// The token that the hub printed; - reads it from standard input
-    #[arg(value_name = "TOKEN")]
-    pub token: String,
+    #[arg(value_name = "TOKEN", required_unless_present = "answer")]
+    pub token: Option<String>,
+    /// Ask no hub, but write what this node asks to a file, for hubctl answer-join
+    #[arg(long, value_name = "FILE", conflicts_with = "answer")]
+    pub request: Option<PathBuf>,
+    /// What hubctl answer-join wrote about the request of this node
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub answer: Option<PathBuf>,
     /// Give up the identity this node has
     #[arg(long)]
     pub again: bool,
@@ -161,7 +167,9 @@ pub struct JoinArgs {
 /// A token is a secret.
 impl std::fmt::Debug for JoinArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JoinArgs").field("again", &self.again).finish_non_exhaustive()
+        let Self { token: _, request, answer, again, config: _, state_dir: _ } = self;
+        let mut shown = f.debug_struct("JoinArgs");
+        shown.field("request", request).field("answer", answer).field("again", again).finish_non_exhaustive()
     }
 }
 

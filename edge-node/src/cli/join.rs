@@ -1,29 +1,41 @@
-//! `join`: see [`crate::join`].
+//! `join`: over the link, or with files that a person carries; see [`crate::join`].
 
 use std::io::{self, Read};
 use std::path::Path;
 
-use shared::fault::{Fault, Faulty, cli};
-use shared::join::TOKEN_MAX;
+use shared::fault::{Fault, Faulty, cli, trust};
+use shared::join::{CARRIED_MAX, TOKEN_MAX};
 
 use super::args::{JoinArgs, RunArgs};
 use super::exit::{Ended, Exit};
 use super::out::Out;
-use super::{run, wait};
+use super::{file, run, wait};
 use crate::identity::{Identity, IdentityError};
-use crate::join::{JoinError, join};
+use crate::join::{JoinError, answered, ask, join};
 
 pub fn run(args: JoinArgs, out: &mut Out) -> Result<(), Ended> {
-    let JoinArgs { token, again, config, state_dir } = args;
-    let config = run::config(RunArgs { config, state_dir, ..RunArgs::default() })?;
+    let JoinArgs { token, request, answer, again, config, state_dir } = args;
+    let dir = run::config(RunArgs { config, state_dir, ..RunArgs::default() })?.identity_dir();
+    if let Some(answer) = answer {
+        let bytes = file::read(&answer, CARRIED_MAX)?;
+        let identity = answered(&bytes, &dir, again).map_err(|error| ended(&error))?;
+        return say(&identity, &dir, out);
+    }
+    // Without an answer there is a token, says clap; an empty one is refused by name.
+    let token = token.unwrap_or_default();
     let token = if token == "-" { stdin()? } else { token };
+    if let Some(to) = request {
+        let (node, bytes) = ask(&token, &dir, again).map_err(|error| ended(&error))?;
+        file::write(&to, &bytes)?;
+        return out.say(&Fault::new(&trust::JOIN_REQUESTED).with("node", node).with("path", to.display()));
+    }
     let mut joined = None;
     wait(async {
-        let identity = join(&token, &config.identity_dir(), again).await.map_err(|error| ended(&error))?;
+        let identity = join(&token, &dir, again).await.map_err(|error| ended(&error))?;
         joined = Some(identity);
         Ok(())
     })?;
-    joined.map_or(Ok(()), |identity| say(&identity, &config.identity_dir(), out))
+    joined.map_or(Ok(()), |identity| say(&identity, &dir, out))
 }
 
 fn say(identity: &Identity, dir: &Path, out: &mut Out) -> Result<(), Ended> {
@@ -54,7 +66,10 @@ fn ended(error: &JoinError) -> Ended {
         | JoinError::Identity(_)
         | JoinError::Tls(_)
         | JoinError::NoKey(_)
-        | JoinError::BadAnswer { .. } => Exit::Error,
+        | JoinError::BadAnswer { .. }
+        | JoinError::File(_)
+        | JoinError::Carried(_) => Exit::Error,
+        JoinError::NotAsked | JoinError::OtherAnswer { .. } => Exit::Conflict,
     };
     Ended::failed(exit, error.fault())
 }

@@ -20,6 +20,7 @@ mod client;
 mod df;
 mod events;
 mod exit;
+mod file;
 mod help;
 mod import;
 mod join;

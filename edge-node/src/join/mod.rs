@@ -1,13 +1,14 @@
 //! `edge-node join TOKEN`: from one line of text to an identity.
 //!
 //! ```text
-//! token ─► hub's address, CA fingerprint ─► TLS to exactly that CA ─► CSR + token ─► certificate ─► checked ─► written
+//! token ─► hub's address, CA fingerprint ─► TLS to exactly that CA ─► CSR + proof ─► certificate ─► checked ─► written
 //! ```
 //!
 //! Nothing is sent before the other side has proven to be the hub that made the token, the private key never leaves the
 //! node, and the identity is written whole or not at all. A token works once: when the answer got lost on its way, a
-//! new one is needed.
+//! new one is needed. Where no link reaches, request and answer are carried instead ([`ask`], [`answered`]).
 
+mod by_hand;
 mod http;
 #[cfg(test)]
 mod tests;
@@ -19,11 +20,14 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::{Deserialize, Serialize};
 use shared::fault::{Fault, Faulty, trust};
 use shared::id::{Digest, Name};
-use shared::join::{BadToken, JoinToken};
+use shared::join::{BadToken, CarriedError, JoinToken, proof};
 use shared::sign::PublicKey;
 
 use crate::identity::{Identity, IdentityError, PUBLISHERS_MAX, certificates_of, refuse_second};
+use crate::private_file::PrivateFileError;
 use crate::tls::Unusable;
+
+pub use by_hand::{answered, ask};
 
 /// Why the node did not join.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,23 @@ pub enum JoinError {
         /// What is wrong.
         why: String,
     },
+    /// What waits for an answer cannot be kept.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
+    /// What was carried here is no answer.
+    #[error(transparent)]
+    Carried(#[from] CarriedError),
+    /// An answer was carried here, and nothing was asked.
+    #[error("nothing was asked")]
+    NotAsked,
+    /// The answer that was carried here is one to something else.
+    #[error("not an answer to what {node} asked last: {why}")]
+    OtherAnswer {
+        /// Who asked.
+        node: Name,
+        /// What does not fit.
+        why: String,
+    },
 }
 
 impl Faulty for JoinError {
@@ -102,6 +123,10 @@ impl Faulty for JoinError {
                 Fault::new(&trust::JOIN_REFUSED).with("node", node).with("status", status).with("reason", reason)
             }
             Self::BadAnswer { hub, why } => Fault::new(&trust::JOIN_BAD_ANSWER).with("hub", hub).with("why", why),
+            Self::File(error) => error.fault(),
+            Self::Carried(error) => error.fault(),
+            Self::NotAsked => Fault::new(&trust::JOIN_NOT_ASKED),
+            Self::OtherAnswer { node, why } => Fault::new(&trust::JOIN_OTHER_ANSWER).with("node", node).with("why", why),
         }
     }
 }
@@ -110,9 +135,16 @@ impl Faulty for JoinError {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Request<'a> {
-    token: &'a str,
     node: &'a Name,
     csr: String,
+    proof: Digest,
+}
+
+impl<'a> Request<'a> {
+    fn new(token: &'a JoinToken, key: &KeyPair) -> Result<Self, JoinError> {
+        let csr = csr(key, token.node())?;
+        Ok(Self { node: token.node(), proof: proof(token.secret_digest(), &csr), csr })
+    }
 }
 
 /// What the hub answers. Fields this build does not know are a newer hub's business.
@@ -133,12 +165,17 @@ pub async fn join(text: &str, dir: &Path, again: bool) -> Result<Identity, JoinE
     if !again {
         refuse_second(dir)?;
     }
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(no_key)?;
-    let request = Request { token: text.trim(), node: token.node(), csr: csr(&key, token.node())? };
+    let key = new_key()?;
+    let request = Request::new(&token, &key)?;
     let answer = http::post(token.hub(), token.ca(), "/api/v1/enroll", &request, token.node()).await?;
     let identity = identity(&token, &key, answer).map_err(|why| JoinError::BadAnswer { hub: token.hub().into(), why })?;
     identity.store(dir, again)?;
+    by_hand::forget(dir)?;
     Ok(identity)
+}
+
+fn new_key() -> Result<KeyPair, JoinError> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(no_key)
 }
 
 /// A PKCS#10 request in PEM. The hub uses only the key in it; the name is for people.

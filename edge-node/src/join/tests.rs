@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use rcgen::PublicKeyData;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject;
+use shared::join::Carried;
 use shared::sign::SecretKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -70,16 +72,17 @@ async fn hub(shown: &Authority, ca: Arc<Authority>, manner: Hub) -> String {
 
 async fn answer(stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStream>, ca: &Authority, manner: Hub, body: &str) {
     let body: serde_json::Value = serde_json::from_str(body).expect("json");
-    let csr = CertificateSigningRequestDer::from_pem_slice(body["csr"].as_str().expect("csr").as_bytes()).expect("pem");
-    let csr = rcgen::CertificateSigningRequestParams::from_der(&csr).expect("csr");
+    let csr = body["csr"].as_str().expect("csr");
+    assert_eq!(body["proof"], proof(token("https://h", ca.digest()).secret_digest(), csr).to_string());
+    let asked = key_of(csr);
     let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("key");
     let (status, text) = match manner {
-        Hub::Honest => ("200 OK", enrolled(&ca.client("crane-7", &csr.public_key), ca)),
-        Hub::OtherNode => ("200 OK", enrolled(&ca.client("crane-8", &csr.public_key), ca)),
+        Hub::Honest => ("200 OK", enrolled(&ca.client("crane-7", &asked), ca)),
+        Hub::OtherNode => ("200 OK", enrolled(&ca.client("crane-8", &asked), ca)),
         Hub::OtherKey => ("200 OK", enrolled(&ca.client("crane-7", &other), ca)),
         Hub::OtherCa => {
             let other = Authority::new();
-            ("200 OK", enrolled(&other.client("crane-7", &csr.public_key), &other))
+            ("200 OK", enrolled(&other.client("crane-7", &asked), &other))
         }
         Hub::Refuses => ("403 Forbidden", r#"{"code":"hub-join-refused","params":{"node":"crane-7"},"message_en":"no"}"#.into()),
         Hub::Nonsense => ("200 OK", "<html>welcome</html>".into()),
@@ -91,6 +94,12 @@ async fn answer(stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStre
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.shutdown().await;
+}
+
+/// The key that a request asks a certificate for.
+fn key_of(csr: &str) -> rcgen::PublicKey {
+    let csr = CertificateSigningRequestDer::from_pem_slice(csr.as_bytes()).expect("pem");
+    rcgen::CertificateSigningRequestParams::from_der(&csr).expect("csr").public_key
 }
 
 fn enrolled(leaf: &rustls::pki_types::CertificateDer<'_>, ca: &Authority) -> String {
@@ -106,8 +115,8 @@ fn enrolled(leaf: &rustls::pki_types::CertificateDer<'_>, ca: &Authority) -> Str
     .to_string()
 }
 
-fn token(url: &str, ca: Digest) -> String {
-    JoinToken::new(url, Name::new("crane-7").expect("name"), [7; 16], ca).expect("token").to_string()
+fn token(url: &str, ca: Digest) -> JoinToken {
+    JoinToken::new(url, Name::new("crane-7").expect("name"), [7; 16], ca).expect("token")
 }
 
 #[tokio::test]
@@ -116,7 +125,7 @@ async fn a_node_joins_once_and_again_only_when_told() {
     let url = hub(&ca, ca.clone(), Hub::Honest).await;
     let state = tempfile::tempdir().expect("dir");
     let dir = state.path().join("identity");
-    let text = token(&url, ca.digest());
+    let text = token(&url, ca.digest()).to_string();
 
     let made = join(&text, &dir, false).await.expect("joined");
     let read = Identity::load(&dir).expect("read");
@@ -136,7 +145,7 @@ async fn an_impostor_learns_nothing_and_changes_nothing() {
     let url = hub(&theirs, theirs.clone(), Hub::Honest).await;
     let state = tempfile::tempdir().expect("dir");
     let dir = state.path().join("identity");
-    let error = join(&token(&url, ours.digest()), &dir, false).await.expect_err("impostor");
+    let error = join(&token(&url, ours.digest()).to_string(), &dir, false).await.expect_err("impostor");
     assert!(matches!(error, JoinError::Impostor { .. }), "{error}");
     assert!(!dir.exists());
 }
@@ -156,13 +165,86 @@ async fn every_wrong_answer_is_named_and_leaves_nothing() {
         (Hub::Silent, "trust-join-unreachable"),
     ] {
         let url = hub(&ca, ca.clone(), manner).await;
-        let error = join(&token(&url, ca.digest()), &dir, false).await.expect_err(code);
+        let error = join(&token(&url, ca.digest()).to_string(), &dir, false).await.expect_err(code);
         assert_eq!(error.fault().code, code, "{error}");
         assert!(!error.fault().text(shared::fault::Lang::Zh).contains('{'));
         assert!(!dir.exists() && !dir.with_added_extension("new").exists());
     }
-    let error = join(&token("https://localhost:1", ca.digest()), &dir, false).await.expect_err("nobody");
+    let error = join(&token("https://localhost:1", ca.digest()).to_string(), &dir, false).await.expect_err("nobody");
     assert!(matches!(error, JoinError::Unreachable { .. }), "{error}");
     let error = join("hunter2", &dir, false).await.expect_err("no token");
     assert!(matches!(error, JoinError::Token(_)), "{error}");
+}
+
+/// What the hub writes about a request, as a file.
+fn carried(leaf: &rustls::pki_types::CertificateDer<'_>, ca: &Authority) -> Vec<u8> {
+    let body: serde_json::Value = serde_json::from_str(&enrolled(leaf, ca)).expect("json");
+    Carried::Answer.to_bytes(&body).expect("a file")
+}
+
+#[test]
+fn a_node_joins_by_what_is_carried() {
+    let (ca, other) = (Authority::new(), Authority::new());
+    let state = tempfile::tempdir().expect("dir");
+    let dir = state.path().join("identity");
+    let text = token("https://hub.example", ca.digest()).to_string();
+    assert!(matches!(
+        answered(&carried(&ca.client("crane-7", &KeyPair::generate().unwrap()), &ca), &dir, false),
+        Err(JoinError::NotAsked)
+    ));
+
+    let csr = |request: &[u8]| {
+        let body: serde_json::Value = Carried::Request.from_bytes(request).expect("a request");
+        assert_eq!((body["node"].as_str(), body.as_object().map(|body| body.len())), (Some("crane-7"), Some(3)));
+        let csr = body["csr"].as_str().expect("csr").to_owned();
+        assert_eq!(body["proof"], proof(text.parse::<JoinToken>().expect("token").secret_digest(), &csr).to_string());
+        csr
+    };
+    let (node, request) = ask(&text, &dir, false).expect("asked");
+    let (_, once_more) = ask(&text, &dir, false).expect("asked once more");
+    let (key, same) = (key_of(&csr(&request)), key_of(&csr(&once_more)));
+    assert_eq!((node.as_str(), key.der_bytes()), ("crane-7", same.der_bytes()), "either file may be carried");
+    assert!(!dir.exists());
+
+    let right = carried(&ca.client("crane-7", &key), &ca);
+    for (what, bytes, code) in [
+        ("the request", &request, "trust-not-a-join-answer"),
+        ("half an answer", &right[..right.len() / 2].to_vec(), "trust-join-file-damaged"),
+        ("another node's", &carried(&ca.client("crane-8", &key), &ca), "trust-join-other-answer"),
+        ("another key's", &carried(&ca.client("crane-7", &KeyPair::generate().unwrap()), &ca), "trust-join-other-answer"),
+        ("another hub's", &carried(&other.client("crane-7", &key), &other), "trust-join-other-answer"),
+    ] {
+        let error = answered(bytes, &dir, false).expect_err(what);
+        assert_eq!(error.fault().code, code, "{what}: {error}");
+        assert!(!dir.exists(), "{what}");
+    }
+
+    let identity = answered(&right, &dir, false).expect("joined");
+    assert_eq!((identity.node.as_str(), identity.epoch), ("crane-7", 3));
+    assert_eq!(Identity::load(&dir).expect("read").ca_digest(), ca.digest());
+    assert_eq!(std::fs::read_dir(state.path()).expect("state").count(), 1, "what waited is gone");
+    let present = |error| matches!(error, JoinError::Identity(IdentityError::Present { .. }));
+    assert!(present(answered(&right, &dir, false).expect_err("a second time")));
+    assert!(present(ask(&text, &dir, false).expect_err("joined already")));
+    assert!(matches!(answered(&right, &dir, true), Err(JoinError::NotAsked)));
+    ask(&text, &dir, true).expect("asked for another identity");
+    assert!(Identity::load(&dir).is_ok(), "which it has until the answer comes");
+}
+
+#[test]
+fn another_token_asks_for_another_key_and_a_damaged_memory_is_none() {
+    let ca = Authority::new();
+    let state = tempfile::tempdir().expect("dir");
+    let dir = state.path().join("identity");
+    let key = |url| {
+        let (_, request) = ask(&token(url, ca.digest()).to_string(), &dir, false).expect("asked");
+        let body: serde_json::Value = Carried::Request.from_bytes(&request).expect("a request");
+        key_of(body["csr"].as_str().expect("csr")).der_bytes().to_vec()
+    };
+    let first = key("https://a");
+    assert_eq!(first, key("https://a"));
+    assert_ne!(first, key("https://b"));
+    let second = key("https://b");
+    std::fs::write(state.path().join("identity.asked/waiting"), "noise").expect("damaged");
+    assert_ne!(second, key("https://b"));
 }

@@ -94,6 +94,27 @@ super::texts! {
     JOIN_NO_KEY = "trust-join-no-key",
         "No key could be made for this node: {cause}. Check that the system has a random generator (/dev/urandom)",
         "无法为本节点生成密钥：{cause}。请检查系统的随机数生成器（/dev/urandom）";
+    JOIN_NOT_ASKED = "trust-join-not-asked",
+        "This node waits for no answer. Ask first: edge-node join TOKEN --request FILE",
+        "本节点没有等待应答。请先提出请求：edge-node join TOKEN --request FILE";
+    JOIN_OTHER_ANSWER = "trust-join-other-answer",
+        "This answer does not belong to what {node} asked last ({why}). Nothing was changed here. Carry the newest request to the hub, or ask anew: edge-node join TOKEN --request FILE",
+        "该应答不属于 {node} 最近一次的请求（{why}）。本机没有任何改动。请把最新的请求带到中心，或重新请求：edge-node join TOKEN --request FILE";
+    NOT_A_JOIN_REQUEST = "trust-not-a-join-request",
+        "This file is not a request to join. Make one on the node: edge-node join TOKEN --request FILE",
+        "该文件不是接入请求。请在节点上生成：edge-node join TOKEN --request FILE";
+    NOT_A_JOIN_ANSWER = "trust-not-a-join-answer",
+        "This file is not an answer to a node that joins. Make one at the hub: hubctl answer-join REQUEST --to FILE",
+        "该文件不是对接入请求的应答。请在中心生成：hubctl answer-join REQUEST --to FILE";
+    JOIN_FILE_DAMAGED = "trust-join-file-damaged",
+        "The file cannot be read ({cause}): it is damaged or of another version. Nothing was changed. Make it anew, and copy it whole",
+        "无法读取该文件（{cause}）：文件已损坏或版本不同。没有任何改动。请重新生成并完整复制";
+    JOIN_REQUESTED = "trust-join-requested",
+        "{path} asks the hub to take {node} in. At the hub: hubctl answer-join {path} --to ANSWER. Then here: edge-node join --answer ANSWER",
+        "{path} 请求中心接入 {node}。在中心执行：hubctl answer-join {path} --to ANSWER；然后在本机执行：edge-node join --answer ANSWER";
+    JOIN_ANSWERED = "trust-join-answered",
+        "{node} may join; its token is used. Carry the answer there: edge-node join --answer {path}",
+        "{node} 可以接入，其令牌已用掉。请把应答带到该节点并执行：edge-node join --answer {path}";
     TLS_UNUSABLE = "trust-tls-unusable",
         "The node's certificate and key cannot be used: {cause}. Join anew: edge-node join TOKEN --again",
         "节点的证书和密钥无法使用：{cause}。请重新接入：edge-node join TOKEN --again";

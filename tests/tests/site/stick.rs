@@ -24,7 +24,7 @@ async fn by_hand(site: &mut Site) -> Result<(), Failure> {
     site.told =
         TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|error| error.to_string())?.port();
     site.open_hub().await?;
-    site.join(&site.token(NODE)?)?;
+    join(site)?;
     site.start_node().await?;
     first(site).await?;
     second(site).await?;
@@ -36,6 +36,26 @@ fn stick(site: &Site, name: &str) -> (PathBuf, String) {
     let path = site.dir.join(name);
     let text = path.display().to_string();
     (path, text)
+}
+
+/// The node never meets the hub: its request is carried there, and the answer back.
+fn join(site: &Site) -> Result<(), Failure> {
+    let token = site.token(NODE)?;
+    let ((request, request_text), (_, answer)) = (stick(site, "node.request"), stick(site, "node.answer"));
+    let said = site.ask_to_join(&token, &["--request", &request_text])?.success()?;
+    must(said.contains("hubctl answer-join"), || said.clone())?;
+    let seen = std::fs::read_to_string(&request).map_err(|error| error.to_string())?;
+    must(!seen.contains(&token), || "the request holds the token".into())?;
+    let early = site.ask("edge-node", &["join", "--answer", &request_text, "--lang", "zh"])?;
+    must(early.code == 1 && early.err.contains("[trust-not-a-join-answer]"), || early.err.clone())?;
+    let nowhere = site.ask("hubctl", &["answer-join", &request_text, "--to", "/nowhere/at/all"])?;
+    must(nowhere.code == 1, || "an answer without a place used the token".into())?;
+    let said = site.hubctl(&["answer-join", &request_text, "--to", &answer])?;
+    must(said.contains(&format!("edge-node join --answer {answer}")), || said.clone())?;
+    let twice = site.ask("hubctl", &["answer-join", &request_text, "--to", &answer])?;
+    must(twice.code == 4 && twice.err.contains("[hub-enroll-refused]"), || twice.err.clone())?;
+    let said = site.edge_node(&["join", "--answer", &answer])?;
+    must(said.contains(NODE), || said.clone())
 }
 
 /// The first version comes on the stick, while there is no hub.

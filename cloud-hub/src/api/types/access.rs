@@ -91,22 +91,17 @@ pub struct PendingToken {
 }
 
 /// A node asks for its certificate.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnrollRequest {
-    /// Its join token, the whole text.
-    pub token: String,
     /// Its name: the token must be for it.
     #[schema(value_type = String)]
     pub node: Name,
     /// Certificate signing request (PKCS#10) in PEM, signed by its key; only the key is used.
     pub csr: String,
-}
-
-impl std::fmt::Debug for EnrollRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EnrollRequest").field("node", &self.node).finish_non_exhaustive()
-    }
+    /// That it knows the secret of its join token ([`shared::join::proof`]).
+    #[schema(value_type = String)]
+    pub proof: Digest,
 }
 
 /// What a node needs to connect.

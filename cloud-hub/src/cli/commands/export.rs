@@ -2,8 +2,6 @@
 //!
 //! The file has its name only when all of it is there, is what the hub sent, and is on the disk.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,8 +14,8 @@ use shared::people::bytes;
 use super::super::args::Export;
 use super::super::client::{Client, Target};
 use super::super::error::CliError;
-use super::super::files::FileError;
 use super::super::kinds::{name, release};
+use super::super::part::{Part, directory};
 use super::super::session::Session;
 use super::progress::{LAYER_IDLE, Progress, Said, follow};
 use crate::api::types::BundleLine;
@@ -107,66 +105,9 @@ async fn store(
     Ok(part.finish()?)
 }
 
-/// A file on its way. Removed when it does not get its name.
-struct Part {
-    path: PathBuf,
-    part: PathBuf,
-    file: File,
-}
-
-impl Part {
-    /// One left by an earlier run is written over.
-    fn create(path: &Path) -> Result<Self, FileError> {
-        let part = path.with_added_extension("part");
-        let file = File::create(&part).map_err(|cause| FileError::failed("writing", &part, cause))?;
-        Ok(Self { path: path.into(), part, file })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        self.file.write_all(bytes).map_err(|cause| FileError::failed("writing", &self.part, cause))
-    }
-
-    /// Makes it durable, and gives it its name.
-    fn finish(self) -> Result<(), FileError> {
-        let finish = || -> io::Result<()> {
-            self.file.sync_all()?;
-            fs::rename(&self.part, &self.path)?;
-            File::open(directory(&self.path))?.sync_all()
-        };
-        finish().map_err(|cause| FileError::failed("writing", &self.path, cause))
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // After it got its name there is none; otherwise it is of no use.
-        drop(fs::remove_file(&self.part));
-    }
-}
-
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_has_its_name_only_when_it_is_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("site.bundle");
-        fs::write(&path, "old").unwrap();
-        let mut part = Part::create(&path).unwrap();
-        part.write(b"new").unwrap();
-        drop(part);
-        assert_eq!((fs::read(&path).unwrap(), fs::read_dir(dir.path()).unwrap().count()), (b"old".to_vec(), 1));
-        let mut part = Part::create(&path).unwrap();
-        part.write(b"new").unwrap();
-        part.finish().unwrap();
-        assert_eq!((fs::read(&path).unwrap(), fs::read_dir(dir.path()).unwrap().count()), (b"new".to_vec(), 1));
-        assert!(Part::create(&dir.path().join("no/such")).is_err());
-    }
 
     #[test]
     fn room_is_known_before_the_first_byte() {

@@ -90,6 +90,7 @@ fn the_top_level_help_in_both_languages() {
           node             Label, revoke or delete nodes
           logs             Show what an app prints on a node
           export           Write a bundle: what nodes shall run and all it is made of, to carry to them on a stick
+          answer-join      Take in a node that no link reaches: answer the request that edge-node join --request wrote
           import-receipts  Bring receipts, written by nodes with edge-node receipts, to the hub
           wait             Wait until a deployment or a node is as it should be
           version          Show the versions of hubctl and of the hub
@@ -132,6 +133,7 @@ fn the_top_level_help_in_both_languages() {
           node             给节点打标签、吊销或删除节点
           logs             显示应用在节点上的输出
           export           写出离线包：节点应运行的内容及其全部组成，用 U 盘带到现场
+          answer-join      接入网络无法到达的节点：应答由 edge-node join --request 写出的请求
           import-receipts  把节点用 edge-node receipts 写出的回执带回中心
           wait             等待部署或节点达到应有的状态
           version          显示 hubctl 和中心的版本

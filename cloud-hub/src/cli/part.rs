@@ -1,0 +1,70 @@
+//! Files on their way to a place of the operator's, for example a USB stick.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::files::FileError;
+
+/// A file on its way. Removed when it does not get its name.
+pub(super) struct Part {
+    path: PathBuf,
+    part: PathBuf,
+    file: File,
+}
+
+impl Part {
+    /// One left by an earlier run is written over.
+    pub(super) fn create(path: &Path) -> Result<Self, FileError> {
+        let part = path.with_added_extension("part");
+        let file = File::create(&part).map_err(|cause| FileError::failed("writing", &part, cause))?;
+        Ok(Self { path: path.into(), part, file })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(bytes).map_err(|cause| FileError::failed("writing", &self.part, cause))
+    }
+
+    /// Makes it durable, and gives it its name.
+    pub(super) fn finish(self) -> Result<(), FileError> {
+        let finish = || -> io::Result<()> {
+            self.file.sync_all()?;
+            fs::rename(&self.part, &self.path)?;
+            File::open(directory(&self.path))?.sync_all()
+        };
+        finish().map_err(|cause| FileError::failed("writing", &self.path, cause))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // After it got its name there is none; otherwise it is of no use.
+        drop(fs::remove_file(&self.part));
+    }
+}
+
+/// Where the file lies.
+pub(super) fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("site.bundle");
+        fs::write(&path, "old").unwrap();
+        let mut part = Part::create(&path).unwrap();
+        part.write(b"new").unwrap();
+        drop(part);
+        assert_eq!((fs::read(&path).unwrap(), fs::read_dir(dir.path()).unwrap().count()), (b"old".to_vec(), 1));
+        let mut part = Part::create(&path).unwrap();
+        part.write(b"new").unwrap();
+        part.finish().unwrap();
+        assert_eq!((fs::read(&path).unwrap(), fs::read_dir(dir.path()).unwrap().count()), (b"new".to_vec(), 1));
+        assert!(Part::create(&dir.path().join("no/such")).is_err());
+    }
+}
