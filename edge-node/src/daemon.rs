@@ -35,6 +35,7 @@ use crate::logs::LogFiles;
 use crate::neighbours::Neighbours;
 use crate::node::{Node, Setup};
 use crate::reporter::Machine;
+use crate::reserve::Reserve;
 use crate::runtime::containerd::Containerd;
 use crate::runtime::memory::Memory;
 use crate::runtime::{Runtime, RuntimeError};
@@ -113,18 +114,21 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), DaemonError> 
     let machine = Machine::this(config.state_dir.clone());
     let lock = Lock::take(&config, &machine.boot)?;
     let identity = Arc::new(Identity::load(&config.identity_dir())?);
-    let clock = Clock::system();
     let mut content = Content::open(&config.state_dir, &machine.boot)?;
     content.reserve = config.disk.reserve.0;
-    let boot = Boot::begin(&config.state_dir, lock.first).map_err(failed("marking the beginning in", &config.state_dir))?;
+    let reserve = Reserve::open(&config.state_dir);
+    let begin = || Boot::begin(&config.state_dir, lock.first);
+    let boot = reserve.lend(begin).map_err(failed("marking the beginning in", &config.state_dir))?;
     let boot = Arc::new(boot);
     lock.sign(&machine.boot)?;
     match config.runtime.kind {
         RuntimeKind::Containerd => {
             let runtime = Containerd::new(config.containerd(own_path()?), content.clone(), boot.clone())?;
-            serve(&config, &identity, runtime, content, clock, machine, shutdown).await?;
+            serve(&config, &identity, runtime, content, reserve, machine, shutdown).await?;
         }
-        RuntimeKind::Memory => serve(&config, &identity, Memory::new(clock), content, clock, machine, shutdown).await?,
+        RuntimeKind::Memory => {
+            serve(&config, &identity, Memory::new(Clock::system()), content, reserve, machine, shutdown).await?;
+        }
     }
     boot.end().map_err(failed("marking the end in", &config.state_dir))
 }
@@ -135,12 +139,12 @@ async fn serve<R: Runtime>(
     identity: &Arc<Identity>,
     runtime: R,
     content: Content,
-    clock: Clock,
+    reserve: Reserve,
     machine: Machine,
     mut shutdown: Shutdown,
 ) -> Result<(), DaemonError> {
-    let store_dir = config.state_dir.join("store");
-    let (store, repaired) = Store::open(&store_dir)?;
+    let (clock, store_dir) = (Clock::system(), config.state_dir.join("store"));
+    let (store, repaired) = Store::open(&store_dir, reserve.clone())?;
     let store = Arc::new(store);
     let (ends, mut transport) = connect(identity, shutdown.clone())?;
     let held = Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime));
@@ -151,9 +155,10 @@ async fn serve<R: Runtime>(
         trust: trust(identity),
         runtime: Arc::new(runtime),
         held,
-        ledger: Arc::new(Ledger::open(Record::open(&store_dir, &store), clock)),
+        ledger: Arc::new(Ledger::open(Record::open(&store_dir, &store, reserve.clone()), clock)),
         journal,
         content,
+        reserve: reserve.clone(),
         neighbours,
         logs: LogFiles::new(config.state_dir.join("logs")),
         clock,
@@ -162,7 +167,7 @@ async fn serve<R: Runtime>(
         ends,
     });
     let listener = Listener::bind(&config.socket()).map_err(failed("listening on", &config.socket()))?;
-    let mut api = Box::pin(api::serve(listener, node.view(), config, shutdown.clone()));
+    let mut api = Box::pin(api::serve(listener, node.view(), config, reserve, shutdown.clone()));
     let mut node = tokio::spawn(Box::pin(node.run(shutdown.clone())));
     tracing::info!(node = %identity.node, hub = %identity.mqtt, state = %config.state_dir.display(), "running");
     notify(NotifyState::Ready);

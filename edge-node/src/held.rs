@@ -132,6 +132,13 @@ impl Held {
         self.changed.send_modify(|_| {});
     }
 
+    /// There is room on the disk again: the store's second copy catches up, and the hub is asked for what was not taken.
+    pub fn there_is_room(&self) -> Result<(), StoreError> {
+        self.store.write(Vec::new())?;
+        self.look_again();
+        Ok(())
+    }
+
     /// Stamp and hash of the accepted state; `None` when nothing was accepted yet.
     pub fn accepted(&self) -> Option<(Stamp, Digest)> {
         let holding = self.lock();

@@ -97,6 +97,7 @@ mod tests {
     use shared::fault::node;
 
     use super::*;
+    use crate::reserve::Reserve;
 
     #[test]
     fn entries_wait_until_the_hub_has_them() {
@@ -116,14 +117,14 @@ mod tests {
     #[test]
     fn after_a_damaged_file_no_number_comes_twice() {
         let dir = tempfile::tempdir().expect("dir");
-        let journal = Journal::new(Arc::new(Store::open(dir.path()).expect("store").0));
+        let journal = Journal::new(Arc::new(Store::open(dir.path(), Reserve::none()).expect("store").0));
         for _ in 0..9 {
             journal.record(UnixMillis(5), None, Fault::new(&node::STATE_REPAIRED));
         }
         journal.confirm(7).expect("confirm");
         drop(journal);
         std::fs::write(dir.path().join("state.redb"), "garbage").expect("damage");
-        let journal = Journal::new(Arc::new(Store::open(dir.path()).expect("store").0));
+        let journal = Journal::new(Arc::new(Store::open(dir.path(), Reserve::none()).expect("store").0));
         journal.record(UnixMillis(6), None, Fault::new(&node::STATE_REPAIRED));
         let next: Vec<u64> = journal.unconfirmed().expect("read").iter().map(|event| event.number).collect();
         assert_eq!(next, [7 + JOURNAL_MAX]);

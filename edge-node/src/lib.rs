@@ -26,6 +26,7 @@ pub mod private_file;
 pub mod receipt;
 pub mod reconciler;
 pub mod reporter;
+pub mod reserve;
 pub mod runtime;
 pub mod session;
 pub mod shutdown;

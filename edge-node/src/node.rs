@@ -36,6 +36,7 @@ use crate::logs::{LogFiles, Wanted};
 use crate::neighbours::{Neighbours, Sharing};
 use crate::reconciler::{self, Command, Status, Verb, Wish};
 use crate::reporter::{Machine, Reporter};
+use crate::reserve::Reserve;
 use crate::runtime::Runtime;
 use crate::session;
 use crate::shutdown::Shutdown;
@@ -59,6 +60,8 @@ pub struct Setup<R> {
     pub ledger: Arc<Ledger>,
     /// What it has of images.
     pub content: Content,
+    /// Space that is kept for its state.
+    pub reserve: Reserve,
     /// Logs of services.
     pub logs: LogFiles,
     /// Its clocks.
@@ -111,7 +114,8 @@ pub struct View<R> {
 impl<R: Runtime> Node<R> {
     /// Puts the parts together.
     pub fn assemble(setup: Setup<R>) -> Self {
-        let Setup { trust, runtime, held, journal, ledger, content, logs, clock, machine, faults, neighbours, ends } = setup;
+        let Setup { trust, runtime, held, journal, ledger, content, reserve, logs, clock, machine, faults, neighbours, ends } =
+            setup;
         let now = clock.now();
         journal.record(now.wall, None, Fault::new(&node::EVENT_STARTED).with("version", env!("CARGO_PKG_VERSION")));
         for fault in &faults {
@@ -155,6 +159,7 @@ impl<R: Runtime> Node<R> {
             held: held.clone(),
             ledger: ledger.clone(),
             journal: journal.clone(),
+            reserve,
             clock,
             platform: machine.platform,
         };

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use shared::fault::{Fault, Faulty, node};
 
+use crate::reserve::LacksRoom;
+
 /// Permission bits of a directory that holds such files.
 const DIR_MODE: u32 = 0o700;
 /// Permission bits of such a file.
@@ -65,6 +67,12 @@ impl Faulty for PrivateFileError {
     }
 }
 
+impl LacksRoom for PrivateFileError {
+    fn lacks_room(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if cause.lacks_room())
+    }
+}
+
 /// Writes `bytes` to `path`, whole and durable, or leaves what was there.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
     let fresh = path.with_added_extension("new");
@@ -76,7 +84,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
         fs::rename(&fresh, path)?;
         sync_parent(path)
     };
-    write().map_err(failed("writing", path))
+    write().map_err(|cause| {
+        drop(fs::remove_file(&fresh)); // On a full disk what came of it would be in the way.
+        failed("writing", path)(cause)
+    })
 }
 
 /// Removes `path` durably; whether it was there.
@@ -104,9 +115,10 @@ pub fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, PrivateFileError> 
     Ok(Some(bytes))
 }
 
-/// Makes the directory and those above it; an existing one must be ours alone.
+/// Makes the directory and those above it, durably; an existing one must be ours alone.
 pub fn make_dir(path: &Path) -> Result<(), PrivateFileError> {
     DirBuilder::new().recursive(true).mode(DIR_MODE).create(path).map_err(failed("creating", path))?;
+    sync_parent(path).map_err(failed("creating", path))?;
     check_dir(path)
 }
 

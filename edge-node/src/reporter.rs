@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::budget::Spent;
-use shared::fault::Fault;
+use shared::fault::{Fault, node};
 use shared::oci::Platform;
 use shared::report::{Facts, Report, Transfer};
 use shared::time::{UnixMillis, Uptime};
@@ -98,7 +98,7 @@ impl Reporter {
         after(update.unwrap_or_else(|last| last), uptime)
     }
 
-    /// Names something that is wrong with the node until [`clear`](Self::clear) is called with its code's area.
+    /// Names why a desired state was not taken, until [`took_state`](Self::took_state).
     pub fn blame(&self, fault: Fault) {
         let mut faults = self.lock();
         faults.retain(|other| other.code != fault.code);
@@ -107,9 +107,10 @@ impl Reporter {
         faults.drain(..surplus);
     }
 
-    /// Forgets faults whose code begins with `area`.
-    pub fn clear(&self, area: &str) {
-        self.lock().retain(|fault| !fault.code.starts_with(area));
+    /// A desired state was taken, or hub and node agree: forgets why one was not.
+    pub fn took_state(&self) {
+        let of_the_disk = [&node::STATE_DISK_FULL, &node::STATE_FAILED].map(|text| text.code);
+        self.lock().retain(|fault| !fault.code.starts_with("trust-") && !of_the_disk.contains(&&*fault.code));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Fault>> {

@@ -117,7 +117,7 @@ pub async fn run<L: Logs>(parts: Parts<L>, mut shutdown: Shutdown) {
                 }
                 Some(Inbound::Desired(envelope)) => _ = offers.send_replace(Some(Arc::new(envelope))),
                 Some(Inbound::Agreed(_)) => {
-                    talk.reporter.clear("trust-");
+                    talk.reporter.took_state();
                     confirmed.send_replace(Some(clock.now().uptime));
                 }
                 Some(Inbound::EventsStored(below)) => {
@@ -248,10 +248,10 @@ async fn take_all(
         let before = held.accepted();
         match inbox.receive((*envelope).clone(), &supply).await {
             Ok(Taken::Accepted(stamp)) => {
-                reporter.clear("trust-");
+                reporter.took_state();
                 journal.record(clock.now().wall, None, Fault::new(&node::EVENT_ACCEPTED).with("stamp", stamp));
             }
-            Ok(Taken::Same(_)) => reporter.clear("trust-"),
+            Ok(Taken::Same(_)) => reporter.took_state(),
             Err(InboxError::Away) => tracing::info!("the link went down while a state was being taken"),
             Err(error) => {
                 journal.record(clock.now().wall, None, error.fault());

@@ -1,9 +1,15 @@
-//! What several tests of this crate need: a certificate authority of their own, and bytes.
+//! What several tests of this crate need: a certificate authority of their own, a disk that can be filled, and bytes.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
     SanType,
 };
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use shared::id::{Digest, Name};
 use shared::sign::SecretKey;
@@ -67,6 +73,37 @@ impl Authority {
             ca: self.der(),
             key: PrivatePkcs8KeyDer::from(key.serialize_der()),
         }
+    }
+}
+
+/// A small file system, which is gone when this is.
+pub struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Of so many megabytes.
+    pub fn mount(megabytes: u32) -> Self {
+        let dir = tempfile::tempdir().expect("dir");
+        let size = CString::new(format!("size={megabytes}m")).expect("text");
+        mount(c"none", dir.path(), c"tmpfs", MountFlags::empty(), Some(size.as_c_str())).expect("root mounts");
+        Self(dir)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Fills it to the last block; the file that did.
+    pub fn fill(&self) -> PathBuf {
+        let ballast = self.path().join("ballast");
+        let mut file = File::options().create(true).append(true).open(&ballast).expect("ballast");
+        while file.write_all(&[1; 4096]).is_ok() {}
+        ballast
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _gone = unmount(self.path(), UnmountFlags::DETACH);
     }
 }
 

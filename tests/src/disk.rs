@@ -1,20 +1,22 @@
-//! A disk whose power can be cut: an ext4 file system on a loop device.
+//! A disk whose power can be cut, and that can be filled: an ext4 file system on a loop device.
 //!
 //! After [`Disk::cut`] it holds what was synced, as a real one after a power cut. Dropping it unmounts it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 
 use crate::demo::Failure;
 use crate::sys;
 
-const SIZE: u64 = 4 << 30;
+/// Large enough for everything here.
+pub const SIZE: u64 = 4 << 30;
 /// Killed processes let go of their files within this time.
 const BUSY: Duration = Duration::from_secs(30);
 
@@ -28,23 +30,54 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// A new one below `dir`. Of each of `places`, which are made, the content lies on it.
+    /// A new one below `dir`, of `size` bytes. Of each of `places`, which are made, the content lies on it.
     ///
     /// # Errors
     /// The program that failed, and what it said.
-    pub fn new(dir: &Path, places: &[PathBuf]) -> Result<Self, Failure> {
+    pub fn new(dir: &Path, size: u64, places: &[PathBuf]) -> Result<Self, Failure> {
         let (file, point) = (dir.join("disk.img"), dir.join("disk"));
         let lend = |(n, place): (usize, &PathBuf)| (point.join(n.to_string()), place.clone());
         let disk = Self { file, lent: places.iter().enumerate().map(lend).collect(), point };
         let make = || -> io::Result<()> {
             std::fs::create_dir_all(&disk.point)?;
             places.iter().try_for_each(std::fs::create_dir_all)?;
-            File::create(&disk.file)?.set_len(SIZE)
+            File::create(&disk.file)?.set_len(size)
         };
         make().map_err(|error| error.to_string())?;
         run(Command::new("mkfs.ext4").arg("-q").arg(&disk.file))?;
         disk.mount()?;
         Ok(disk)
+    }
+
+    /// Fills it to the last block, also those that are kept for root.
+    ///
+    /// # Errors
+    /// What the system said, other than that it is full.
+    pub fn fill(&self) -> Result<(), Failure> {
+        let fill = || -> io::Result<()> {
+            let mut file = File::options().create(true).append(true).open(self.ballast())?;
+            for step in [64 << 20, 1 << 20, 64 << 10] {
+                while fallocate(&file, FallocateFlags::empty(), file.metadata()?.len(), step).is_ok() {}
+            }
+            while file.write_all(&[1; 512]).is_ok() {}
+            file.sync_all()
+        };
+        match fill() {
+            Err(error) if error.kind() != io::ErrorKind::StorageFull => Err(format!("filling {}: {error}", self.point.display())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Frees what [`fill`](Self::fill) took.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn free(&self) -> Result<(), Failure> {
+        std::fs::remove_file(self.ballast()).map_err(|error| format!("{}: {error}", self.ballast().display()))
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.point.join("ballast")
     }
 
     /// Cuts its power.

@@ -27,6 +27,7 @@ use edge_node::link::transport::transport;
 use edge_node::logs::LogFiles;
 use edge_node::node::{Node, Setup};
 use edge_node::reporter::Machine;
+use edge_node::reserve::Reserve;
 use edge_node::runtime::memory::Memory;
 use edge_node::shutdown::{Trigger, shutdown};
 use edge_node::store::Store;
@@ -92,6 +93,7 @@ impl Site {
             ledger: Arc::new(Ledger::open(Record::in_memory(), clock)),
             journal: Arc::new(Journal::new(store)),
             content: Content::open(&node, "boot").unwrap(),
+            reserve: Reserve::none(),
             logs: LogFiles::new(node.join("logs")),
             clock,
             machine: Machine { platform: platform(), boot: "boot".into(), cpus: 2, memory: 1 << 30, state: node },

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use scenarios::demo::{BALLAST, Failure, PROGRAM, Site, Version, wait_for};
-use scenarios::disk::Disk;
+use scenarios::disk::{self, Disk};
 use scenarios::promises;
 use scenarios::world::random::Random;
 use serde_json::Value;
@@ -52,7 +52,7 @@ async fn nothing_starts_from_a_damaged_image_after_a_power_cut() {
     let (cuts, seed) = (number("POWER_CUTS", 4), number("POWER_SEED", u64::from(std::process::id())));
     println!("POWER_SEED={seed}");
     let dir = tempfile::Builder::new().prefix("causeway-power-").tempdir().unwrap();
-    let disk = Disk::new(dir.path(), &[dir.path().join("node"), dir.path().join("containerd/root")]).unwrap();
+    let disk = Disk::new(dir.path(), disk::SIZE, &[dir.path().join("node"), dir.path().join("containerd/root")]).unwrap();
     let mut site = Site::new(dir.path()).await.unwrap();
     let told = cut_often(&mut site, &disk, cuts, &mut Random::new(seed)).await;
     let figure = match &told {

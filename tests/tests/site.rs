@@ -17,6 +17,8 @@
     reason = "tests"
 )]
 
+#[path = "site/full.rs"]
+mod full;
 #[path = "site/neighbours.rs"]
 mod neighbours;
 #[path = "site/stick.rs"]

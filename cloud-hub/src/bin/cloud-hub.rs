@@ -289,6 +289,7 @@ fn filter(config: &Config) -> Result<EnvFilter, Fault> {
 
 fn log_to_stderr(format: Format, filter: EnvFilter) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = log.log_internal_errors(false); // On a full disk that would go there, too, and panic.
     match format {
         Format::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         Format::Json => log.json().flatten_event(true).init(),

@@ -29,6 +29,7 @@ use axum::routing::{get, post, put};
 use shared::fault::{Fault, node};
 
 use crate::config::Config;
+use crate::reserve::Reserve;
 use crate::shutdown::Shutdown;
 use port::{Command, Node};
 use problem::{Answer, Problem};
@@ -77,12 +78,14 @@ struct Api<N> {
     node: Arc<N>,
     identity_dir: PathBuf,
     secrets_dir: PathBuf,
+    reserve: Reserve,
 }
 
 impl<N> Clone for Api<N> {
     fn clone(&self) -> Self {
-        let Self { node, identity_dir, secrets_dir } = self;
-        Self { node: node.clone(), identity_dir: identity_dir.clone(), secrets_dir: secrets_dir.clone() }
+        let Self { node, identity_dir, secrets_dir, reserve } = self;
+        let (identity_dir, secrets_dir) = (identity_dir.clone(), secrets_dir.clone());
+        Self { node: node.clone(), identity_dir, secrets_dir, reserve: reserve.clone() }
     }
 }
 
@@ -99,9 +102,9 @@ impl<N: Node> Api<N> {
     }
 }
 
-/// The routes over `node`.
-pub fn router<N: Node>(node: Arc<N>, config: &Config) -> Router {
-    let api = Api { node, identity_dir: config.identity_dir(), secrets_dir: config.secrets_dir() };
+/// The routes over `node`; what they write may take of `reserve`.
+pub fn router<N: Node>(node: Arc<N>, config: &Config, reserve: Reserve) -> Router {
+    let api = Api { node, identity_dir: config.identity_dir(), secrets_dir: config.secrets_dir(), reserve };
     let secret = put(secrets::put::<N>).delete(secrets::remove::<N>).layer(DefaultBodyLimit::max(SECRET_MAX + 1));
     Router::new()
         .route("/v1/status", get(status::status::<N>))
@@ -131,10 +134,16 @@ pub fn router<N: Node>(node: Arc<N>, config: &Config) -> Router {
 }
 
 /// Serves the API until shutdown; then open requests have two seconds, and logs that are followed end.
-pub async fn serve<N: Node>(listener: Listener, node: Arc<N>, config: &Config, shutdown: Shutdown) -> io::Result<()> {
+pub async fn serve<N: Node>(
+    listener: Listener,
+    node: Arc<N>,
+    config: &Config,
+    reserve: Reserve,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let mut asked = shutdown.clone();
     let graceful = async move { asked.wait().await };
-    let serving = axum::serve(listener, router(node, config)).with_graceful_shutdown(graceful).into_future();
+    let serving = axum::serve(listener, router(node, config, reserve)).with_graceful_shutdown(graceful).into_future();
     let mut asked = shutdown;
     let last = async move {
         asked.wait().await;

@@ -41,12 +41,13 @@ pub async fn put<N: Node>(
         let fault = Fault::new(&node::SECRETS_TOO_MANY).with("max", SECRETS_MAX);
         return Err(Problem::new(StatusCode::CONFLICT, fault));
     }
-    for dir in [&api.secrets_dir, &dir] {
-        private_file::make_dir(dir).map_err(|error| Problem::failed(&error))?;
-        // The directory itself must survive a power cut as well as the file in it.
-        private_file::sync_parent(dir).map_err(|cause| failed("writing", dir, &cause))?;
-    }
-    private_file::write(&dir.join(name.as_str()), &value).map_err(|error| Problem::failed(&error))?;
+    let write = || {
+        for dir in [&api.secrets_dir, &dir] {
+            private_file::make_dir(dir)?; // It must survive a power cut as well as the file in it.
+        }
+        private_file::write(&dir.join(name.as_str()), &value)
+    };
+    api.reserve.lend(write).map_err(|error| Problem::failed(&error))?;
     tracing::info!(%app, %name, "secret set");
     api.command(Command::SecretChanged(app)).await
 }

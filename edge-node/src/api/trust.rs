@@ -63,7 +63,8 @@ pub async fn add<N: Node>(
     body: Result<Json<NewPublisher>, JsonRejection>,
 ) -> Answer<axum::http::StatusCode> {
     let Json(new) = body.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let publishers = identity::add_publisher(&api.identity_dir, new.key).map_err(|error| Problem::failed(&error))?;
+    let add = || identity::add_publisher(&api.identity_dir, new.key);
+    let publishers = api.reserve.lend(add).map_err(|error| Problem::failed(&error))?;
     tracing::warn!(key = %new.key.id().short(), "a publisher key was added on site");
     api.command(Command::Publishers(publishers)).await
 }

@@ -18,6 +18,7 @@ use shared::wire::v1;
 
 use super::AHEAD_MAX;
 use crate::private_file::{self, PrivateFileError};
+use crate::reserve::Reserve;
 use crate::store::Store;
 
 const VERSION: u8 = 1;
@@ -58,6 +59,7 @@ struct Inner {
     found: Found,
     /// Of the next save; its last bit names the file.
     next: u64,
+    reserve: Reserve,
 }
 
 #[derive(Debug)]
@@ -67,9 +69,10 @@ enum Place {
 }
 
 impl Record {
-    /// The record in `dir`, the directory of the node's `store`, which tells whether they were ever made.
-    pub fn open(dir: &Path, store: &Store) -> Self {
-        let inner = Inner { place: Place::Dir(dir.into()), found: Found::New, next: 0 };
+    /// The record in `dir`, the directory of the node's `store`, which tells whether they were ever made; with `reserve` for
+    /// when the disk is full.
+    pub fn open(dir: &Path, store: &Store, reserve: Reserve) -> Self {
+        let inner = Inner { place: Place::Dir(dir.into()), found: Found::New, next: 0, reserve };
         let record = Self(Arc::new(Mutex::new(inner)));
         let mut found = record.read(AHEAD_MAX);
         let before = store.get(IN_STORE);
@@ -101,7 +104,8 @@ impl Record {
 
     /// A record that lives as long as its clones: for the simulation.
     pub fn in_memory() -> Self {
-        Self(Arc::new(Mutex::new(Inner { place: Place::Memory(Default::default()), found: Found::New, next: 0 })))
+        let place = Place::Memory(Default::default());
+        Self(Arc::new(Mutex::new(Inner { place, found: Found::New, next: 0, reserve: Reserve::none() })))
     }
 
     /// What the ledger begins with.
@@ -130,8 +134,8 @@ impl Record {
     /// When this returns, no kill and no power cut takes it back.
     pub(super) fn write(&self, kept: &Kept) -> Result<(), PrivateFileError> {
         let mut inner = self.lock();
-        let number = inner.next;
-        inner.place.write(number, encode(number, kept))?;
+        let (number, reserve) = (inner.next, inner.reserve.clone());
+        reserve.lend(|| inner.place.write(number, encode(number, kept)))?;
         inner.next = number.wrapping_add(1);
         Ok(())
     }
@@ -194,6 +198,10 @@ mod tests {
         Kept { spent, told: [7, 0] }
     }
 
+    fn open(dir: &tempfile::TempDir, store: &Store) -> Record {
+        Record::open(dir.path(), store, Reserve::none())
+    }
+
     fn used() -> Store {
         let store = Store::in_memory().expect("store");
         store.write(vec![("accepted".into(), Some(vec![1]))]).expect("write");
@@ -222,34 +230,34 @@ mod tests {
     #[test]
     fn the_newer_file_counts_and_a_damaged_one_forgets_nothing() {
         let (dir, store) = (tempfile::tempdir().expect("dir"), Store::in_memory().expect("store"));
-        assert_eq!(Record::open(dir.path(), &store).found(), Found::New);
+        assert_eq!(open(&dir, &store).found(), Found::New);
         for images in [10, 20, 30] {
-            Record::open(dir.path(), &store).write(&kept(images)).expect("write");
-            assert_eq!(Record::open(dir.path(), &store).found(), Found::Kept(kept(images)));
+            open(&dir, &store).write(&kept(images)).expect("write");
+            assert_eq!(open(&dir, &store).found(), Found::Kept(kept(images)));
         }
         let damage = |slot| std::fs::write(path(dir.path(), slot), b"garbage").expect("damage");
         for slot in [0, 1] {
-            let record = Record::open(dir.path(), &store);
+            let record = open(&dir, &store);
             (0..3).for_each(|_| record.write(&kept(40)).expect("write"));
             damage(slot);
-            let Found::Kept(found) = Record::open(dir.path(), &store).found() else { panic!("the other one is there") };
+            let Found::Kept(found) = open(&dir, &store).found() else { panic!("the other one is there") };
             assert!(found.spent.day.counts.images >= 40, "{found:?}");
-            assert_eq!(Record::open(dir.path(), &store).found(), Found::Kept(found), "once");
+            assert_eq!(open(&dir, &store).found(), Found::Kept(found), "once");
         }
         damage(0);
         damage(1);
-        assert!(matches!(Record::open(dir.path(), &store).found(), Found::Lost(_)));
+        assert!(matches!(open(&dir, &store).found(), Found::Lost(_)));
         (0..2).for_each(|slot| std::fs::remove_file(path(dir.path(), slot)).expect("remove"));
-        assert!(matches!(Record::open(dir.path(), &store).found(), Found::Lost(_)), "a node that is not new");
+        assert!(matches!(open(&dir, &store).found(), Found::Lost(_)), "a node that is not new");
     }
 
     #[test]
     fn a_store_of_before_there_were_budgets_has_lost_nothing() {
         let (dir, store) = (tempfile::tempdir().expect("dir"), used());
-        assert_eq!(Record::open(dir.path(), &store).found(), Found::New);
-        assert_eq!(Record::open(dir.path(), &store).found(), Found::Kept(Kept::default()));
+        assert_eq!(open(&dir, &store).found(), Found::New);
+        assert_eq!(open(&dir, &store).found(), Found::Kept(Kept::default()));
         (0..2).for_each(|slot| std::fs::remove_file(path(dir.path(), slot)).expect("remove"));
-        assert!(matches!(Record::open(dir.path(), &store).found(), Found::Lost(_)), "now they were made");
+        assert!(matches!(open(&dir, &store).found(), Found::Lost(_)), "now they were made");
     }
 
     #[test]
@@ -258,7 +266,7 @@ mod tests {
         let before = v1::Spent::from(&kept(50).spent).encode();
         store.write(vec![(IN_STORE.into(), Some(before))]).expect("write");
         let expected = Found::Kept(Kept { told: [0, 0], ..kept(50) });
-        assert_eq!((Record::open(dir.path(), &store).found(), store.get(IN_STORE)), (expected.clone(), None));
-        assert_eq!(Record::open(dir.path(), &store).found(), expected);
+        assert_eq!((open(&dir, &store).found(), store.get(IN_STORE)), (expected.clone(), None));
+        assert_eq!(open(&dir, &store).found(), expected);
     }
 }

@@ -129,11 +129,11 @@ async fn what_nobody_knows_any_more_counts_as_used_until_its_period_ends() {
             std::fs::write(dir.path().join(format!("spent.{slot}")), b"garbage").expect("damage");
         }
         let budget = Budget { zone: zone.parse().expect(zone), ..per_day(1 << 40) };
-        let ledger = Ledger::open(Record::open(dir.path(), &store), clock());
+        let ledger = Ledger::open(Record::open(dir.path(), &store, crate::reserve::Reserve::none()), clock());
         ledger.set(Some(&budget));
         assert!(matches!(ledger.ask(), Ask::Later(_)), "{zone}");
         assert_eq!(ledger.news().iter().map(|fault| &*fault.code).collect::<Vec<_>>(), ["budget-count-lost"]);
-        let again = Ledger::open(Record::open(dir.path(), &store), clock());
+        let again = Ledger::open(Record::open(dir.path(), &store, crate::reserve::Reserve::none()), clock());
         again.set(Some(&budget));
         assert!(matches!(again.ask(), Ask::Later(_)) && again.news().is_empty(), "it is told, and kept");
         again.set(None);

@@ -28,6 +28,7 @@ use crate::link::transport::{TransportEnds, transport};
 use crate::logs::LogFiles;
 use crate::node::{Node, Setup, View};
 use crate::reporter::Machine;
+use crate::reserve::Reserve;
 use crate::runtime::memory::Memory;
 use crate::shutdown::{Trigger, shutdown};
 use crate::store::Store;
@@ -158,6 +159,7 @@ impl Site {
             publishers: vec![SecretKey::from_seed(&[2; 32]).public()],
         };
         let node = Node::assemble(Setup {
+            reserve: Reserve::none(),
             trust,
             runtime: Arc::new(Memory::new(clock)),
             held: held.clone(),

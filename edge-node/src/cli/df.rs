@@ -7,6 +7,7 @@ use super::client::Client;
 use super::exit::Ended;
 use super::out::Out;
 use crate::disk::{DiskUse, ImageUse, Need, Place, ServiceUse};
+use crate::reserve::SIZE;
 
 pub async fn run(client: &Client, out: &mut Out) -> Result<(), Ended> {
     let disk: DiskUse = client.get("/v1/disk").await?;
@@ -81,6 +82,16 @@ fn kinds(disk: &DiskUse, table: &mut Table, out: &Out) {
     }
     row("Logs", "日志", bytes(kinds.logs), String::new());
     row("State", "节点状态", bytes(kinds.store), String::new());
+    row("Kept for the state", "为节点状态预留", bytes(kinds.reserve), kept(kinds.reserve, out.lang()));
+}
+
+fn kept(left: u64, lang: Lang) -> String {
+    match (left < SIZE, lang) {
+        (false, Lang::En) => "for when the disk is full".into(),
+        (false, Lang::Zh) => "磁盘写满时使用".into(),
+        (true, Lang::En) => format!("of {}: the disk was full", bytes(SIZE)),
+        (true, Lang::Zh) => format!("应为 {}：磁盘曾写满", bytes(SIZE)),
+    }
 }
 
 fn patches(disk: &DiskUse, lang: Lang) -> String {

@@ -88,6 +88,7 @@ fn tell(log: &LogConfig) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level);
+    let builder = builder.log_internal_errors(false); // On a full disk that would go there, too, and panic.
     // It fails only when there is a log already.
     drop(match log.format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),

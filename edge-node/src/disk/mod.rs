@@ -35,6 +35,7 @@ use crate::held::Holding;
 use crate::images::content::Content;
 use crate::images::room::Disk;
 use crate::images::stop::{Stop, StopOnDrop};
+use crate::reserve;
 use crate::runtime::{Runtime, RuntimeError, Usage};
 use images::Layers;
 use walk::Walk;
@@ -88,6 +89,8 @@ pub struct Kinds {
     pub logs: u64,
     /// The node's memory: desired state, releases, journal.
     pub store: u64,
+    /// What is kept for it on a full disk.
+    pub reserve: u64,
 }
 
 /// One image.
@@ -290,6 +293,7 @@ fn count(content: &Content, state: &Path, layers: &BTreeSet<Digest>, stop: Stop)
     counted.kinds.documents = walk.below(&state.join("blobs"));
     counted.kinds.patches = walk.below(&state.join("patches"));
     counted.kinds.store = walk.below(&state.join("store"));
+    counted.kinds.reserve = reserve::left(state);
     counted.kinds.logs = walk.below(&state.join("logs"));
     let volumes = names(&state.join("volumes")).into_iter().flat_map(|app| {
         let dir = state.join("volumes").join(app.as_str());

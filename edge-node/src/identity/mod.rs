@@ -26,6 +26,7 @@ use shared::id::{Digest, Name};
 use shared::sign::PublicKey;
 
 use crate::private_file::{self, PrivateFileError};
+use crate::reserve::LacksRoom;
 
 pub use certificate::{Mismatch, certificates_of, pem};
 
@@ -141,6 +142,12 @@ impl Faulty for IdentityError {
             Self::Damaged { path, why } => Fault::new(&trust::NODE_IDENTITY_DAMAGED).with("path", path).with("why", why),
             Self::TooManyKeys => Fault::new(&trust::KEYS_TOO_MANY).with("max", PUBLISHERS_MAX),
         }
+    }
+}
+
+impl LacksRoom for IdentityError {
+    fn lacks_room(&self) -> bool {
+        matches!(self, Self::File(error) if error.lacks_room())
     }
 }
 

@@ -28,6 +28,7 @@ use crate::images::ChunkSource;
 use crate::images::content::Content;
 use crate::images::transfers::Transfers;
 use crate::journal::Journal;
+use crate::reserve::Reserve;
 use crate::runtime::Runtime;
 use crate::shutdown::Shutdown;
 use rounds::Rounds;
@@ -53,6 +54,8 @@ pub struct Parts<R, S> {
     pub ledger: Arc<Ledger>,
     /// Where events are recorded.
     pub journal: Arc<Journal>,
+    /// Space that is kept for all of that.
+    pub reserve: Reserve,
     /// The node's clocks.
     pub clock: Clock,
     /// This machine.

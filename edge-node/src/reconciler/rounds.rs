@@ -23,6 +23,7 @@ use crate::held::{Held, Holding};
 use crate::images::ChunkSource;
 use crate::images::content::Keep;
 use crate::images::fetch::{Fetched, Present};
+use crate::reserve;
 use crate::runtime::{Observed, Runtime, Seen};
 
 /// What the loop remembers from round to round. Nothing here matters after a restart of the daemon.
@@ -86,19 +87,36 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         for done in std::mem::take(&mut self.ended) {
             self.take(done, now.uptime);
         }
-        match self.parts.runtime.observe().await {
-            Ok(observed) => self.proceed(observed, now),
+        let missing = self.look_at_reserve();
+        let again = missing.as_ref().map(|_| now.uptime + reserve::LOOK);
+        let wake = match self.parts.runtime.observe().await {
+            Ok(observed) => self.proceed(observed, missing, now),
             Err(error) => {
                 self.say(|status| {
                     status.runtime.clear();
-                    status.faults = vec![error.fault()];
+                    status.faults = missing.into_iter().chain([error.fault()]).collect();
                 });
                 now.uptime + RETRY
             }
-        }
+        };
+        again.map_or(wake, |at| at.min(wake))
     }
 
-    fn proceed(&mut self, observed: Observed, now: Now) -> Uptime {
+    /// What is missing of the space that is kept for the node's state.
+    fn look_at_reserve(&self) -> Option<Fault> {
+        let news = self.parts.reserve.look();
+        let missing = self.parts.reserve.missing();
+        if news.is_some()
+            && missing.is_none()
+            && let Err(error) = self.parts.held.there_is_room()
+        {
+            tracing::warn!(%error, "what the disk did not take comes with the next change");
+        }
+        news.into_iter().for_each(|news| self.record(None, news));
+        missing
+    }
+
+    fn proceed(&mut self, observed: Observed, missing: Option<Fault>, now: Now) -> Uptime {
         self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
         self.parts.ledger.set(holding.desired.budget.as_ref());
@@ -121,7 +139,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let transfers = self.parts.transfers.list(Instant::now(), waits.as_ref());
         let apps = report::apps(&holding.desired, &actual, now);
         let next = report::next(&holding.desired, &actual);
-        self.say(|status| *status = Status { runtime: version, apps, next, transfers, faults: Vec::new() });
+        let faults = missing.into_iter().collect();
+        self.say(|status| *status = Status { runtime: version, apps, next, transfers, faults });
         wake.unwrap_or(Uptime::MAX)
     }
 

@@ -8,8 +8,10 @@
 //! Every change of a record is one transaction; when [`Store::write`] returns, no kill and no power cut takes
 //! it back. After that the records are also written to `records.copy` (temporary file, fsync, rename, fsync of the
 //! directory), with a checksum. redb panics when it reads a damaged page (measured: 8 of 46 pages), so every call
-//! is caught. A file that failed is opened again first: a full disk damages nothing. Only one that stays unreadable is put
-//! aside and made anew, from the records in memory, or at start from the copy.
+//! is caught. redb does nothing more with a file that failed once: it is opened again before it is used next, because a full
+//! disk damages nothing. Only one that stays unreadable is put aside and made anew, from the records in memory, or at start
+//! from the copy. What finds no room is given some of the [`Reserve`]; a copy that finds none even so is written with the next
+//! change, or when [`Held`](crate::held::Held) hears of room.
 
 mod copy;
 
@@ -24,6 +26,9 @@ use std::sync::{Mutex, PoisonError};
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
 use shared::fault::{Fault, Faulty, node};
+
+use crate::private_file::PrivateFileError;
+use crate::reserve::{LacksRoom, Reserve};
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
 const JOURNAL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("journal");
@@ -43,6 +48,7 @@ pub type Change = (String, Option<Vec<u8>>);
 pub struct Store {
     inner: Mutex<Inner>,
     dir: Option<PathBuf>,
+    reserve: Reserve,
 }
 
 struct Inner {
@@ -88,34 +94,34 @@ impl Faulty for StoreError {
     }
 }
 
-impl Store {
-    /// Opens or makes the store in `dir`. The fault says what was found damaged and repaired.
-    pub fn open(dir: &Path) -> Result<(Self, Option<Fault>), StoreError> {
-        let failed = |cause| StoreError::Io { doing: "creating", path: dir.display().to_string(), cause };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-        std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
-        let file = dir.join("state.redb");
-        let copy = copy::read(&dir.join("records.copy"));
-        let opened = guard(|| load(open_file(&file)?)).and_then(|inner| match (inner.records.is_empty(), copy.is_empty()) {
-            (true, false) => Err(StoreError::Damaged("the file is empty".into())),
-            _ => Ok(inner),
-        });
-        match opened {
-            Ok(inner) => Ok((Self { inner: Mutex::new(inner), dir: Some(dir.into()) }, None)),
-            Err(StoreError::Damaged(cause)) => {
-                let records = copy;
-                let fault = Fault::new(&node::STATE_REPAIRED).with("cause", cause).with("records", records.len());
-                let inner = Inner { journal_is_lost: true, ..rebuild(&file, records)? };
-                Ok((Self { inner: Mutex::new(inner), dir: Some(dir.into()) }, Some(fault)))
-            }
-            Err(error) => Err(error),
+impl LacksRoom for StoreError {
+    fn lacks_room(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl From<PrivateFileError> for StoreError {
+    fn from(error: PrivateFileError) -> Self {
+        match error {
+            PrivateFileError::Io { path, cause, .. } if cause.lacks_room() => Self::Full(path),
+            PrivateFileError::Io { doing, path, cause } => Self::Io { doing, path, cause },
+            other @ (PrivateFileError::Exposed { .. } | PrivateFileError::TooLarge { .. }) => Self::Damaged(other.to_string()),
         }
+    }
+}
+
+impl Store {
+    /// Opens or makes the store in `dir`, with `reserve` for when the disk is full. The fault says what was found damaged
+    /// and repaired.
+    pub fn open(dir: &Path, reserve: Reserve) -> Result<(Self, Option<Fault>), StoreError> {
+        let (inner, repaired) = reserve.lend(|| Inner::open(dir))?;
+        Ok((Self { inner: Mutex::new(inner), dir: Some(dir.into()), reserve }, repaired))
     }
 
     /// A store that forgets everything when it is dropped: for the simulation.
     pub fn in_memory() -> Result<Self, StoreError> {
         let db = Builder::new().create_with_backend(InMemoryBackend::new()).map_err(damaged)?;
-        Ok(Self { inner: Mutex::new(load(db)?), dir: None })
+        Ok(Self { inner: Mutex::new(load(db)?), dir: None, reserve: Reserve::none() })
     }
 
     /// All records.
@@ -128,7 +134,7 @@ impl Store {
         self.lock().records.get(name).cloned()
     }
 
-    /// Makes all `changes` durable, or none.
+    /// Makes all `changes` durable, or none. Without any, the copy catches up.
     pub fn write(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut inner = self.lock();
         let mut records = inner.records.clone();
@@ -139,13 +145,19 @@ impl Store {
             }
         }
         if records != inner.records {
-            let done = guard(|| write_records(self.database(&inner)?, &changes));
-            self.settle(&mut inner, done)?;
+            self.with_file(&mut inner, |db| write_records(db, &changes))?;
             inner.records = records;
             inner.copy_is_stale = true;
         }
         if let Some(dir) = self.dir.as_ref().filter(|_| inner.copy_is_stale) {
-            copy::write(&dir.join("records.copy"), &inner.records)?;
+            match self.reserve.lend(|| copy::write(&dir.join("records.copy"), &inner.records)) {
+                Err(error) if error.lacks_room() => {
+                    // The file has the change: nobody may hear that it was not made.
+                    tracing::warn!(%error, "the second copy of the node's state follows when there is room");
+                    return Ok(());
+                }
+                done => done?,
+            }
         }
         inner.copy_is_stale = false;
         Ok(())
@@ -156,21 +168,18 @@ impl Store {
         let mut inner = self.lock();
         let first = inner.next;
         let rows: Vec<(u64, Vec<u8>)> = (first..).zip(0..entries).map(|(number, index)| (number, make(index, number))).collect();
-        let done = guard(|| append_rows(self.database(&inner)?, &rows));
-        self.settle(&mut inner, done)?;
+        self.with_file(&mut inner, |db| append_rows(db, &rows))?;
         inner.next = first + rows.len() as u64;
         Ok(())
     }
 
     /// Up to `limit` journal entries from number `from` on.
     pub fn journal(&self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let mut inner = self.lock();
-        let read = guard(|| {
-            let table = self.database(&inner)?.begin_read().map_err(damaged)?.open_table(JOURNAL).map_err(damaged)?;
+        self.with_file(&mut self.lock(), |db| {
+            let table = db.begin_read().map_err(damaged)?.open_table(JOURNAL).map_err(damaged)?;
             let rows = table.range(from..).map_err(damaged)?.take(limit);
             rows.map(|row| row.map(|(number, entry)| (number.value(), entry.value().to_vec())).map_err(damaged)).collect()
-        });
-        self.settle(&mut inner, read)
+        })
     }
 
     /// The number the next journal entry will get.
@@ -190,16 +199,23 @@ impl Store {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn database<'a>(&self, inner: &'a Inner) -> Result<&'a Database, StoreError> {
-        inner.db.as_ref().ok_or_else(|| StoreError::Damaged("could not be made anew; trying again".into()))
+    /// Does `work` on the file. One that fails is opened again before it is used next.
+    fn with_file<T>(&self, inner: &mut Inner, work: impl Fn(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.reserve.lend(|| {
+            let db = self.database(inner)?;
+            let done = guard(|| work(db));
+            if let (Err(error), Some(_)) = (&done, &self.dir) {
+                tracing::warn!(%error, "the state file failed; it is opened again");
+                inner.db = None;
+            }
+            done
+        })
     }
 
-    /// After a failure the file is opened again; redb does nothing more with one that failed. If it stays unreadable it is
-    /// made anew from the records in memory; then the journal's numbers go on, and its lost entries show as a gap.
-    fn settle<T>(&self, inner: &mut Inner, done: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let (Err(error), Some(dir)) = (&done, &self.dir) {
-            tracing::warn!(%error, "the state file failed; opening it again");
-            inner.db = None;
+    /// The file, opened again if it failed. If it stays unreadable it is made anew from the records in memory; then the
+    /// journal's numbers go on, and its lost entries show as a gap.
+    fn database<'i>(&self, inner: &'i mut Inner) -> Result<&'i Database, StoreError> {
+        if let (None, Some(dir)) = (&inner.db, &self.dir) {
             let file = dir.join("state.redb");
             let again = guard(|| load(open_file(&file)?)).and_then(|opened| opened.has_all_of(&inner.records));
             let again = match again {
@@ -209,16 +225,38 @@ impl Store {
                 }
                 other => other,
             };
-            match again {
-                Ok(new) => *inner = Inner { next: inner.next.max(new.next), copy_is_stale: true, ..new },
-                Err(error) => tracing::warn!(%error, "there is no state file for now"),
-            }
+            let new = again?;
+            *inner = Inner { next: inner.next.max(new.next), copy_is_stale: true, ..new };
         }
-        done
+        inner.db.as_ref().ok_or_else(|| StoreError::Damaged("there is none".into()))
     }
 }
 
 impl Inner {
+    /// Opens or makes the store in `dir`. The fault says what was found damaged and repaired.
+    fn open(dir: &Path) -> Result<(Self, Option<Fault>), StoreError> {
+        let failed = |cause: std::io::Error| match cause.lacks_room() {
+            true => StoreError::Full(dir.display().to_string()),
+            false => StoreError::Io { doing: "creating", path: dir.display().to_string(), cause },
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        std::fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
+        let file = dir.join("state.redb");
+        let copy = copy::read(&dir.join("records.copy"));
+        let opened = guard(|| load(open_file(&file)?)).and_then(|inner| match (inner.records.is_empty(), copy.is_empty()) {
+            (true, false) => Err(StoreError::Damaged("the file is empty".into())),
+            _ => Ok(inner),
+        });
+        match opened {
+            Ok(inner) => Ok((inner, None)),
+            Err(StoreError::Damaged(cause)) => {
+                let fault = Fault::new(&node::STATE_REPAIRED).with("cause", cause).with("records", copy.len());
+                Ok((Self { journal_is_lost: true, ..rebuild(&file, copy)? }, Some(fault)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// A file that fell behind what was acknowledged is as bad as a damaged one. One that is ahead holds a change whose
     /// end was not heard of.
     fn has_all_of(self, records: &Records) -> Result<Self, StoreError> {
@@ -310,7 +348,7 @@ fn guard<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreErro
 fn damaged(error: impl Into<redb::Error>) -> StoreError {
     let error = error.into();
     if let redb::Error::Io(cause) = &error
-        && cause.kind() == ErrorKind::StorageFull
+        && cause.lacks_room()
     {
         return StoreError::Full("state.redb".into());
     }
@@ -320,13 +358,14 @@ fn damaged(error: impl Into<redb::Error>) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::SmallDisk;
 
     fn set(name: &str, value: &str) -> Change {
         (name.into(), Some(value.into()))
     }
 
     fn reopen(dir: &Path) -> (Store, Option<Fault>) {
-        Store::open(dir).expect("open")
+        Store::open(dir, Reserve::none()).expect("open")
     }
 
     #[test]
@@ -393,36 +432,10 @@ mod tests {
         }
     }
 
-    /// A file system of two megabytes.
-    struct Small(tempfile::TempDir);
-
-    impl Small {
-        fn mount() -> Self {
-            let dir = tempfile::tempdir().expect("dir");
-            let size = c"size=2m";
-            rustix::mount::mount(c"none", dir.path(), c"tmpfs", rustix::mount::MountFlags::empty(), Some(size))
-                .expect("root mounts");
-            Self(dir)
-        }
-
-        fn fill(&self) -> PathBuf {
-            let ballast = self.0.path().join("ballast");
-            let mut file = File::create(&ballast).expect("ballast");
-            while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
-            ballast
-        }
-    }
-
-    impl Drop for Small {
-        fn drop(&mut self) {
-            let _gone = rustix::mount::unmount(self.0.path(), rustix::mount::UnmountFlags::DETACH);
-        }
-    }
-
     #[test]
     fn a_full_disk_damages_nothing() {
-        let disk = Small::mount();
-        let dir = disk.0.path().join("store");
+        let disk = SmallDisk::mount(2);
+        let dir = disk.path().join("store");
         let (store, _) = reopen(&dir);
         store.write(vec![set("a", "1")]).expect("write");
         store.append(1, |_, _| b"one".to_vec()).expect("append");
@@ -441,6 +454,40 @@ mod tests {
         assert_eq!(fault, None);
         assert_eq!((store.get("a"), store.get("b")), (Some(b"1".to_vec()), Some(b"2".to_vec())));
         assert_eq!(copy::read(&dir.join("records.copy")), store.records());
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_the_reserve_has_room_for() {
+        let disk = SmallDisk::mount(8);
+        let reserve = Reserve::of(disk.path(), 2 << 20);
+        let dir = disk.path().join("store");
+        let open = || Store::open(&dir, reserve.clone()).expect("opened").0;
+        let store = open();
+        let ballast = disk.fill();
+        let mut written = Records::new();
+        for n in 0..8 {
+            store.write(vec![set(&format!("release/{n}"), &"x".repeat(50_000))]).expect("some of the reserve");
+            store.append(1, |_, number| format!("{number}").into_bytes()).expect("the journal, too");
+            written = store.records();
+        }
+        drop(store);
+        let store = open();
+        assert_eq!((store.records(), store.next_entry()), (written.clone(), 8));
+        assert_eq!(copy::read(&dir.join("records.copy")), written);
+
+        let refused = (0..100).find_map(|n| store.write(vec![set(&format!("more/{n}"), &"x".repeat(50_000))]).err());
+        assert!(matches!(refused, Some(StoreError::Full(_))), "{refused:?}");
+        written = store.records();
+        drop(store);
+        let store = open();
+        assert_eq!(store.records(), written, "all that was taken, and nothing that was refused");
+        assert_ne!(copy::read(&dir.join("records.copy")), written, "there was no room for a second copy");
+        assert_eq!(reserve.look().map(|fault| fault.code), Some("node-state-reserve-used".into()));
+        std::fs::remove_file(ballast).expect("room again");
+        store.write(Vec::new()).expect("at once");
+        assert_eq!(copy::read(&dir.join("records.copy")), written);
+        assert_eq!(reserve.look().map(|fault| fault.code), Some("node-state-reserve-back".into()));
+        assert!(!dir.join("state.redb.damaged").exists());
     }
 
     #[test]

@@ -60,3 +60,20 @@ fn it_reports_to_systemd_runs_once_and_ends_on_sigterm() {
     std::io::Read::read_to_string(&mut first.0.stderr.take().expect("stderr"), &mut log).expect("read");
     assert!(log.lines().count() > 0 && log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
 }
+
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let dir = tempfile::tempdir().expect("dir");
+    let place = dir.path().to_str().expect("utf-8");
+    let notices = UnixDatagram::bind(dir.path().join("notify")).expect("bound");
+    notices.set_read_timeout(Some(Duration::from_secs(20))).expect("limit");
+    identity("localhost:1").store(&dir.path().join("identity"), false).expect("stored");
+    let mut daemon = command(place);
+    daemon.stderr(std::fs::File::options().write(true).open("/dev/full").expect("/dev/full"));
+    daemon.env("NOTIFY_SOCKET", dir.path().join("notify"));
+    let mut daemon = Running(daemon.spawn().expect("run"));
+    let mut buffer = [0; 256];
+    notices.recv(&mut buffer).expect("READY=1");
+    kill_process(Pid::from_child(&daemon.0), Signal::TERM).expect("signalled");
+    assert_eq!(daemon.0.wait().expect("ended").code(), Some(0));
+}

@@ -11,6 +11,7 @@ use edge_node::config::Config;
 use edge_node::disk::{DiskUse, ImageUse, Kinds, Need, Overhead, Patches, Place, ServiceUse, VolumeUse};
 use edge_node::identity::Identity;
 use edge_node::neighbours::{Sharing, Standing, State};
+use edge_node::reserve::Reserve;
 use edge_node::shutdown::{Trigger, shutdown};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -241,7 +242,9 @@ impl Daemon {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         let listener = runtime.block_on(async { Listener::bind(&config.socket()) }).expect("bound");
         let served = node.clone();
-        let serving = std::thread::spawn(move || runtime.block_on(serve(listener, served, &config, asked)).expect("served"));
+        let serving = std::thread::spawn(move || {
+            runtime.block_on(serve(listener, served, &config, Reserve::none(), asked)).expect("served")
+        });
         Self { dir, node, trigger, serving }
     }
 

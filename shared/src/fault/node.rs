@@ -28,6 +28,12 @@ super::texts! {
     STATE_DISK_FULL = "node-state-disk-full",
         "No space left for the node's state ({path}). Running apps go on, new desired states wait. Free some disk space",
         "节点状态（{path}）所在磁盘已满。正在运行的应用不受影响，新的期望状态将等待。请清理磁盘空间";
+    STATE_RESERVE_USED = "node-state-reserve-used",
+        "The disk of {path} has no room to spare: {left} are left of the {size} that are kept for the node's state. Running apps and the node go on; when nothing is left, new desired states and commands wait. Free some disk space; the node notices by itself",
+        "{path} 所在磁盘空间不足：为节点状态预留的 {size} 还剩 {left}。正在运行的应用和节点不受影响；用尽后，新的期望状态和命令将等待。请清理磁盘空间，节点会自动察觉";
+    STATE_RESERVE_BACK = "node-state-reserve-back",
+        "There is room on the disk again: {size} are kept for the node's state",
+        "磁盘重新有空间：已为节点状态预留 {size}";
     STATE_FAILED = "node-state-failed",
         "The node's state cannot be written: {cause}. Running apps go on. Check the disk",
         "无法写入节点状态：{cause}。正在运行的应用不受影响。请检查磁盘";

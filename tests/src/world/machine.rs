@@ -16,6 +16,7 @@ use edge_node::link::transport::transport;
 use edge_node::logs::LogFiles;
 use edge_node::node::{Node, Setup, View};
 use edge_node::reporter;
+use edge_node::reserve::Reserve;
 use edge_node::runtime::memory::Memory;
 use edge_node::shutdown::{Trigger, shutdown};
 use edge_node::store::Store;
@@ -129,6 +130,7 @@ impl Machine {
             journal: journal.clone(),
             ledger: Arc::new(Ledger::open(self.spent.clone(), clock)),
             content,
+            reserve: Reserve::none(),
             logs: LogFiles::new(state.join("logs")),
             clock,
             machine: reporter::Machine { platform: platform(), boot: self.boot(), cpus: 2, memory: 1 << 30, state },
