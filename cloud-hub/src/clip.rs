@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use shared::fault::Fault;
 use shared::manifest::SERVICES_MAX;
 use shared::oci::Platform;
-use shared::report::{AppReport, Facts, NextReport, Report, ServiceReport, Transfer};
+use shared::report::{AppReport, Facts, Good, NextReport, Report, ServiceReport, Transfer};
 use shared::state::APPS_MAX;
 
 /// Longest text, in bytes.
@@ -67,6 +67,7 @@ fn can_be_meant(address: &SocketAddr) -> bool {
 fn app(app: AppReport) -> AppReport {
     AppReport {
         version: text(&app.version),
+        good: app.good.map(|good| Good { version: text(&good.version), ..good }),
         services: app.services.into_iter().take(SERVICES_MAX).map(service).collect(),
         fault: app.fault.as_ref().map(fault),
         ..app
@@ -151,11 +152,14 @@ mod tests {
             fault,
             ..app("a", Digest::of(b"r"), Phase::Failing)
         };
+        let good = Some(Good { release: Digest::of(b"g"), version: "\u{1}".repeat(900) });
+        let back = AppReport { good, ..app(0, None) };
         let transfer = Transfer { image: Digest::of(b"i"), done: 0, total: 0, rate: 0, reused: 0, waits: None };
         for (what, said) in [
             ("empty faults", Report { faults: vec![fault_of(0, 0, ""); 131_000], ..plain(1, 1) }),
             ("long faults", Report { faults: vec![fault_of(8, 500, "\u{1}"); 56], ..plain(1, 1) }),
             ("apps with faults", Report { apps: vec![app(1, Some(fault_of(8, 90, "\u{1}"))); 240], ..plain(1, 1) }),
+            ("apps with a way back", Report { apps: vec![back; 240], ..plain(1, 1) }),
             ("apps", Report { apps: vec![app(0, None); 3000], ..plain(1, 1) }),
             ("services of one app", Report { apps: vec![app(25_000, None)], ..plain(1, 1) }),
             ("services of many apps", Report { apps: vec![app(64, None); 340], ..plain(1, 1) }),

@@ -267,6 +267,7 @@ pub(crate) mod tests {
             release,
             version: "1.0.0".into(),
             wanted: release,
+            good: None,
             phase,
             services: Vec::new(),
             fault: None,

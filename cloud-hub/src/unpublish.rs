@@ -1,12 +1,11 @@
 //! Taking a release back: it leaves the catalogue, and what only it needed leaves the disk ([`crate::collect`]).
 //!
 //! That is refused while something may ask for it: a deployment, the way back from one, or a node that runs it, has it on its
-//! disk for later, or may have or go back to it unsaid. Its version is never used for anything else: the same bytes
-//! can be published again, others cannot.
+//! disk for later, would go back to it, or has accepted more than it has reported. Its version is never used for anything
+//! else: the same bytes can be published again, others cannot.
 
 use shared::fault::{Fault, Faulty, hub};
 use shared::id::{Digest, Name};
-use shared::report::{AppReport, Phase, ServiceState};
 
 use crate::catalog::CatalogError;
 use crate::deployments::rollback_entry;
@@ -101,47 +100,27 @@ fn needs(release: Digest, app: &Name, deployments: &[(Name, Deployment)], fleet:
     }
     let brought = |of: &Deployment| of.app == *app && of.history.iter().any(|past| past.release == release);
     let was_brought = deployments.iter().any(|(_, of)| brought(of));
-    let on_nodes = fleet.nodes.iter().filter(|(_, life)| is_on(life, release, app) || (was_brought && may_go_back(life, app)));
+    let on_nodes = fleet.nodes.iter().filter(|(_, life)| is_on(life, release, app) || (was_brought && is_behind(life)));
     let names: Vec<Name> = on_nodes.map(|(name, _)| name.clone()).collect();
     (!names.is_empty()).then_some(Needs::OnNodes(names))
 }
 
-/// Whether a node has the release of `app`, or shall have it.
+/// Whether a node has the release of `app`, shall have it, or would go back to it.
 fn is_on(life: &Life, release: Digest, app: &Name) -> bool {
     let wanted = life.wanted.iter().flat_map(|wanted| [wanted.apps.get(app), wanted.next.get(app)]).flatten();
     let report = life.report.iter();
     let apps = report.clone().flat_map(|report| &report.apps).filter(|of| of.app == *app);
     let next = report.flat_map(|report| &report.next).filter(|of| of.app == *app);
     wanted.map(|assigned| assigned.assignment.release).any(|wanted| wanted == release)
-        || apps.flat_map(|of| [of.release, of.wanted]).any(|of| of == release)
+        || apps
+            .flat_map(|of| [Some(of.release), Some(of.wanted), of.good.as_ref().map(|good| good.release)])
+            .any(|of| of == Some(release))
         || next.map(|of| of.release).any(|of| of == release)
 }
 
-/// Whether a node may have, or go back to, a release of `app` that it does not name, out of those it was ever given.
-fn may_go_back(life: &Life, app: &Name) -> bool {
-    match &life.report {
-        // What it holds now may have brought anything since it spoke of its apps.
-        Some(report) if life.accepted != Some(report.accepted) => true,
-        Some(report) => report.apps.iter().any(|of| of.app == *app && !names_last_good(of)),
-        None => life.accepted.is_some(),
-    }
-}
-
-/// Whether the release that the app has is the one it would go back to. Reports do not say which one that is; it is known
-/// when it went back, and when all its services have been up for the time that proves them. One that is held on site is not
-/// judged, and the rest runs all the same.
-fn names_last_good(app: &AppReport) -> bool {
-    match app.phase {
-        Phase::Undone => true,
-        Phase::Running => app.release == app.wanted && app.services.iter().all(|service| service.state != ServiceState::Stopped),
-        Phase::Pending
-        | Phase::Fetching
-        | Phase::Starting
-        | Phase::Failing
-        | Phase::Stopped
-        | Phase::Leaving
-        | Phase::Fetched => false,
-    }
+/// Whether a node holds a newer state than its report is about: what it runs, and goes back to, may be anything it was given.
+fn is_behind(life: &Life) -> bool {
+    life.accepted.is_some() && life.accepted != life.report.as_ref().map(|report| report.accepted)
 }
 
 impl Hub {
@@ -174,13 +153,13 @@ mod tests {
     use std::sync::Arc;
 
     use shared::assign::{Assigned, Target};
-    use shared::report::{NextReport, Report, ServiceReport};
+    use shared::report::{AppReport, Good, NextReport, Phase, Report};
     use shared::state::{Assignment, Stamp};
     use shared::time::UnixMillis;
 
     use super::*;
     use crate::fleet::Wanted;
-    use crate::fleet::tests::{app, report, service};
+    use crate::fleet::tests::{app, report};
     use crate::records::Past;
 
     fn name(text: &str) -> Name {
@@ -258,11 +237,10 @@ mod tests {
             let phase = Phase::Fetched;
             report.next = vec![NextReport { app: name("web"), release: id(1), version: "1".into(), phase, fault: None }];
         });
-        let held = says(|report| {
-            let held = ServiceReport { state: ServiceState::Stopped, ..service() };
-            let services = vec![held];
-            report.apps = vec![AppReport { wanted: id(3), services, ..app("web", id(3), Phase::Running) }];
-        });
+        let good = |release: u8| {
+            let good = Some(Good { release: id(release), version: String::new() });
+            says(|report| report.apps = vec![AppReport { good, ..app("web", id(3), Phase::Starting) }])
+        };
         let other = says(|report| report.apps = vec![app("other", id(9), Phase::Running)]);
         let mut went_on = says(|report| report.apps = vec![app("other", id(9), Phase::Running)]);
         went_on.nodes.get_mut(&name("n1")).unwrap().accepted = Some(Stamp { epoch: 1, generation: 2 });
@@ -279,17 +257,15 @@ mod tests {
             (1, &phase(3, 1, Phase::Undone), n1.clone()),
             (1, &phase(3, 2, Phase::Undone), None),
             (1, &phase(3, 3, Phase::Running), None),
-            (1, &phase(2, 3, Phase::Running), n1.clone()),
-            (1, &held, n1.clone()),
-            (1, &phase(3, 3, Phase::Stopped), n1.clone()),
-            (1, &phase(3, 3, Phase::Fetched), n1.clone()),
+            (1, &good(1), n1.clone()),
+            (1, &good(2), None),
+            (1, &good(3), None),
             (1, &other, None),
             (1, &went_on, n1.clone()),
             (9, &went_on, None),
             (1, &silent, n1.clone()),
-            (1, &phase(3, 3, Phase::Starting), n1.clone()),
-            (1, &phase(3, 3, Phase::Failing), n1.clone()),
-            (9, &phase(3, 3, Phase::Failing), None),
+            (1, &phase(3, 3, Phase::Starting), None),
+            (9, &good(1), None),
             (1, &next, n1),
         ] {
             assert_eq!(needs(id(release), &name("web"), &deployments, fleet), expected, "{release} {fleet:?}");

@@ -99,6 +99,7 @@ fn report() -> Report {
         release: [1; 32],
         version: "1.0.0".into(),
         wanted: [2; 32],
+        good: Some(([1; 32], "1.0.0".into())),
         phase: 5,
         services: vec![waiting, service],
         fault: Some(fault()),

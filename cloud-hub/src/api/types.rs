@@ -69,8 +69,8 @@ pub use deployment::{
 pub use diff::{Change, DiffLine, LayerDiff, PlatformDiff, ReleaseDiff};
 pub use event::{Event, WatchChange, WatchEvent};
 pub use node::{
-    AppStatus, Facts, NextStatus, Node, NodeAssignment, NodePatch, NodeSpec, NodeStatus, OverruledAssignment, ServiceStatus,
-    Stamp, Transfer,
+    AppStatus, Facts, GoodStatus, NextStatus, Node, NodeAssignment, NodePatch, NodeSpec, NodeStatus, OverruledAssignment,
+    ServiceStatus, Stamp, Transfer,
 };
 pub use release::{
     AppEntry, AppStatusEntry, IngestLine, IngestRequest, Release, ReleaseImage, ReleaseSpec, ReleaseStatus, Upload,

@@ -12,7 +12,7 @@ use shared::time::UnixMillis;
 
 use super::{Fleet, Life, Wanted};
 use crate::api::types::{
-    AppStatus, Carried, DeploymentNode, DeploymentStatus, Facts, NextStatus, NodeAssignment, NodeBudget, NodeStatus,
+    AppStatus, Carried, DeploymentNode, DeploymentStatus, Facts, GoodStatus, NextStatus, NodeAssignment, NodeBudget, NodeStatus,
     OverruledAssignment, Problem, ServiceStatus, Stamp, Transfer,
 };
 use crate::hub::Hub;
@@ -180,6 +180,7 @@ fn app_status(app: &AppReport, report: &Report) -> AppStatus {
         release: app.release,
         version: app.version.clone(),
         wanted: app.wanted,
+        good: app.good.clone().map(|report::Good { release, version }| GoodStatus { release, version }),
         phase: app.phase,
         services: app.services.iter().map(|service| service_status(service, report.uptime_ms)).collect(),
         fault: app.fault.clone().map(Problem::from),

@@ -1,7 +1,7 @@
 //! Nodes and deployments.
 
 use serde_json::Value;
-use shared::report::{AppReport, Phase};
+use shared::report::{AppReport, Good, Phase};
 use shared::wire::v1::{NextReport, Up};
 
 use crate::node::{FakeNode, Identity, asks, report, request, running};
@@ -55,10 +55,15 @@ async fn a_release_goes_to_a_node_and_back() {
     // The same nodes, another release; a node that undoes it is told at once.
     shell.run(&["deploy", "web@2.0.0"]).await.ok();
     let fault = shared::fault::Fault::new(&shared::fault::node::SERVICE_UNHEALTHY).with("service", "web");
-    let undone = AppReport { wanted: v2, phase: Phase::Undone, fault: Some(fault), ..running("web", v1, "1.0.0") };
+    let good = Some(Good { release: v1, version: "1.0.0".into() });
+    let undone = AppReport { wanted: v2, good, phase: Phase::Undone, fault: Some(fault), ..running("web", v1, "1.0.0") };
     node.say(&report(2, 2, Some(undone))).await;
     let hopeless = shell.run(&["wait", "--for=ready", "deployment/web", "--timeout", "60s"]).await.failed(1, "cli-wait-hopeless");
     assert!(hopeless.err.contains("node-service-unhealthy"), "{hopeless:?}");
+    let page = shell.run(&["describe", "node", "n1"]).await.ok();
+    let row = ["web", "1.0.0", "undone", "1.0.0"];
+    assert!(page.contains("LAST GOOD") && page.lines().any(|line| line.split_whitespace().eq(row)), "{page}");
+    assert!(shell.run(&["describe", "node", "n1", "--lang", "zh"]).await.ok().contains("上一个正常"));
     let text = shell.run(&["describe", "deployment", "web", "--lang", "zh"]).await.ok();
     assert!(text.contains("已回退") && text.contains("健康检查失败"), "{text}");
 

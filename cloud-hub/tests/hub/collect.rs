@@ -13,7 +13,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use shared::id::Digest;
 use shared::release::Release;
-use shared::report::{AppReport, Phase};
+use shared::report::{AppReport, Good, Phase};
 use shared::time::UnixMillis;
 
 use crate::flow::eventually;
@@ -147,17 +147,21 @@ async fn what_a_deployment_or_a_node_may_ask_for_is_not_taken_back() {
 
     let [one, three] = ["1", "3"].map(|version| Digest::of(&web(version).to_bytes()));
     let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.unwrap();
-    let says =
-        |sequence, release, phase| report(sequence, 3, Some(AppReport { wanted: three, phase, ..running("web", release, "") }));
-    // What it runs it may run because nobody judged it: then it may still go back.
-    let phases =
-        [(1, one, Phase::Fetching, "fetching"), (2, three, Phase::Starting, "starting"), (3, one, Phase::Undone, "undone")];
-    for (sequence, release, phase, shown) in phases {
-        node.say(&says(sequence, release, phase)).await;
+    let good = |release| Some(Good { release, version: String::new() });
+    let says = |sequence, release, phase, good| {
+        report(sequence, 3, Some(AppReport { wanted: three, phase, good, ..running("web", release, "") }))
+    };
+    let reports = [
+        (1, one, Phase::Fetching, None, "fetching"),
+        (2, three, Phase::Starting, good(one), "starting"),
+        (3, one, Phase::Undone, good(one), "undone"),
+    ];
+    for (sequence, release, phase, good, shown) in reports {
+        node.say(&says(sequence, release, phase, good)).await;
         eventually(&world, "/api/v1/nodes/n1", |node| node["status"]["apps"][0]["phase"] == shown).await;
         assert_eq!(unpublish(&world, "1").await, (409, "hub-release-on-nodes".into()), "{shown}");
     }
-    node.say(&says(5, three, Phase::Running)).await;
+    node.say(&says(5, three, Phase::Running, good(three))).await;
     eventually(&world, "/api/v1/nodes/n1", |node| node["status"]["apps"][0]["phase"] == "running").await;
     assert_eq!(unpublish(&world, "1").await.0, 204);
     // It cannot be deployed any more, and the way back to it is no way.

@@ -225,6 +225,7 @@ pub fn running(app: &str, release: shared::id::Digest, version: &str) -> shared:
         release,
         version: version.into(),
         wanted: release,
+        good: None,
         phase: Phase::Running,
         services: vec![ServiceReport {
             service: name("web"),

@@ -21,19 +21,20 @@ pub async fn ps(client: &Client, out: &mut Out) -> Result<(), Ended> {
     let now = client.get::<Status>("/v1/status").await?.uptime_ms;
     let lang = out.lang();
     let mut table = match lang {
-        Lang::En => Table::new(["APP", "VERSION", "STATE", "SERVICE", "STATE", "HEALTH", "RESTARTS", "UP"]),
-        Lang::Zh => Table::new(["应用", "版本", "状态", "服务", "状态", "健康", "重启", "已运行"]),
+        Lang::En => Table::new(["APP", "VERSION", "STATE", "SERVICE", "STATE", "HEALTH", "RESTARTS", "UP", "LAST GOOD"]),
+        Lang::Zh => Table::new(["应用", "版本", "状态", "服务", "状态", "健康", "重启", "已运行", "上一个正常"]),
     };
     for app in &apps {
+        let good = app.good.as_ref().map_or("-", |good| good.version.as_str());
         let head = [app.app.to_string(), app.version.clone(), people::phase(app.phase, lang).into()];
         if app.services.is_empty() {
             let [name, version, phase] = head.clone();
-            table.row([name, version, phase, "-".into(), "-".into(), "-".into(), "-".into(), "-".into()]);
+            table.row([name, version, phase, "-".into(), "-".into(), "-".into(), "-".into(), "-".into(), good.into()]);
         }
         for service in &app.services {
             let [name, version, phase] = head.clone();
             let [state, health, restarts, up] = cells(service, now, lang);
-            table.row([name, version, phase, service.service.to_string(), state, health, restarts, up]);
+            table.row([name, version, phase, service.service.to_string(), state, health, restarts, up, good.into()]);
         }
     }
     out.table(&mut table)?;

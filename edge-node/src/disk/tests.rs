@@ -158,6 +158,7 @@ fn report(instance: &str, release: Digest) -> Report {
         release,
         version: "1.0.0".into(),
         wanted: release,
+        good: None,
         phase: Phase::Running,
         services: vec![service],
         fault: None,

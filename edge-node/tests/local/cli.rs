@@ -34,11 +34,11 @@ fn tables_and_json_in_both_languages() {
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(
         lines[0].split_whitespace().collect::<Vec<_>>(),
-        ["APP", "VERSION", "STATE", "SERVICE", "STATE", "HEALTH", "RESTARTS", "UP"]
+        ["APP", "VERSION", "STATE", "SERVICE", "STATE", "HEALTH", "RESTARTS", "UP", "LAST", "GOOD"]
     );
-    assert!(lines[1].starts_with("idle") && lines[1].contains("pending"), "{out}");
+    assert!(lines[1].starts_with("idle") && lines[1].contains("pending") && lines[1].ends_with(" -"), "{out}");
     assert!(lines[2].contains("failed (137 OOM)"), "{out}");
-    assert!(lines[3].contains("running") && lines[3].ends_with("1m"), "{out}");
+    assert!(lines[3].contains("running") && lines[3].split_whitespace().rev().take(2).eq(["0.9", "1m"]), "{out}");
     assert!(
         lines[4].starts_with("! shop: Service db ended with code 137") && lines[4].ends_with("[node-service-exits]"),
         "{out}"

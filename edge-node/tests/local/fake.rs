@@ -21,7 +21,7 @@ use shared::health::Health;
 use shared::id::{Digest, Name};
 use shared::oci::Platform;
 use shared::receipt::Receipt;
-use shared::report::{AppReport, Event, Facts, Phase, Report, ServiceReport, ServiceState, Transfer};
+use shared::report::{AppReport, Event, Facts, Good, Phase, Report, ServiceReport, ServiceState, Transfer};
 use shared::sign::SecretKey;
 use shared::state::Stamp;
 use shared::time::UnixMillis;
@@ -85,11 +85,12 @@ fn report() -> Report {
         release: Digest::of(b"one"),
         version: "1.0 \"x\"".into(),
         wanted: Digest::of(b"one"),
+        good: Some(Good { release: Digest::of(b"zero"), version: "0.9".into() }),
         phase: Phase::Failing,
         services: vec![service("db", ServiceState::Failed, 0), service("web", ServiceState::Running, 42)],
         fault: Some(fault.clone()),
     };
-    let idle = AppReport { app: name("idle"), phase: Phase::Pending, services: vec![], fault: None, ..shop.clone() };
+    let idle = AppReport { app: name("idle"), phase: Phase::Pending, services: vec![], good: None, fault: None, ..shop.clone() };
     Report {
         sequence: 1,
         wall: UnixMillis(1_795_263_907_000),

@@ -538,6 +538,23 @@ fn trouble_waits_for_its_backoff() {
 }
 
 #[test]
+fn the_release_to_go_back_to_is_said() {
+    let mut world = World::new();
+    let said = |world: &World| crate::report::apps(&world.desired, &world.actual, world.now).remove(0);
+    let one = world.deploy(&release("shop", "1", vec![("web", service("web:1"))]));
+    assert_eq!(said(&world).good, None, "none has proved itself");
+    world.settle(60);
+    let good = Some(crate::report::Good { release: one, version: "1".into() });
+    assert_eq!(said(&world).good, good);
+    let two = world.deploy(&release("shop", "2", vec![("web", service("web:2"))]));
+    assert_eq!((said(&world).wanted, said(&world).good), (two, good));
+    world.settle(60);
+    assert_eq!(said(&world).good.map(|good| good.version), Some("2".into()));
+    world.actual.releases.remove(&two);
+    assert_eq!(said(&world).good, None, "nobody goes back to what is lost");
+}
+
+#[test]
 fn a_node_that_lost_its_memory_touches_nothing() {
     let mut world = World::new();
     world.deploy(&release("shop", "1", vec![("web", service("web"))]));

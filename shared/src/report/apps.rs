@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AppReport, NextReport, Phase, ServiceReport, ServiceState};
+use super::{AppReport, Good, NextReport, Phase, ServiceReport, ServiceState};
 use crate::fault::{Fault, budget, node};
 use crate::health::Health;
 use crate::id::{Digest, Name};
@@ -56,7 +56,8 @@ fn app(view: &AppView<'_>, now: Uptime) -> AppReport {
             .map(|(name, service)| describe(service.current.map(|(id, instance)| (id.as_str(), instance)), name, state(service)))
             .collect()
     };
-    AppReport { app: view.name.clone(), release, version: version(view, release), wanted, phase, services, fault }
+    let good = view.good().map(|good| Good { release: good.id, version: version(view, good.id) });
+    AppReport { app: view.name.clone(), release, version: version(view, release), wanted, good, phase, services, fault }
 }
 
 fn version(view: &AppView<'_>, release: Digest) -> String {

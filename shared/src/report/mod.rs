@@ -73,12 +73,23 @@ pub struct AppReport {
     pub version: String,
     /// The release the hub wants; differs from `release` while images arrive and after an undo.
     pub wanted: Digest,
+    /// The last release that proved itself there: what the node goes back to by itself. Absent while none did.
+    pub good: Option<Good>,
     /// In one word.
     pub phase: Phase,
     /// Its services, by name.
     pub services: Vec<ServiceReport>,
     /// Why it is not running, or why a release was undone.
     pub fault: Option<Fault>,
+}
+
+/// A release that a node can go back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Good {
+    /// The release.
+    pub release: Digest,
+    /// Its version, for people.
+    pub version: String,
 }
 
 /// A release that a node brings to disk and does not run.

@@ -183,6 +183,9 @@ pub struct AppStatus {
     /// The release the hub wanted when the node reported; differs while images arrive and after an undo.
     #[schema(value_type = String)]
     pub wanted: Digest,
+    /// The last release that proved itself there: what the node goes back to by itself. Absent while none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good: Option<GoodStatus>,
     /// In one word.
     #[schema(value_type = String)]
     pub phase: Phase,
@@ -191,6 +194,17 @@ pub struct AppStatus {
     /// Why it does not run, or why a release was undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Problem>,
+}
+
+/// A release that a node can go back to, as it said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GoodStatus {
+    /// The release.
+    #[schema(value_type = String)]
+    pub release: Digest,
+    /// Its version.
+    pub version: String,
 }
 
 /// A release that a node brings to disk and does not run, as it said.

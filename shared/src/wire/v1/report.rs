@@ -86,6 +86,8 @@ pub struct AppReport {
     pub version: String,
     /// The release the hub wants.
     pub wanted: [u8; 32],
+    /// The last release that proved itself there, and its version.
+    pub good: Option<([u8; 32], String)>,
     /// Place in [`PHASES`].
     pub phase: u8,
     /// Its services.
@@ -232,6 +234,7 @@ impl From<&report::AppReport> for AppReport {
             release: *app.release.as_bytes(),
             version: app.version.clone(),
             wanted: *app.wanted.as_bytes(),
+            good: app.good.as_ref().map(|good| (*good.release.as_bytes(), good.version.clone())),
             phase: number(&PHASES, &app.phase),
             services: app.services.iter().map(ServiceReport::from).collect(),
             fault: app.fault.clone().map(Fault::from),
@@ -248,6 +251,7 @@ impl TryFrom<AppReport> for report::AppReport {
             release: Digest::from_bytes(app.release),
             version: app.version,
             wanted: Digest::from_bytes(app.wanted),
+            good: app.good.map(|(release, version)| report::Good { release: Digest::from_bytes(release), version }),
             phase: entry(&PHASES, app.phase, "phase")?,
             services: services?,
             fault: app.fault.map(CoreFault::from),

@@ -24,7 +24,8 @@ static SERVICES: [Column; 7] = [
     col("EXIT", "退出码"),
 ];
 static NEIGHBOURS: [Column; 2] = [col("NEIGHBOUR", "邻居"), col("ADDRESS", "地址")];
-static APPS: [Column; 3] = [col("APP", "应用"), col("VERSION", "版本"), col("PHASE", "阶段")];
+static APPS: [Column; 4] = [col("APP", "应用"), col("VERSION", "版本"), col("PHASE", "阶段"), col("LAST GOOD", "上一个正常")];
+static NEXT: [Column; 3] = [col("APP", "应用"), col("VERSION", "版本"), col("PHASE", "阶段")];
 
 pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     let status = &node.status;
@@ -68,7 +69,7 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
     apps(page, &status.apps, view);
     if !status.next.is_empty() {
         page.section("Prefetched", "预取");
-        page.table(&APPS, &status.next.iter().map(|next| self::next(next, view)).collect::<Vec<_>>());
+        page.table(&NEXT, &status.next.iter().map(|next| self::next(next, view)).collect::<Vec<_>>());
     }
     if !status.transfers.is_empty() {
         page.section("Images on their way", "传输中的镜像");
@@ -116,11 +117,15 @@ fn apps(page: &mut Page, apps: &[AppStatus], view: View) {
         return;
     }
     page.section("Apps", "应用");
-    let row = |app: &AppStatus| vec![app.app.to_string(), app.version.clone(), people::phase(app.phase, view.lang).into()];
-    page.table(&APPS, &apps.iter().map(row).collect::<Vec<_>>());
+    page.table(&APPS, &apps.iter().map(|app| self::app(app, view)).collect::<Vec<_>>());
     page.section("Services", "服务");
     let rows = apps.iter().flat_map(|app| app.services.iter().map(|service| self::service(app, service, view)));
     page.table(&SERVICES, &rows.collect::<Vec<_>>());
+}
+
+fn app(app: &AppStatus, view: View) -> Vec<String> {
+    let good = app.good.as_ref().map(|good| good.version.clone()).unwrap_or_default();
+    vec![app.app.to_string(), app.version.clone(), people::phase(app.phase, view.lang).into(), good]
 }
 
 fn service(app: &AppStatus, service: &ServiceStatus, view: View) -> Vec<String> {
