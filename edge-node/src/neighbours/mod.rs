@@ -51,6 +51,7 @@ use board::Board;
 pub use board::{Brings, Wants};
 use roster::{Count, Roster};
 pub use roster::{Sharing, Standing, State};
+pub use take::News;
 use talk::Talk;
 
 /// So often a node that cannot listen tries again.

@@ -26,10 +26,26 @@ const RATE_MIN: u64 = 32 << 10;
 /// Beside what this rate takes.
 const START: Duration = Duration::from_secs(5);
 
+/// How a layer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News<'n> {
+    /// This neighbour is waited for.
+    Waits(&'n Name),
+    /// This neighbour sends it.
+    Gives(&'n Name),
+    /// So many bytes of it came.
+    Came(u64),
+}
+
 impl Neighbours {
     /// Makes the pack of `layer` of what is here and what neighbours have; waits for one that brings it, as long as
-    /// `may_wait` says so. False when this node must bring it.
-    pub async fn take(&self, layer: &Layer, may_wait: impl Fn() -> bool) -> Result<bool, BlobError> {
+    /// `may_wait` says so. `say` hears how it comes. False when this node must bring it.
+    pub async fn take(
+        &self,
+        layer: &Layer,
+        may_wait: impl Fn() -> bool,
+        say: &(impl Fn(News<'_>) + Sync),
+    ) -> Result<bool, BlobError> {
         let (mut waiting, me, digest) = (Waiting::default(), &self.0.identity.node, layer.tar.digest);
         loop {
             let stages = self.stages(&[digest]).await;
@@ -37,7 +53,7 @@ impl Neighbours {
             let bringing = matches!(self.stage(digest), Stage::Brings(_));
             let turn = turn(me, digest, &waiting.without_idlers(digest, stages, Instant::now()), bringing);
             if let Turn::Take(from) = &turn {
-                match self.take_from(layer, from).await {
+                match self.take_from(layer, from, say).await {
                     Ok(false) => {}
                     // An old layer of our own was no use, and is gone: then more must come.
                     Err(BlobError::Differs(old)) => tracing::warn!(layer = %old.short(), "a layer on this disk is damaged"),
@@ -47,12 +63,15 @@ impl Neighbours {
             if turn == Turn::Bring || !may_wait() {
                 return Ok(false);
             }
+            if let Turn::Wait(whom) = &turn {
+                say(News::Waits(whom));
+            }
             sleep(LOOK_AGAIN).await;
         }
     }
 
     /// Takes `layer` from one neighbour after the other. False when none of them is of use.
-    async fn take_from(&self, layer: &Layer, from: &[Name]) -> Result<bool, BlobError> {
+    async fn take_from(&self, layer: &Layer, from: &[Name], say: &(impl Fn(News<'_>) + Sync)) -> Result<bool, BlobError> {
         let packs = self.0.content.packs.clone();
         let claim = packs.claim(layer.tar.digest).await;
         if packs.has(layer.tar.digest) {
@@ -62,8 +81,9 @@ impl Neighbours {
         let (path, tar) = (packs.path(layer.tar.digest), layer.tar);
         let mut build = blocking("beginning", &path, move || Build::begin(packs, claim, tar, &recipe)).await??;
         for name in from {
+            say(News::Gives(name));
             let ended;
-            (build, ended) = self.fill(build, name, layer.tar.digest).await?;
+            (build, ended) = self.fill(build, name, layer.tar.digest, say).await?;
             match ended {
                 Ok(()) => {
                     blocking("finishing", &path, move || build.finish()).await??;
@@ -93,7 +113,13 @@ impl Neighbours {
     }
 
     /// Brings what is missing of `build` from `name`, until nothing is missing or `name` is of no use any more.
-    async fn fill(&self, mut build: Build, name: &Name, layer: Digest) -> Result<(Build, Result<(), Useless>), BlobError> {
+    async fn fill(
+        &self,
+        mut build: Build,
+        name: &Name,
+        layer: Digest,
+        say: &(impl Fn(News<'_>) + Sync),
+    ) -> Result<(Build, Result<(), Useless>), BlobError> {
         let mut talk = match self.talk(name).await {
             Ok(talk) => talk,
             Err(why) => return Ok((build, Err(why))),
@@ -110,6 +136,7 @@ impl Neighbours {
                     Ok(stored) => stored,
                     Err(why) => return Ok((build, Err(why))),
                 };
+                let length = stored.len() as u64;
                 let put;
                 (build, put) = blocking("writing", &path, move || {
                     let put = build.put(&stored);
@@ -117,7 +144,7 @@ impl Neighbours {
                 })
                 .await?;
                 match put {
-                    Ok(()) => {}
+                    Ok(()) => say(News::Came(length)),
                     Err(Refused::Wrong(why)) => return Ok((build, Err(why))),
                     Err(Refused::Disk(error)) => return Err(error),
                 }

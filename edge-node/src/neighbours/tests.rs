@@ -85,10 +85,13 @@ impl Node {
     }
 
     async fn fetch(&self, hub: &Hub, image: &Image) -> Result<Fetched, FetchError> {
+        self.fetch_telling(hub, image, &watch::Sender::new(Progress::default())).await
+    }
+
+    async fn fetch_telling(&self, hub: &Hub, image: &Image, tell: &watch::Sender<Progress>) -> Result<Fetched, FetchError> {
         let ledger = Ledger::open(Record::in_memory(), Clock::system());
         let source = Source { hub: hub.clone(), neighbours: self.neighbours.clone() };
-        let progress = watch::Sender::new(Progress::default());
-        fetch(&source, &self.content, image, &Present::default(), &ledger, &progress).await
+        fetch(&source, &self.content, image, &Present::default(), &ledger, tell).await
     }
 
     fn tar(&self, layer: Digest) -> Vec<u8> {
@@ -255,6 +258,35 @@ async fn what_comes_to_the_site_later_ends_the_wait_for_the_hub() {
     brought.unwrap();
     waited.unwrap();
     nodes[1].has(&image, &layers);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_neighbour_says_for_whom() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let layers = [noise(2_000_000, 1)];
+    let image = image(&mut hub.memory, &layers);
+    let documents = image.manifest.size + image.config.size;
+    let brings = nodes[0].neighbours.bring(image.layers[0].tar.digest);
+    let (tell, mut seen) = watch::channel(Progress::default());
+    let fetching = nodes[1].fetch_telling(&hub, &image, &tell);
+    let bringing = async {
+        let says = |code: &'static str| {
+            move |progress: &Progress| {
+                progress.waits.as_ref().is_some_and(|waits| waits.code == code && waits.params["neighbour"] == "n0")
+            }
+        };
+        let waiting = seen.wait_for(says("node-neighbour-brings")).await.unwrap().clone();
+        assert_eq!((waiting.done, waiting.total, waiting.taken, waiting.reused), (documents, documents, 0, 0), "nothing is here");
+        nodes[0].fetch(&hub, &image).await.unwrap();
+        drop(brings);
+        let given = seen.wait_for(says("node-neighbour-gives")).await.unwrap().clone();
+        assert_eq!((given.total, given.reused), (documents, 0));
+    };
+    let (fetched, ()) = tokio::join!(fetching, bringing);
+    let Progress { done, total, taken, reused, waits, .. } = tell.borrow().clone();
+    assert_eq!((fetched.unwrap().sent, done, total, waits), (documents, documents, documents, None));
+    assert!((2_000_000..2_010_000).contains(&taken) && reused == 0, "{taken} bytes from the neighbour, {reused} reused");
 }
 
 /// How a neighbour lies.

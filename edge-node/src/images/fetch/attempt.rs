@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use shared::fault::{Fault, node};
 use shared::id::Digest;
 use shared::release::{Blob, Image, Layer};
 use tokio::sync::watch;
@@ -21,7 +22,7 @@ use crate::images::blobs::{Begun, BlobError, blocking};
 use crate::images::content::Content;
 use crate::images::room::{self, Disk, Need};
 use crate::images::{ChunkSource, Progress};
-use crate::neighbours::Brings;
+use crate::neighbours::{Brings, News};
 
 /// Layers whose patches are asked for at once.
 const PATCHES: usize = 4;
@@ -47,6 +48,8 @@ pub(super) struct Attempt<'a, S> {
     done: u64,
     /// Bytes that must travel, as far as it is known.
     total: u64,
+    /// Bytes, as their publisher compressed them, of missing layers that no patch is known of: they may come from neighbours.
+    open: u64,
 }
 
 impl<'a, S: ChunkSource> Attempt<'a, S> {
@@ -57,7 +60,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         wanted: &'a Wanted,
         progress: &'a watch::Sender<Progress>,
     ) -> Self {
-        Self { line, place, image, wanted, progress, begun: Instant::now(), done: 0, total: 0 }
+        Self { line, place, image, wanted, progress, begun: Instant::now(), done: 0, total: 0, open: 0 }
     }
 
     pub(super) async fn run(mut self) -> Result<Fetched, FetchError> {
@@ -73,6 +76,8 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
             self.make_room(&missing, patches.values(), files)?;
         }
         self.progress.send_replace(Progress::default());
+        let is_open = |layer: &&Layer| !patches.contains_key(&layer.tar.digest);
+        self.open = missing.iter().filter(is_open).map(|layer| layer.blob.size).sum();
         self.tell(self.wanted.documents.iter().chain(patches.values()).map(|blob| blob.size).sum());
         for document in self.wanted.documents {
             self.document(document).await?;
@@ -166,8 +171,12 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         let mut before = 0;
         loop {
             let may_wait = || self.begun.elapsed() < WAIT_MAX && !source.is_at_hand();
-            if neighbours.take(layer, may_wait).await? {
-                self.tell(self.total.saturating_sub(patch.map_or(0, |patch| patch.size)));
+            let came = neighbours.take(layer, may_wait, &|news| self.hear(news)).await;
+            self.wait_for(None);
+            if came? {
+                let (open, travels) = patch.map_or((layer.blob.size, 0), |patch| (0, patch.size));
+                self.open = self.open.saturating_sub(open);
+                self.tell(self.total.saturating_sub(travels));
                 return Ok(());
             }
             let all_here = AtomicBool::default();
@@ -216,6 +225,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
             source.back().await;
         };
         self.make_room(&[*layer], [&patch].into_iter(), layer.tar.size)?;
+        self.open = self.open.saturating_sub(layer.blob.size);
         self.tell(self.total + patch.size);
         Ok(patch)
     }
@@ -244,8 +254,24 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
     /// So many bytes must travel.
     fn tell(&mut self, total: u64) {
         self.total = total;
-        let reused = self.whole().saturating_sub(total);
-        self.progress.send_modify(|progress| (progress.done, progress.total, progress.reused) = (self.done, total, reused));
+        let whole = self.whole().saturating_sub(total).saturating_sub(self.open);
+        self.progress.send_modify(|progress| {
+            let reused = whole.saturating_sub(progress.taken);
+            (progress.done, progress.total, progress.reused) = (self.done, total, reused);
+        });
+    }
+
+    /// Takes in how a layer comes from a neighbour.
+    fn hear(&self, news: News<'_>) {
+        match news {
+            News::Waits(neighbour) => self.wait_for(Some(Fault::new(&node::NEIGHBOUR_BRINGS).with("neighbour", neighbour))),
+            News::Gives(neighbour) => self.wait_for(Some(Fault::new(&node::NEIGHBOUR_GIVES).with("neighbour", neighbour))),
+            News::Came(bytes) => self.progress.send_modify(|progress| progress.taken = progress.taken.saturating_add(bytes)),
+        }
+    }
+
+    fn wait_for(&self, waits: Option<Fault>) {
+        self.progress.send_modify(|progress| progress.waits = waits);
     }
 
     /// So many bytes travelled, and so many of them just now.
