@@ -8,7 +8,9 @@
 //! ```
 //!
 //! Nobody is asked for leave and nothing is agreed on: each node decides for itself from what the others say. Whoever is told
-//! nonsense, or waits for one that does not get on, loses time and brings the layer itself.
+//! nonsense, or waits for one that does not get on ([`claim`]), loses time and brings the layer itself.
+
+pub mod claim;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -28,6 +28,8 @@ use crate::neighbours::{Brings, News};
 const PATCHES: usize = 4;
 /// In one attempt neighbours are waited for so long at most, however they get on: 170 MB take that at 64 kbit/s.
 const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
+/// When it was in vain for so long in one attempt, the next layer is waited for no more.
+const VAIN_MAX: Duration = Duration::from_secs(3600);
 
 /// Where an image comes to.
 #[derive(Clone, Copy)]
@@ -50,6 +52,8 @@ pub(super) struct Attempt<'a, S> {
     total: u64,
     /// Bytes, as their publisher compressed them, of missing layers that no patch is known of: they may come from neighbours.
     open: u64,
+    /// Neighbours were waited for so long, and did not bring it.
+    vain: Duration,
 }
 
 impl<'a, S: ChunkSource> Attempt<'a, S> {
@@ -60,7 +64,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         wanted: &'a Wanted,
         progress: &'a watch::Sender<Progress>,
     ) -> Self {
-        Self { line, place, image, wanted, progress, begun: Instant::now(), done: 0, total: 0, open: 0 }
+        Self { line, place, image, wanted, progress, begun: Instant::now(), done: 0, total: 0, open: 0, vain: Duration::ZERO }
     }
 
     pub(super) async fn run(mut self) -> Result<Fetched, FetchError> {
@@ -170,7 +174,8 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         let Some(neighbours) = source.neighbours() else { return self.over_link(layer, patch, &AtomicBool::default()).await };
         let mut before = 0;
         loop {
-            let may_wait = || self.begun.elapsed() < WAIT_MAX && !source.is_at_hand();
+            let asked = Instant::now();
+            let may_wait = || self.begun.elapsed() < WAIT_MAX && self.vain < VAIN_MAX && !source.is_at_hand();
             let came = neighbours.take(layer, may_wait, &|news| self.hear(news)).await;
             self.wait_for(None);
             if came? {
@@ -179,6 +184,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
                 self.tell(self.total.saturating_sub(travels));
                 return Ok(());
             }
+            self.vain += asked.elapsed();
             let all_here = AtomicBool::default();
             let offered = async {
                 neighbours.offered(layer.tar.digest, before).await;
@@ -203,7 +209,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         let brings = self.line.source().neighbours().map(|neighbours| neighbours.bring(layer.tar.digest));
         let before = self.done;
         let say = |here: u64, new| {
-            brings.iter().for_each(|brings| brings.tell(new));
+            brings.iter().for_each(|brings| brings.tell(new, Instant::now()));
             all_here.fetch_or(here >= patch.size, Ordering::Relaxed);
             self.more(before + here.min(patch.size), new);
         };
