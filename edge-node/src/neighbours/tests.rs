@@ -23,7 +23,7 @@ use crate::budget::{Ledger, Record};
 use crate::held::Accepted;
 use crate::images::fetch::{FetchError, Fetched, Present, fetch};
 use crate::images::memory::Memory;
-use crate::images::packs::PackTar;
+use crate::images::packs::{PackTar, Packs};
 use crate::images::{ChunkSource, Progress, SourceError};
 use crate::shutdown::{Trigger, shutdown};
 use crate::store::Store;
@@ -287,6 +287,58 @@ async fn whoever_waits_for_a_neighbour_says_for_whom() {
     let Progress { done, total, taken, reused, waits, .. } = tell.borrow().clone();
     assert_eq!((fetched.unwrap().sent, done, total, waits), (documents, documents, documents, None));
     assert!((2_000_000..2_010_000).contains(&taken) && reused == 0, "{taken} bytes from the neighbour, {reused} reused");
+}
+
+#[tokio::test]
+async fn a_copy_that_was_cut_goes_on_where_it_was() {
+    const SIZE: u64 = 12 << 20;
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let layers = [noise(SIZE as usize, 1)];
+    let image = image(&mut hub.memory, &layers);
+    nodes[0].fetch(&hub, &image).await.unwrap();
+    let (packs, layer) = (&nodes[1].content.packs, image.layers[0].tar.digest);
+    let part = packs.path(layer).with_extension("part");
+    let there = || part.metadata().map_or(0, |meta| meta.len());
+    for upto in [SIZE / 3, SIZE / 3 * 2] {
+        let killed = async {
+            while there() < upto {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            ended = nodes[1].fetch(&hub, &image) => panic!("{ended:?}"),
+            () = killed => {}
+        }
+        drop(packs.claim(layer).await); // What was being written is.
+        Packs::open(packs.dir()).unwrap(); // As the next daemon does.
+        assert!(there() >= upto);
+    }
+    // The power went: the end of the file is not what was written.
+    let file = std::fs::OpenOptions::new().write(true).open(&part).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 300_000], there() - 200_000).unwrap();
+    let (before, _) = nodes[1].carried();
+    hub.away.store(true, Relaxed);
+    nodes[1].fetch(&hub, &image).await.unwrap();
+    nodes[1].has(&image, &layers);
+    let (after, _) = nodes[1].carried();
+    assert!(after - before < SIZE / 3 + 500_000, "{} bytes of the last third", after - before);
+    let again = after - SIZE;
+    assert!(again < 200_000 + (256 << 10) + 200_000, "{again} bytes more than the layer has: what was lost, a chunk, recipes");
+    assert!(!part.exists());
+}
+
+#[tokio::test]
+async fn what_was_begun_stays_as_long_as_it_is_awaited() {
+    let (mut tasks, layer) = (JoinSet::new(), Digest::of(b"layer"));
+    let packs = &site(1, &mut tasks).await[0].content.packs;
+    packs.begin(layer).unwrap();
+    let part = packs.path(layer).with_extension("part");
+    let none = std::collections::BTreeSet::new();
+    packs.sweep(&none, &[layer].into()).unwrap();
+    assert!(part.exists());
+    packs.sweep(&[layer].into(), &none).unwrap();
+    assert!(!part.exists());
 }
 
 /// How a neighbour lies.

@@ -243,7 +243,10 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         let missing = |patch: &Blob| patch.size.saturating_sub(content.patches.allocated(patch.digest));
         let need = Need {
             patch: patches.map(missing).max().unwrap_or(0),
-            packs: layers.iter().map(|layer| layer.blob.size.min(layer.tar.size)).sum(),
+            packs: layers
+                .iter()
+                .map(|layer| layer.blob.size.min(layer.tar.size).saturating_sub(content.packs.begun(layer.tar.digest)))
+                .sum(),
             files,
         };
         room::check(need, Disk::of(content.packs.dir()), root.and_then(Disk::of), content.reserve).map_err(|short| {
