@@ -154,7 +154,7 @@ mod tests {
         };
         let good = Some(Good { release: Digest::of(b"g"), version: "\u{1}".repeat(900) });
         let back = AppReport { good, ..app(0, None) };
-        let transfer = Transfer { image: Digest::of(b"i"), done: 0, total: 0, rate: 0, reused: 0, waits: None };
+        let transfer = Transfer { image: Digest::of(b"i"), done: 0, total: 0, taken: 0, rate: 0, reused: 0, waits: None };
         for (what, said) in [
             ("empty faults", Report { faults: vec![fault_of(0, 0, ""); 131_000], ..plain(1, 1) }),
             ("long faults", Report { faults: vec![fault_of(8, 500, "\u{1}"); 56], ..plain(1, 1) }),
@@ -163,7 +163,7 @@ mod tests {
             ("apps", Report { apps: vec![app(0, None); 3000], ..plain(1, 1) }),
             ("services of one app", Report { apps: vec![app(25_000, None)], ..plain(1, 1) }),
             ("services of many apps", Report { apps: vec![app(64, None); 340], ..plain(1, 1) }),
-            ("transfers", Report { transfers: vec![transfer; 7000], ..plain(1, 1) }),
+            ("transfers", Report { transfers: vec![transfer; 6800], ..plain(1, 1) }),
             ("a long version", Report { facts: Facts { version: "\u{1}".repeat(250_000), ..plain(1, 1).facts }, ..plain(1, 1) }),
         ] {
             let sent = v1::Up::Report(v1::Report::from(&said)).encode();

@@ -182,7 +182,10 @@ mod tests {
         let reporter = Reporter::new(Clock::system(), held, changes, ledger, machine, watch::channel(None).1, Vec::new());
         let at = |done, rate| {
             let image = shared::id::Digest::of(b"i");
-            Report { transfers: vec![Transfer { image, done, total: 90, rate, reused: 7, waits: None }], ..reporter.report() }
+            Report {
+                transfers: vec![Transfer { image, done, total: 90, taken: 0, rate, reused: 7, waits: None }],
+                ..reporter.report()
+            }
         };
         assert!(says_the_same(&at(10, 5000), &at(10, 4000)), "clocks, free space and how fast it is");
         assert!(!says_the_same(&at(10, 5000), &at(11, 5000)), "what came");

@@ -8,7 +8,9 @@
 //! ```
 //!
 //! Nobody is asked for leave and nothing is agreed on: each node decides for itself from what the others say. Whoever is told
-//! nonsense, or waits for one that does not get on, loses time and brings the layer itself.
+//! nonsense, or waits for one that does not get on ([`claim`]), loses time and brings the layer itself.
+
+pub mod claim;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -42,8 +44,8 @@ pub enum Stage {
 pub enum Turn {
     /// Take it from one of these, the first one first.
     Take(Vec<Name>),
-    /// Somebody else brings it.
-    Wait,
+    /// This one brings it, or will.
+    Wait(Name),
     /// Bring it over the link.
     Bring,
 }
@@ -58,15 +60,15 @@ pub fn turn(me: &Name, layer: Digest, stages: &BTreeMap<Name, Stage>, bringing: 
         having.sort_by_key(|name| Reverse(score(name, Digest::of(&[me.as_str().as_bytes(), layer.as_bytes()].concat()))));
         return Turn::Take(having);
     }
-    let mine = score(me, layer);
-    let is_first = |wanted| at(wanted).all(|name| score(name, layer) < mine);
-    let is_brought = at(|stage| matches!(stage, Stage::Brings(_))).next().is_some();
-    let is_mine = match (bringing, is_brought) {
-        (true, _) => is_first(|stage| matches!(stage, Stage::Brings(_))),
-        (false, true) => false,
-        (false, false) => is_first(|stage| *stage == Stage::Wants),
+    let first = |wanted| at(wanted).max_by_key(|name| score(name, layer));
+    let (brings, wants) = (first(|stage| matches!(stage, Stage::Brings(_))), first(|stage| *stage == Stage::Wants));
+    let before_me = |name: &&Name| score(name, layer) > score(me, layer);
+    let other = match (bringing, brings) {
+        (true, brings) => brings.filter(before_me),
+        (false, Some(brings)) => Some(brings),
+        (false, None) => wants.filter(before_me),
     };
-    if is_mine { Turn::Bring } else { Turn::Wait }
+    other.map_or(Turn::Bring, |other| Turn::Wait(other.clone()))
 }
 
 /// Rendezvous hashing: of all nodes that want `layer` the one with the highest score is chosen, and everybody finds the same.
@@ -107,7 +109,7 @@ mod tests {
         assert_eq!(from.iter().collect::<std::collections::BTreeSet<_>>(), [&name("a"), &name("c")].into());
         let first = |n: u32| match turn(&name(&format!("n{n}")), layer, &said, false) {
             Turn::Take(from) => from[0].clone(),
-            other @ (Turn::Wait | Turn::Bring) => panic!("{other:?}"),
+            other @ (Turn::Wait(_) | Turn::Bring) => panic!("{other:?}"),
         };
         let both: std::collections::BTreeSet<Name> = (0..32).map(first).collect();
         assert_eq!(both.len(), 2, "the load is spread");
@@ -123,13 +125,15 @@ mod tests {
                 let others = nodes.iter().filter(|other| *other != me).map(|other| (other.clone(), Stage::Wants)).collect();
                 turn(me, layer, &others, false)
             };
-            let bringing: Vec<&Name> = nodes.iter().filter(|me| of(me) == Turn::Bring).collect();
+            let (bringing, waiting): (Vec<&Name>, Vec<&Name>) = nodes.iter().partition(|me| of(me) == Turn::Bring);
             assert_eq!(bringing.len(), 1, "{bringing:?}");
+            assert!(waiting.iter().all(|me| of(me) == Turn::Wait(bringing[0].clone())), "and the others know who");
             chosen.extend(bringing);
         }
         assert_eq!(chosen.len(), nodes.len(), "and not always the same");
         let begun = stages(&[("a", Stage::Lacks), ("b", Stage::Brings(0))]);
-        assert!(nodes.iter().all(|me| turn(me, Digest::of(b"x"), &begun, false) == Turn::Wait), "whoever began goes on");
+        let waits = Turn::Wait(name("b"));
+        assert!(nodes.iter().all(|me| turn(me, Digest::of(b"x"), &begun, false) == waits), "whoever began goes on");
         assert_eq!(turn(&nodes[0], Digest::of(b"x"), &stages(&[("a", Stage::Lacks)]), false), Turn::Bring);
     }
 

@@ -122,8 +122,8 @@ fn report() -> Report {
         apps: vec![app],
         next: vec![NextReport { app: "a".into(), release: [9; 32], version: "2.0.0".into(), phase: 8, fault: Some(fault()) }],
         transfers: vec![
-            Transfer { image: [3; 32], done: 10, total: 20, rate: 5, reused: 300, waits: None },
-            Transfer { image: [4; 32], done: 0, total: 0, rate: 0, reused: 0, waits: Some(fault()) },
+            Transfer { image: [3; 32], done: 10, total: 20, taken: 1 << 20, rate: 5, reused: 300, waits: None },
+            Transfer { image: [4; 32], done: 0, total: 0, taken: 0, rate: 0, reused: 0, waits: Some(fault()) },
         ],
         faults: vec![fault()],
         spent: spent(),

@@ -134,6 +134,7 @@ fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) 
     let about_this = about_this.filter(|_| !asked.prefetch);
     let fault = about_this.and_then(|app| app.fault.as_ref()).or_else(|| next.and_then(|next| next.fault.as_ref()));
     let phase = about_this.map(|app| app.phase).or_else(|| next.map(|next| next.phase));
+    let is_waiting = transfers.iter().any(|transfer| transfer.waits.is_some());
     let waits = transfers.iter().filter(|_| phase == Some(Phase::Fetching)).find_map(|transfer| transfer.waits.as_ref());
     DeploymentNode {
         node: node.clone(),
@@ -143,7 +144,7 @@ fn deployment_node(node: &Name, life: &Life, asked: Asked<'_>, now: UnixMillis) 
         connected: life.connected,
         age_seconds: life.reported.map(|then| age(then, now)),
         transfer: (!transfers.is_empty()).then_some((done, total)),
-        seconds_left: report::seconds_left(done, total, rate, life.connected),
+        seconds_left: report::seconds_left(done, total, rate, life.connected).filter(|_| !is_waiting),
         fault: fault.or(waits).cloned().map(Problem::from),
     }
 }
@@ -208,8 +209,8 @@ fn service_status(service: &report::ServiceReport, uptime_ms: u64) -> ServiceSta
 
 fn transfer(transfer: &report::Transfer, online: bool) -> Transfer {
     let seconds_left = transfer.seconds_left(online);
-    let report::Transfer { image, done, total, rate, reused, waits } = transfer.clone();
-    Transfer { image, done, total, rate, reused, seconds_left, waits: waits.map(Problem::from) }
+    let report::Transfer { image, done, total, taken, rate, reused, waits } = transfer.clone();
+    Transfer { image, done, total, taken, rate, reused, seconds_left, waits: waits.map(Problem::from) }
 }
 
 fn carried(report: &Report) -> Carried {
@@ -304,6 +305,7 @@ mod tests {
             image: Digest::of(image),
             done,
             total: 100,
+            taken: 0,
             rate,
             reused: 9,
             waits: None,
@@ -315,6 +317,16 @@ mod tests {
         let left = |life: &Life| node_status(life, UnixMillis(1000)).transfers.iter().map(|t| t.seconds_left).collect::<Vec<_>>();
         assert_eq!((node(&life).transfer, node(&life).seconds_left), (Some((140, 200)), Some(3)));
         assert_eq!(left(&life), [Some(0), Some(3)]);
+        let why = shared::fault::Fault::new(&shared::fault::node::NEIGHBOUR_BRINGS).with("neighbour", "n2");
+        let waiting = report::Transfer { waits: Some(why), ..transfer(b"b", 100, 0) };
+        life.reported(
+            Report { apps: vec![app("web", release, Phase::Fetching)], transfers: vec![waiting], ..report(2, 3) },
+            UnixMillis(1000),
+        );
+        assert_eq!((node(&life).transfer, node(&life).seconds_left, left(&life)), (Some((100, 100)), None, vec![None]));
+        assert_eq!(node(&life).fault.expect("a reason").code, "node-neighbour-brings");
+        let transfers = vec![transfer(b"a", 100, 0), transfer(b"b", 40, 20)];
+        life.reported(Report { apps: vec![app("web", release, Phase::Fetching)], transfers, ..report(3, 3) }, UnixMillis(1000));
         life.disconnected();
         assert_eq!((node(&life).transfer, node(&life).seconds_left), (Some((140, 200)), None));
         assert_eq!(left(&life), [Some(0), None]);

@@ -48,7 +48,8 @@ async fn the_budget_set_last_is_in_force_and_is_part_of_what_is_signed() {
     let Up::Report(mut said) = report(1, 2, None) else { panic!("not a report") };
     said.spent.0.counts[3] = 5000;
     let waits = Fault::new(&shared::fault::budget::DAY_USED).with("used", "5 KiB").with("quota", "4 KiB").with("until", "x");
-    said.transfers = vec![v1::Transfer { image: [7; 32], done: 1, total: 9, rate: 0, reused: 0, waits: Some(waits.into()) }];
+    said.transfers =
+        vec![v1::Transfer { image: [7; 32], done: 1, total: 9, taken: 0, rate: 0, reused: 0, waits: Some(waits.into()) }];
     node.say(&Up::Report(said)).await;
     let status = eventually(&world, "/api/v1/nodes/n1", |node| node["status"]["carried"].is_object()).await["status"].clone();
     assert_eq!(status["carried"]["today"]["images"], 5000);

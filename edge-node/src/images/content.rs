@@ -28,7 +28,7 @@ pub struct Content {
 pub struct Keep {
     /// Manifests and configs.
     pub documents: BTreeSet<Digest>,
-    /// Layers whose patches are on their way, by diff_id.
+    /// Layers that are on their way, as patches or from neighbours, by diff_id.
     pub awaited: BTreeSet<Digest>,
     /// Layers whose packs stay, by diff_id.
     pub layers: BTreeSet<Digest>,
@@ -53,6 +53,8 @@ impl Content {
 
     /// Removes what nobody needs. The number of bytes freed. Call it when nothing is being fetched.
     pub fn sweep(&self, keep: &Keep) -> Result<u64, BlobError> {
-        Ok(self.blobs.sweep(&keep.documents)? + self.patches.sweep(&keep.awaited)? + self.packs.sweep(&keep.layers)?)
+        Ok(self.blobs.sweep(&keep.documents)?
+            + self.patches.sweep(&keep.awaited)?
+            + self.packs.sweep(&keep.layers, &keep.awaited)?)
     }
 }

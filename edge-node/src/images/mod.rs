@@ -89,16 +89,20 @@ pub enum SourceError {
 }
 
 /// How far an image is, in bytes of its blobs as they travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Bytes on disk.
+    /// Bytes of the link that are on disk.
     pub done: u64,
-    /// Bytes in all, without what the node has already.
+    /// Bytes in all of the link, without what the node has already.
     pub total: u64,
-    /// Bytes of the image, as its publisher compressed it, that need not travel.
+    /// Bytes that came from neighbours instead.
+    pub taken: u64,
+    /// Bytes of the image, as its publisher compressed it, that need not come.
     pub reused: u64,
     /// How fast they come.
     pub rate: Rate,
+    /// The neighbour it waits for or comes from, in words.
+    pub waits: Option<Fault>,
 }
 
 impl Progress {

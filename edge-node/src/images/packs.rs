@@ -3,7 +3,9 @@
 //! A pack is all there is of a layer beside its unpacked files: images are unpacked from it, a damaged image is unpacked
 //! from it again without any network, and the next version of the layer is made from it. It takes about 40 % of the tar.
 //! The format is that of [`shared::recipe::pack`]. A pack has its name when it is complete and synced; that its bytes
-//! are those of the diff_id is decided when it is unpacked, and again whenever it is unpacked.
+//! are those of the diff_id is decided when it is unpacked, and again whenever it is unpacked. What is begun of a pack is
+//! `<diff_id>.part`: it outlives the daemon as long as its layer is awaited, and whoever goes on with it looks how much of it
+//! is right.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -59,12 +61,11 @@ impl WriteAt for PackFile {
 }
 
 impl Packs {
-    /// Opens `dir`, makes it if needed, and removes what an earlier daemon did not finish. The caller holds the lock of the
-    /// state directory.
+    /// Opens `dir`, makes it if needed, and removes what is not of packs. The caller holds the lock of the state directory.
     pub fn open(dir: &Path) -> Result<Self, BlobError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("making", dir, 0))?;
         let packs = Self(Arc::new(Inner { dir: dir.into(), claims: Claims::default() }));
-        packs.remove_where(|_, kind| kind != Some(PACK))?;
+        packs.remove_where(|_, kind| !matches!(kind, Some(PACK | PART)))?;
         Ok(packs)
     }
 
@@ -134,11 +135,37 @@ impl Packs {
         self.0.claims.claim(layer).await
     }
 
-    /// A file for the pack of `layer` while it is being written; the caller has claimed it.
+    /// An empty file for the pack of `layer` while it is being written; the caller has claimed it.
     pub fn begin(&self, layer: Digest) -> Result<PackFile, BlobError> {
+        let (file, _) = self.resume(layer)?;
+        self.cut(layer, &file, 0)?;
+        Ok(file)
+    }
+
+    /// As [`begin`](Self::begin), but with what is there of it, and how many bytes that is.
+    pub fn resume(&self, layer: Digest) -> Result<(PackFile, u64), BlobError> {
         let path = self.path(layer).with_extension(PART);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path);
-        file.map(PackFile).map_err(failed("opening", &path, 0))
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(failed("opening", &path, 0))?;
+        let length = file.metadata().map_err(failed("reading", &path, 0))?.len();
+        sync_dir(&self.0.dir)?;
+        Ok((PackFile(file), length))
+    }
+
+    /// Removes what `file` has behind its first `length` bytes.
+    pub fn cut(&self, layer: Digest, file: &PackFile, length: u64) -> Result<(), BlobError> {
+        file.0.set_len(length).map_err(failed("cutting", &self.path(layer).with_extension(PART), 0))
+    }
+
+    /// Makes durable what is written of a pack.
+    pub fn sync(&self, layer: Digest, file: &PackFile) -> Result<(), BlobError> {
+        file.0.sync_data().map_err(failed("syncing", &self.path(layer).with_extension(PART), 0))
+    }
+
+    /// Bytes of the disk that is taken by what is begun of a pack.
+    pub fn begun(&self, layer: Digest) -> u64 {
+        let part = fs::symlink_metadata(self.path(layer).with_extension(PART));
+        part.map_or(0, |meta| meta.blocks().saturating_mul(512))
     }
 
     /// Makes the finished pack durable and gives it its name.
@@ -149,7 +176,7 @@ impl Packs {
         sync_dir(&self.0.dir)
     }
 
-    /// Removes what [`begin`](Self::begin) made.
+    /// Removes what is begun of a pack.
     pub fn give_up(&self, layer: Digest) -> Result<(), BlobError> {
         unlink(&self.path(layer).with_extension(PART))
     }
@@ -159,9 +186,14 @@ impl Packs {
         unlink(&self.path(layer))
     }
 
-    /// Removes every pack whose layer is not in `keep`; the number of bytes freed. Call it when none is being made.
-    pub fn sweep(&self, keep: &BTreeSet<Digest>) -> Result<u64, BlobError> {
-        self.remove_where(|layer, kind| kind != Some(PACK) || layer.is_none_or(|layer| !keep.contains(&layer)))
+    /// Removes every pack whose layer is not in `keep`, and what is begun of layers that are not in `awaited`; the number of
+    /// bytes freed. Call it when none is being made.
+    pub fn sweep(&self, keep: &BTreeSet<Digest>, awaited: &BTreeSet<Digest>) -> Result<u64, BlobError> {
+        self.remove_where(|layer, kind| match (layer, kind) {
+            (Some(layer), Some(PACK)) => !keep.contains(&layer),
+            (Some(layer), Some(PART)) => !awaited.contains(&layer),
+            _ => true,
+        })
     }
 
     /// Removes files by layer and kind; the number of bytes freed.

@@ -35,7 +35,7 @@ impl Transfers {
     pub fn end(&self, image: Digest) {
         let mut state = self.lock();
         if let Some(progress) = state.moving.remove(&image) {
-            let progress = *progress.borrow();
+            let progress = progress.borrow().clone();
             state.left.insert(image, progress);
         }
     }
@@ -53,16 +53,20 @@ impl Transfers {
         self.lock().moving.keys().copied().collect()
     }
 
-    /// How far each of them is, and why it waits. `waits` says why those wait that are on their way.
+    /// How far each of them is, and why it waits. `waits` says why those wait that are on their way and wait for no neighbour.
     pub fn list(&self, now: Instant, waits: Option<&Fault>) -> Vec<Transfer> {
         let transfer = |image: Digest, progress: Progress, waits: Option<Fault>| {
-            let Progress { done, total, reused, rate } = progress;
-            Transfer { image, done, total, rate: rate.per_second(now), reused, waits }
+            let Progress { done, total, taken, reused, rate, .. } = progress;
+            Transfer { image, done, total, taken, rate: rate.per_second(now), reused, waits }
         };
         let state = self.lock();
-        let moving = state.moving.iter().map(|(image, progress)| transfer(*image, *progress.borrow(), waits.cloned()));
+        let moving = state.moving.iter().map(|(image, progress)| {
+            let progress = progress.borrow().clone();
+            let waits = progress.waits.clone().or_else(|| waits.cloned());
+            transfer(*image, progress, waits)
+        });
         let held = state.paused.iter().filter(|image| !state.moving.contains_key(*image)).map(|image| {
-            let progress = state.left.get(image).copied().unwrap_or_default();
+            let progress = state.left.get(image).cloned().unwrap_or_default();
             transfer(*image, progress, Some(Fault::new(&budget::PAUSED)))
         });
         moving.chain(held).collect()

@@ -1,4 +1,8 @@
 //! The pack of a layer, made of chunks that are here already and of chunks that neighbours send.
+//!
+//! It is written from front to back, and what is written stays when nobody goes on with it, the daemon is killed or the power
+//! goes: the next build begins behind the last chunk of it that is what its id says. A power cut takes at most
+//! [`SYNC_EVERY`] bytes.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +12,14 @@ use shared::recipe::{Chunk, ChunkId, Recipe};
 use shared::release::Blob;
 
 use super::talk::Useless;
-use crate::images::blobs::{BlobError, failed};
+use crate::images::blobs::{BlobError, SYNC_EVERY, failed};
 use crate::images::claims::Claim;
 use crate::images::packs::{PackFile, Packs, is_rot};
 
 /// Most packs of this node that are looked through for chunks, the newest first.
 const PACKS_MAX: usize = 16;
 
-/// A pack that is being made. Dropped before it is finished, nothing of it stays.
+/// A pack that is being made. Dropped before it is finished, it stays as far as it is.
 pub(super) struct Build {
     packs: Packs,
     tar: Blob,
@@ -24,7 +28,9 @@ pub(super) struct Build {
     own: Vec<(Digest, Pack<PackFile>)>,
     /// Where chunks are in `own`: which pack, and the number there.
     here: BTreeMap<ChunkId, (usize, usize)>,
-    writer: Option<PackWriter<PackFile>>,
+    writer: PackWriter<PackFile>,
+    /// So many bytes of it no power cut takes.
+    synced: u64,
     /// Chunks that are written.
     written: usize,
     /// Numbers of the chunks that must come, in order.
@@ -53,6 +59,10 @@ impl Build {
     /// Begins the pack of the layer `tar`, of which `recipe` is the recipe. The caller has claimed it.
     pub(super) fn begin(packs: Packs, claim: Claim, tar: Blob, recipe: &Recipe) -> Result<Self, BlobError> {
         let chunks = recipe.chunks().to_vec();
+        let (file, length) = packs.resume(tar.digest)?;
+        let writer = PackWriter::resume(file, length, &chunks).map_err(|error| trouble(&packs, tar, error))?;
+        packs.cut(tar.digest, writer.out(), writer.length())?;
+        let written = writer.chunks();
         let mut first: BTreeMap<ChunkId, u32> = BTreeMap::new();
         for (number, chunk) in (0..).zip(&chunks) {
             first.entry(chunk.id).or_insert(number);
@@ -71,11 +81,11 @@ impl Build {
                 own.push((layer, pack));
             }
         }
-        let mut missing: Vec<u32> = first.iter().filter(|(id, _)| !here.contains_key(id)).map(|(_, number)| *number).collect();
+        let is_missing = |id: &ChunkId, number: u32| number as usize >= written && !here.contains_key(id);
+        let missing = first.iter().filter(|(id, number)| is_missing(id, **number)).map(|(_, number)| *number);
+        let mut missing: Vec<u32> = missing.collect();
         missing.sort_unstable();
-        let writer = packs.begin(tar.digest).and_then(|file| PackWriter::new(file).map_err(|error| trouble(&packs, tar, error)));
-        let writer = Some(writer?);
-        Ok(Self { packs, tar, chunks, own, here, writer, written: 0, missing, came: 0, _claim: claim })
+        Ok(Self { packs, tar, chunks, own, here, writer, synced: 0, written, missing, came: 0, _claim: claim })
     }
 
     /// Numbers of the chunks that must still come, in order.
@@ -93,11 +103,11 @@ impl Build {
     pub(super) fn put(&mut self, stored: &[u8]) -> Result<(), Refused> {
         let Some(number) = self.missing().first().map(|number| *number as usize) else { return Ok(()) };
         self.put_own(number)?;
-        let (Some(chunk), Some(writer)) = (self.chunks.get(number).copied(), &mut self.writer) else { return Ok(()) };
-        match writer.put_foreign(chunk, stored) {
+        let Some(chunk) = self.chunks.get(number).copied() else { return Ok(()) };
+        match self.writer.put_foreign(chunk, stored) {
             Ok(()) => {
                 (self.came, self.written) = (self.came + 1, number + 1);
-                Ok(())
+                Ok(self.sync_now_and_then()?)
             }
             Err(PackError::Damaged(why)) => Err(Refused::Wrong(Useless::Lied(format!("{why}, number {number}")))),
             Err(error @ (PackError::Io(_) | PackError::TooLarge)) => Err(trouble(&self.packs, self.tar, error).into()),
@@ -107,8 +117,7 @@ impl Build {
     /// Makes the pack durable once nothing is missing.
     pub(super) fn finish(mut self) -> Result<(), BlobError> {
         self.put_own(self.chunks.len())?;
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        let finished = writer.finish(self.tar).map_err(|error| trouble(&self.packs, self.tar, error));
+        let finished = self.writer.finish(self.tar).map_err(|error| trouble(&self.packs, self.tar, error));
         let ended = finished.and_then(|file| self.packs.finish(self.tar.digest, &file));
         if ended.is_err() {
             self.packs.give_up(self.tar.digest)?;
@@ -116,15 +125,22 @@ impl Build {
         ended
     }
 
+    fn sync_now_and_then(&mut self) -> Result<(), BlobError> {
+        if self.writer.length().saturating_sub(self.synced) >= SYNC_EVERY {
+            self.packs.sync(self.tar.digest, self.writer.out())?;
+            self.synced = self.writer.length();
+        }
+        Ok(())
+    }
+
     /// Writes chunks of our own, and those that came before, up to the chunk `until`.
     fn put_own(&mut self, until: usize) -> Result<(), BlobError> {
-        let Some(writer) = &mut self.writer else { return Ok(()) };
         while self.written < until {
             let Some(chunk) = self.chunks.get(self.written).copied() else { break };
             let place = self.here.get(&chunk.id).and_then(|(pack, number)| Some((self.own.get_mut(*pack)?, *number)));
             let put = match place {
                 Some(((layer, pack), number)) => match pack.stored(number) {
-                    Ok(stored) => writer.put_stored(chunk, stored.map_or(&[], |stored| stored.frame)),
+                    Ok(stored) => self.writer.put_stored(chunk, stored.map_or(&[], |stored| stored.frame)),
                     Err(PackError::Io(cause)) if !is_rot(&cause) => {
                         return Err(failed("reading", &self.packs.path(*layer), 0)(cause));
                     }
@@ -134,22 +150,12 @@ impl Build {
                         return Err(BlobError::Differs(*layer));
                     }
                 },
-                None => writer.put_stored(chunk, &[]),
+                None => self.writer.put_stored(chunk, &[]),
             };
             put.map_err(|error| trouble(&self.packs, self.tar, error))?;
             self.written += 1;
         }
         Ok(())
-    }
-}
-
-impl Drop for Build {
-    fn drop(&mut self) {
-        if self.writer.is_some()
-            && let Err(error) = self.packs.give_up(self.tar.digest)
-        {
-            tracing::warn!(%error, "what was begun of a layer stays until the daemon starts again");
-        }
     }
 }
 

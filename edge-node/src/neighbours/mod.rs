@@ -11,7 +11,8 @@
 //! and the sha256 of the whole tar with the signed one when it is unpacked. Whoever sends something else is left aside, and
 //! costs one chunk (64 KiB on average) or one recipe (2 KiB per MiB) when it lies from the beginning: from one to
 //! [`CHUNKS_MAX`](shared::neighbour::CHUNKS_MAX) chunks are asked for at once, twice as many after each time that all was
-//! right. Whoever says that it brings a layer and does not get on costs time, which has a bound, too.
+//! right. Whoever says that it brings a layer and does not get on costs time, which has a bound, too
+//! ([`shared::neighbour::claim`]).
 //!
 //! The list of neighbours lies on disk with the desired state. Nothing here needs the hub.
 
@@ -51,6 +52,7 @@ use board::Board;
 pub use board::{Brings, Wants};
 use roster::{Count, Roster};
 pub use roster::{Sharing, Standing, State};
+pub use take::News;
 use talk::Talk;
 
 /// So often a node that cannot listen tries again.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::id::{Digest, Name};
+use shared::neighbour::claim::{Claim, Measure};
 use shared::neighbour::{CHUNKS_MAX, Stage, Turn, score, turn};
 use shared::recipe::Recipe;
 use shared::release::Layer;
@@ -17,8 +18,6 @@ use crate::images::blobs::{BlobError, blocking};
 
 /// So often those that bring something are asked how far they are.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Whoever brings a layer and does not get on for so long is not waited for: longer than the hub takes for a patch.
-const PATIENCE: Duration = Duration::from_secs(360);
 /// Whoever wants a layer and has not begun after so long is not waited for.
 const GRACE: Duration = Duration::from_secs(20);
 /// Bytes per second that a neighbour must send: with less than that, the link is as good.
@@ -26,18 +25,36 @@ const RATE_MIN: u64 = 32 << 10;
 /// Beside what this rate takes.
 const START: Duration = Duration::from_secs(5);
 
+/// How a layer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News<'n> {
+    /// This neighbour is waited for.
+    Waits(&'n Name),
+    /// This neighbour sends it.
+    Gives(&'n Name),
+    /// So many bytes of it came.
+    Came(u64),
+}
+
 impl Neighbours {
     /// Makes the pack of `layer` of what is here and what neighbours have; waits for one that brings it, as long as
-    /// `may_wait` says so. False when this node must bring it.
-    pub async fn take(&self, layer: &Layer, may_wait: impl Fn() -> bool) -> Result<bool, BlobError> {
-        let (mut waiting, me, digest) = (Waiting::default(), &self.0.identity.node, layer.tar.digest);
+    /// `may_wait` says so. `say` hears how it comes. False when this node must bring it.
+    pub async fn take(
+        &self,
+        layer: &Layer,
+        may_wait: impl Fn() -> bool,
+        say: &(impl Fn(News<'_>) + Sync),
+    ) -> Result<bool, BlobError> {
+        let (me, digest) = (&self.0.identity.node, layer.tar.digest);
+        let mut waiting = Waiting::new(digest, layer.blob.size);
         loop {
             let stages = self.stages(&[digest]).await;
             let stages = stages.into_iter().filter_map(|(name, list)| Some((name, *list.first()?))).collect();
             let bringing = matches!(self.stage(digest), Stage::Brings(_));
-            let turn = turn(me, digest, &waiting.without_idlers(digest, stages, Instant::now()), bringing);
+            let now = Instant::now();
+            let turn = turn(me, digest, &waiting.without_idlers(stages, self.0.board.link(now), now), bringing);
             if let Turn::Take(from) = &turn {
-                match self.take_from(layer, from).await {
+                match self.take_from(layer, from, say).await {
                     Ok(false) => {}
                     // An old layer of our own was no use, and is gone: then more must come.
                     Err(BlobError::Differs(old)) => tracing::warn!(layer = %old.short(), "a layer on this disk is damaged"),
@@ -47,12 +64,15 @@ impl Neighbours {
             if turn == Turn::Bring || !may_wait() {
                 return Ok(false);
             }
+            if let Turn::Wait(whom) = &turn {
+                say(News::Waits(whom));
+            }
             sleep(LOOK_AGAIN).await;
         }
     }
 
     /// Takes `layer` from one neighbour after the other. False when none of them is of use.
-    async fn take_from(&self, layer: &Layer, from: &[Name]) -> Result<bool, BlobError> {
+    async fn take_from(&self, layer: &Layer, from: &[Name], say: &(impl Fn(News<'_>) + Sync)) -> Result<bool, BlobError> {
         let packs = self.0.content.packs.clone();
         let claim = packs.claim(layer.tar.digest).await;
         if packs.has(layer.tar.digest) {
@@ -62,8 +82,9 @@ impl Neighbours {
         let (path, tar) = (packs.path(layer.tar.digest), layer.tar);
         let mut build = blocking("beginning", &path, move || Build::begin(packs, claim, tar, &recipe)).await??;
         for name in from {
+            say(News::Gives(name));
             let ended;
-            (build, ended) = self.fill(build, name, layer.tar.digest).await?;
+            (build, ended) = self.fill(build, name, layer.tar.digest, say).await?;
             match ended {
                 Ok(()) => {
                     blocking("finishing", &path, move || build.finish()).await??;
@@ -93,7 +114,13 @@ impl Neighbours {
     }
 
     /// Brings what is missing of `build` from `name`, until nothing is missing or `name` is of no use any more.
-    async fn fill(&self, mut build: Build, name: &Name, layer: Digest) -> Result<(Build, Result<(), Useless>), BlobError> {
+    async fn fill(
+        &self,
+        mut build: Build,
+        name: &Name,
+        layer: Digest,
+        say: &(impl Fn(News<'_>) + Sync),
+    ) -> Result<(Build, Result<(), Useless>), BlobError> {
         let mut talk = match self.talk(name).await {
             Ok(talk) => talk,
             Err(why) => return Ok((build, Err(why))),
@@ -110,6 +137,7 @@ impl Neighbours {
                     Ok(stored) => stored,
                     Err(why) => return Ok((build, Err(why))),
                 };
+                let length = stored.len() as u64;
                 let put;
                 (build, put) = blocking("writing", &path, move || {
                     let put = build.put(&stored);
@@ -117,7 +145,7 @@ impl Neighbours {
                 })
                 .await?;
                 match put {
-                    Ok(()) => {}
+                    Ok(()) => say(News::Came(length)),
                     Err(Refused::Wrong(why)) => return Ok((build, Err(why))),
                     Err(Refused::Disk(error)) => return Err(error),
                 }
@@ -129,57 +157,82 @@ impl Neighbours {
 }
 
 /// Whom a node waits for while it wants a layer.
-#[derive(Default)]
-pub(super) struct Waiting(BTreeMap<Name, Waited>);
+pub(super) struct Waiting {
+    layer: Digest,
+    /// Bytes of the layer, as its publisher compressed it.
+    size: u64,
+    seen: BTreeMap<Name, Seen>,
+}
 
-/// How far one was when it last got on, and when that was.
-struct Waited {
+/// What one said so far. That it wants or brings the layer is news only once: whoever says the one and the other in turn gains
+/// nothing.
+struct Seen {
     stage: Stage,
-    since: Instant,
+    wants: bool,
+    /// Since when it brings it.
+    brings: Option<Instant>,
+    /// When it last got on.
+    on: Instant,
+    /// By how much it did.
+    told: u64,
 }
 
 impl Waiting {
-    /// What the others say of `layer`, without those that have not got on for too long. Of those that only want it one after
-    /// the other is given up, the chosen one first, so that the next one begins before all do.
-    pub(super) fn without_idlers(
-        &mut self,
-        layer: Digest,
-        mut stages: BTreeMap<Name, Stage>,
-        now: Instant,
-    ) -> BTreeMap<Name, Stage> {
-        self.0.retain(|name, _| stages.contains_key(name));
+    /// For a layer of `size` bytes, as its publisher compressed it.
+    pub(super) const fn new(layer: Digest, size: u64) -> Self {
+        Self { layer, size, seen: BTreeMap::new() }
+    }
+
+    /// What the others say of the layer, without those that have not got on for too long, when the `link` gave this node so
+    /// many bytes per second lately. Of those that only want it one after the other is given up, the chosen one first, so
+    /// that the next one begins before all do.
+    pub(super) fn without_idlers(&mut self, mut stages: BTreeMap<Name, Stage>, link: u64, now: Instant) -> BTreeMap<Name, Stage> {
         for (name, stage) in &stages {
-            let waited = self.0.entry(name.clone()).or_insert(Waited { stage: *stage, since: now });
-            if gets_on(waited.stage, *stage) {
-                *waited = Waited { stage: *stage, since: now };
-            }
+            self.seen.entry(name.clone()).or_insert(Seen::new(now)).says(*stage, now);
         }
-        stages.retain(|name, stage| !matches!(stage, Stage::Brings(_)) || self.idle(name, now) < PATIENCE);
+        let by = Measure { size: self.size, nodes: stages.len() + 1, link };
+        let is_credible = |name: &Name| self.seen.get(name).is_some_and(|seen| seen.claim(now).is_credible(by));
+        stages.retain(|name, stage| !matches!(stage, Stage::Brings(_)) || is_credible(name));
         if stages.values().any(|stage| matches!(stage, Stage::Brings(_))) {
             // Whoever brings it may vanish: then the time of the others begins.
-            self.0.values_mut().filter(|waited| waited.stage == Stage::Wants).for_each(|waited| waited.since = now);
+            self.seen.values_mut().filter(|seen| seen.stage == Stage::Wants).for_each(|seen| seen.on = now);
             return stages;
         }
         let wanting = stages.iter().filter(|(_, stage)| **stage == Stage::Wants).map(|(name, _)| name.clone());
         let mut wanting: Vec<Name> = wanting.collect();
-        wanting.sort_by_cached_key(|name| Reverse(score(name, layer)));
+        wanting.sort_by_cached_key(|name| Reverse(score(name, self.layer)));
         for (patience, name) in (1..).map(|rank| GRACE * rank).zip(wanting) {
-            if self.idle(&name, now) >= patience {
+            if self.seen.get(&name).is_some_and(|seen| now - seen.on >= patience) {
                 stages.remove(&name);
             }
         }
         stages
     }
-
-    fn idle(&self, name: &Name, now: Instant) -> Duration {
-        self.0.get(name).map_or(Duration::ZERO, |waited| now.duration_since(waited.since))
-    }
 }
 
-/// Whether one that said `before` and says `now` gets on.
-fn gets_on(before: Stage, now: Stage) -> bool {
-    match (before, now) {
-        (Stage::Brings(before), Stage::Brings(now)) => now > before,
-        (before, now) => before != now,
+impl Seen {
+    const fn new(now: Instant) -> Self {
+        Self { stage: Stage::Lacks, wants: false, brings: None, on: now, told: 0 }
+    }
+
+    fn says(&mut self, stage: Stage, now: Instant) {
+        let new = match (self.stage, stage) {
+            (Stage::Brings(before), Stage::Brings(told)) => told.saturating_sub(before),
+            _ => 0,
+        };
+        let begins = match stage {
+            Stage::Wants => !std::mem::replace(&mut self.wants, true),
+            Stage::Brings(_) => *self.brings.get_or_insert(now) == now,
+            Stage::Lacks | Stage::Has => false,
+        };
+        if new > 0 || begins {
+            self.on = now;
+        }
+        (self.stage, self.told) = (stage, self.told.saturating_add(new));
+    }
+
+    fn claim(&self, now: Instant) -> Claim {
+        let waited = self.brings.map_or(Duration::ZERO, |since| now - since);
+        Claim { waited, idle: now - self.on, told: self.told }
     }
 }

@@ -23,7 +23,7 @@ use crate::budget::{Ledger, Record};
 use crate::held::Accepted;
 use crate::images::fetch::{FetchError, Fetched, Present, fetch};
 use crate::images::memory::Memory;
-use crate::images::packs::PackTar;
+use crate::images::packs::{PackTar, Packs};
 use crate::images::{ChunkSource, Progress, SourceError};
 use crate::shutdown::{Trigger, shutdown};
 use crate::store::Store;
@@ -85,10 +85,13 @@ impl Node {
     }
 
     async fn fetch(&self, hub: &Hub, image: &Image) -> Result<Fetched, FetchError> {
+        self.fetch_telling(hub, image, &watch::Sender::new(Progress::default())).await
+    }
+
+    async fn fetch_telling(&self, hub: &Hub, image: &Image, tell: &watch::Sender<Progress>) -> Result<Fetched, FetchError> {
         let ledger = Ledger::open(Record::in_memory(), Clock::system());
         let source = Source { hub: hub.clone(), neighbours: self.neighbours.clone() };
-        let progress = watch::Sender::new(Progress::default());
-        fetch(&source, &self.content, image, &Present::default(), &ledger, &progress).await
+        fetch(&source, &self.content, image, &Present::default(), &ledger, tell).await
     }
 
     fn tar(&self, layer: Digest) -> Vec<u8> {
@@ -255,6 +258,87 @@ async fn what_comes_to_the_site_later_ends_the_wait_for_the_hub() {
     brought.unwrap();
     waited.unwrap();
     nodes[1].has(&image, &layers);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_neighbour_says_for_whom() {
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let layers = [noise(2_000_000, 1)];
+    let image = image(&mut hub.memory, &layers);
+    let documents = image.manifest.size + image.config.size;
+    let brings = nodes[0].neighbours.bring(image.layers[0].tar.digest);
+    let (tell, mut seen) = watch::channel(Progress::default());
+    let fetching = nodes[1].fetch_telling(&hub, &image, &tell);
+    let bringing = async {
+        let says = |code: &'static str| {
+            move |progress: &Progress| {
+                progress.waits.as_ref().is_some_and(|waits| waits.code == code && waits.params["neighbour"] == "n0")
+            }
+        };
+        let waiting = seen.wait_for(says("node-neighbour-brings")).await.unwrap().clone();
+        assert_eq!((waiting.done, waiting.total, waiting.taken, waiting.reused), (documents, documents, 0, 0), "nothing is here");
+        nodes[0].fetch(&hub, &image).await.unwrap();
+        drop(brings);
+        let given = seen.wait_for(says("node-neighbour-gives")).await.unwrap().clone();
+        assert_eq!((given.total, given.reused), (documents, 0));
+    };
+    let (fetched, ()) = tokio::join!(fetching, bringing);
+    let Progress { done, total, taken, reused, waits, .. } = tell.borrow().clone();
+    assert_eq!((fetched.unwrap().sent, done, total, waits), (documents, documents, documents, None));
+    assert!((2_000_000..2_010_000).contains(&taken) && reused == 0, "{taken} bytes from the neighbour, {reused} reused");
+}
+
+#[tokio::test]
+async fn a_copy_that_was_cut_goes_on_where_it_was() {
+    const SIZE: u64 = 12 << 20;
+    let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
+    let nodes = site(2, &mut tasks).await;
+    let layers = [noise(SIZE as usize, 1)];
+    let image = image(&mut hub.memory, &layers);
+    nodes[0].fetch(&hub, &image).await.unwrap();
+    let (packs, layer) = (&nodes[1].content.packs, image.layers[0].tar.digest);
+    let part = packs.path(layer).with_extension("part");
+    let there = || part.metadata().map_or(0, |meta| meta.len());
+    for upto in [SIZE / 3, SIZE / 3 * 2] {
+        let killed = async {
+            while there() < upto {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            ended = nodes[1].fetch(&hub, &image) => panic!("{ended:?}"),
+            () = killed => {}
+        }
+        drop(packs.claim(layer).await); // What was being written is.
+        Packs::open(packs.dir()).unwrap(); // As the next daemon does.
+        assert!(there() >= upto);
+    }
+    // The power went: the end of the file is not what was written.
+    let file = std::fs::OpenOptions::new().write(true).open(&part).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 300_000], there() - 200_000).unwrap();
+    let (before, _) = nodes[1].carried();
+    hub.away.store(true, Relaxed);
+    nodes[1].fetch(&hub, &image).await.unwrap();
+    nodes[1].has(&image, &layers);
+    let (after, _) = nodes[1].carried();
+    assert!(after - before < SIZE / 3 + 500_000, "{} bytes of the last third", after - before);
+    let again = after - SIZE;
+    assert!(again < 200_000 + (256 << 10) + 200_000, "{again} bytes more than the layer has: what was lost, a chunk, recipes");
+    assert!(!part.exists());
+}
+
+#[tokio::test]
+async fn what_was_begun_stays_as_long_as_it_is_awaited() {
+    let (mut tasks, layer) = (JoinSet::new(), Digest::of(b"layer"));
+    let packs = &site(1, &mut tasks).await[0].content.packs;
+    packs.begin(layer).unwrap();
+    let part = packs.path(layer).with_extension("part");
+    let none = std::collections::BTreeSet::new();
+    packs.sweep(&none, &[layer].into()).unwrap();
+    assert!(part.exists());
+    packs.sweep(&[layer].into(), &none).unwrap();
+    assert!(!part.exists());
 }
 
 /// How a neighbour lies.
@@ -441,13 +525,13 @@ async fn a_document_that_rots_is_no_lie() {
 
 #[test]
 fn whoever_does_not_get_on_is_not_waited_for() {
-    let (mut waiting, start, layer) = (Waiting::default(), Instant::now(), Digest::of(b"layer"));
+    let (mut waiting, start) = (Waiting::new(Digest::of(b"layer"), 50_000_000), Instant::now());
     let mut at = |seconds, a, b| {
         let said = BTreeMap::from([(name(0), a), (name(1), b)]);
-        waiting.without_idlers(layer, said, start + Duration::from_secs(seconds)).into_keys().collect::<Vec<_>>()
+        waiting.without_idlers(said, 0, start + Duration::from_secs(seconds)).into_keys().collect::<Vec<_>>()
     };
     let (both, a, b) = (vec![name(0), name(1)], vec![name(0)], vec![name(1)]);
-    let on = Stage::Brings;
+    let on = |megabytes: u64| Stage::Brings(megabytes << 20);
     assert_eq!(at(0, on(1), Stage::Wants), both);
     assert_eq!(at(359, on(1), Stage::Wants), both, "while somebody brings it nobody else need begin");
     assert_eq!(at(360, on(1), Stage::Wants), b, "it does not get on");
@@ -461,6 +545,52 @@ fn whoever_does_not_get_on_is_not_waited_for() {
     assert_eq!(at(99_999, Stage::Has, Stage::Lacks), both);
 }
 
+/// When this node begins itself to bring a layer of `size` bytes, which the other one says that it brings; `says` by seconds.
+fn begins(size: u64, link: u64, says: impl Fn(u64) -> Stage) -> Option<u64> {
+    let (layer, start) = (Digest::of(b"layer"), Instant::now());
+    let mut waiting = Waiting::new(layer, size);
+    (0..6 * 3600).find(|seconds| {
+        let said = BTreeMap::from([(name(1), says(*seconds))]);
+        let stages = waiting.without_idlers(said, link, start + Duration::from_secs(*seconds));
+        turn(&name(0), layer, &stages, false) == Turn::Bring
+    })
+}
+
+#[test]
+fn a_neighbour_that_lies_about_what_it_brings_costs_little_time() {
+    use Stage::{Brings, Wants};
+    let trickles = |seconds: u64| Brings(seconds);
+    let rushes = |seconds: u64| Brings(seconds << 30);
+    let as_slow_as_may_be = |seconds: u64| Brings(2000 * seconds);
+    let flaps = |seconds: u64| [Brings(seconds << 20), Wants, Brings(0)][seconds as usize % 3];
+    for (how, says) in [
+        ("trickles", &trickles as &dyn Fn(u64) -> Stage),
+        ("rushes", &rushes),
+        ("as slow as may be", &as_slow_as_may_be),
+        ("flaps", &flaps),
+        ("starts again and again", &|seconds: u64| Brings((seconds % 300) << 20)),
+    ] {
+        for (size, link, most) in [(1_000_000, 0, 900), (10_000_000, 0, 360 + 5001), (10_000_000, 1_000_000, 530)] {
+            let begun = begins(size, link, says).unwrap_or(u64::MAX);
+            assert!(begun <= most, "{how}: {begun} s for {size} bytes where the link gives {link}");
+        }
+    }
+    assert_eq!(begins(1 << 40, 0, trickles), Some(361));
+}
+
+#[test]
+fn a_slow_neighbour_on_a_slow_link_is_waited_for() {
+    for (size, outage, link) in [(1_000_000, 0, 0), (50_000_000, 300, 0), (50_000_000, 300, 8000)] {
+        // The hub takes five minutes for the patch; the outage comes when half of it is there.
+        let half = 300 + size / 2 / 8000;
+        let says = |seconds: u64| {
+            let came = 8000 * (seconds.min(half).saturating_sub(300) + seconds.saturating_sub(half + outage));
+            if came < size { Stage::Brings(came) } else { Stage::Has }
+        };
+        assert_eq!(begins(size, link, says), None, "{size} bytes");
+    }
+}
+
 #[test]
 fn of_those_that_do_not_begin_one_after_the_other_is_given_up() {
     let (layer, start) = (Digest::of(b"layer"), Instant::now());
@@ -468,9 +598,9 @@ fn of_those_that_do_not_begin_one_after_the_other_is_given_up() {
     let begins = |me: &Name| {
         let others: BTreeMap<Name, Stage> =
             nodes.iter().filter(|other| *other != me).map(|other| (other.clone(), Stage::Wants)).collect();
-        let mut waiting = Waiting::default();
+        let mut waiting = Waiting::new(layer, 50_000_000);
         let turn_at = |seconds| {
-            let stages = waiting.without_idlers(layer, others.clone(), start + Duration::from_secs(seconds));
+            let stages = waiting.without_idlers(others.clone(), 0, start + Duration::from_secs(seconds));
             turn(me, layer, &stages, false)
         };
         (0..=200).map(turn_at).position(|turn| turn == Turn::Bring).unwrap()

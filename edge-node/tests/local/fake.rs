@@ -52,10 +52,17 @@ fn service(service: &str, state: ServiceState, pid: u32) -> ServiceReport {
 }
 
 fn transfers() -> Vec<Transfer> {
-    let moving =
-        Transfer { image: Digest::of(b"i"), done: 1 << 20, total: 3 << 20, rate: 64 << 10, reused: 260 << 20, waits: None };
+    let moving = Transfer {
+        image: Digest::of(b"i"),
+        done: 1 << 20,
+        total: 3 << 20,
+        taken: 0,
+        rate: 64 << 10,
+        reused: 260 << 20,
+        waits: None,
+    };
     let waits = Some(Fault::new(&shared::fault::budget::PAUSED));
-    vec![moving, Transfer { image: Digest::of(b"j"), done: 0, total: 0, rate: 0, reused: 0, waits }]
+    vec![moving, Transfer { image: Digest::of(b"j"), done: 0, total: 0, taken: 0, rate: 0, reused: 0, waits }]
 }
 
 /// With one neighbour of each kind.

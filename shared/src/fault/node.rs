@@ -97,6 +97,12 @@ super::texts! {
     NEIGHBOUR_LACKS = "node-neighbour-lacks",
         "Node {neighbour} of this site no longer had what it said it has; it is asked again soon",
         "本站点的节点 {neighbour} 已不再拥有它声称拥有的内容；稍后会再次询问";
+    NEIGHBOUR_BRINGS = "node-neighbour-brings",
+        "It waits for node {neighbour} of this site, which brings it over the link, and is taken from there then",
+        "等待本站点的节点 {neighbour} 经链路取得后，再从该节点获取";
+    NEIGHBOUR_GIVES = "node-neighbour-gives",
+        "It comes from node {neighbour} of this site, not over the link",
+        "正从本站点的节点 {neighbour} 获取，不经过链路";
     EVENT_STARTED = "node-started",
         "The node daemon {version} started",
         "节点守护进程 {version} 已启动";

@@ -7,7 +7,7 @@ use crate::report::Transfer;
 /// One image on its way: `12 MiB of 30 MiB (40.0 %), 1.2 MiB/s, 15s left; 260 MiB reused`. `left` is
 /// [`Transfer::seconds_left`].
 pub fn transfer(transfer: &Transfer, left: Option<u64>, lang: Lang) -> String {
-    let Transfer { done, total, rate, reused, waits, .. } = transfer;
+    let Transfer { done, total, taken, rate, reused, waits, .. } = transfer;
     let waits = waits.as_ref().map(|fault| format!("{} [{}]", fault.text(lang), fault.code));
     if *total == 0 {
         let begun = match lang {
@@ -18,11 +18,17 @@ pub fn transfer(transfer: &Transfer, left: Option<u64>, lang: Lang) -> String {
     }
     let (part, done, total, rate) = (percent(*done, *total), bytes(*done), bytes(*total), bytes(*rate));
     let (left, reused) = (time_left(left, lang), bytes(*reused));
+    let reused = match (*taken, lang) {
+        (0, Lang::En) => format!("{reused} reused"),
+        (0, Lang::Zh) => format!("复用 {reused}"),
+        (taken, Lang::En) => format!("{} from neighbours, {reused} reused", bytes(taken)),
+        (taken, Lang::Zh) => format!("来自邻居节点 {}，复用 {reused}", bytes(taken)),
+    };
     match (waits, lang) {
-        (Some(waits), Lang::En) => format!("{done} of {total} ({part}); {reused} reused; {waits}"),
-        (Some(waits), Lang::Zh) => format!("{total} 中已到 {done}（{part}）；复用 {reused}；{waits}"),
-        (None, Lang::En) => format!("{done} of {total} ({part}), {rate}/s, {left}; {reused} reused"),
-        (None, Lang::Zh) => format!("{total} 中已到 {done}（{part}），{rate}/s，{left}；复用 {reused}"),
+        (Some(waits), Lang::En) => format!("{done} of {total} ({part}); {reused}; {waits}"),
+        (Some(waits), Lang::Zh) => format!("{total} 中已到 {done}（{part}）；{reused}；{waits}"),
+        (None, Lang::En) => format!("{done} of {total} ({part}), {rate}/s, {left}; {reused}"),
+        (None, Lang::Zh) => format!("{total} 中已到 {done}（{part}），{rate}/s，{left}；{reused}"),
     }
 }
 
@@ -39,7 +45,7 @@ pub fn time_left(left: Option<u64>, lang: Lang) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Fault, budget};
+    use crate::fault::{Fault, budget, node};
     use crate::id::Digest;
 
     #[test]
@@ -48,6 +54,7 @@ mod tests {
             image: Digest::of(b"i"),
             done: 12 << 20,
             total: 30 << 20,
+            taken: 0,
             rate: 1_280_000,
             reused: 260 << 20,
             waits: None,
@@ -71,6 +78,18 @@ mod tests {
                 true,
                 "12 MiB of 30 MiB (40.0 %); 260 MiB reused; ",
                 "30 MiB 中已到 12 MiB（40.0 %）；复用 260 MiB；",
+            ),
+            (
+                Transfer { taken: 9 << 20, waits: Some(Fault::new(&node::NEIGHBOUR_GIVES)), ..moving.clone() },
+                true,
+                "12 MiB of 30 MiB (40.0 %); 9 MiB from neighbours, 260 MiB reused; ",
+                "30 MiB 中已到 12 MiB（40.0 %）；来自邻居节点 9 MiB，复用 260 MiB；",
+            ),
+            (
+                Transfer { taken: 9 << 20, ..moving.clone() },
+                true,
+                "12 MiB of 30 MiB (40.0 %), 1.2 MiB/s, 15s left; 9 MiB from neighbours, 260 MiB reused",
+                "30 MiB 中已到 12 MiB（40.0 %），1.2 MiB/s，剩余 15 秒；来自邻居节点 9 MiB，复用 260 MiB",
             ),
             (Transfer { done: 0, total: 0, rate: 0, ..moving }, true, "not begun", "尚未开始"),
         ] {

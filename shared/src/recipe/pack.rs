@@ -11,6 +11,8 @@
 //! The index is read into memory: about 45 bytes per chunk, 0.7 MB per GB of tar. A file that was cut off or damaged has no
 //! valid end, or chunks that are not what their id says; both are told apart from a file that cannot be read.
 
+mod resume;
+
 use std::collections::BTreeMap;
 use std::io;
 
@@ -111,21 +113,35 @@ impl<W: WriteAt> PackWriter<W> {
         self.put_stored(chunk, stored)
     }
 
+    /// Bytes so far.
+    pub const fn length(&self) -> u64 {
+        self.at
+    }
+
+    /// Where it is written.
+    pub const fn out(&self) -> &W {
+        &self.out
+    }
+
     /// The chunk of this number, of those added so far.
     pub fn get(&self, index: usize) -> Option<Chunk> {
         self.chunks.get(index).map(|stored| stored.chunk)
     }
 
     fn add(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
+        self.out.write_at(self.at, stored)?;
+        self.note(chunk, u32::try_from(stored.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Remembers a chunk that takes the next `bytes` of the file.
+    fn note(&mut self, chunk: Chunk, bytes: u32) -> Result<(), PackError> {
         if self.chunks.len() >= CHUNKS_MAX {
             return Err(PackError::TooLarge);
         }
-        let bytes = u32::try_from(stored.len()).unwrap_or(u32::MAX);
-        self.out.write_at(self.at, stored)?;
         if bytes > 0 {
             self.places.insert(chunk.id, (self.at, bytes));
         }
-        self.at += stored.len() as u64;
+        self.at += u64::from(bytes);
         self.chunks.push(Stored { chunk, bytes });
         Ok(())
     }

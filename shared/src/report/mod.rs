@@ -177,22 +177,24 @@ pub enum ServiceState {
 pub struct Transfer {
     /// The image.
     pub image: Digest,
-    /// Bytes that are on disk.
+    /// Bytes of the link that are on disk.
     pub done: u64,
-    /// Bytes in all that travel; 0 while that is not known, also while it waits for another image.
+    /// Bytes in all that travel over the link; 0 while that is not known, also while it waits for another image.
     pub total: u64,
-    /// Bytes per second, as the last seconds showed; 0 when nothing came.
+    /// Bytes that came from neighbours instead.
+    pub taken: u64,
+    /// Bytes of the link per second, as the last seconds showed; 0 when nothing came.
     pub rate: u64,
-    /// Bytes of the image, as its publisher compressed it, that need not travel: the node has them, or a patch makes them.
+    /// Bytes of the image, as its publisher compressed it, that need not come: the node has them, or a patch makes them.
     pub reused: u64,
     /// Why it waits, and what for; absent while it does not.
     pub waits: Option<Fault>,
 }
 
 impl Transfer {
-    /// [`seconds_left`] of this image, where there is a link or none.
+    /// [`seconds_left`] of this image, where there is a link or none. While it waits nobody can say.
     pub const fn seconds_left(&self, online: bool) -> Option<u64> {
-        seconds_left(self.done, self.total, self.rate, online)
+        if self.waits.is_some() { None } else { seconds_left(self.done, self.total, self.rate, online) }
     }
 }
 

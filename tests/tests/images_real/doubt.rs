@@ -85,7 +85,7 @@ async fn after_the_machine_went_down_nothing_damaged_is_ready_and_packs_mend_it(
 
     // Neither pack nor document: it says so, is fetched again, and mended.
     std::fs::write(unpacked_file(&desk, "etc/owned").await, b"").unwrap();
-    desk.content.packs.sweep(&BTreeSet::new()).unwrap();
+    desk.content.packs.sweep(&BTreeSet::new(), &BTreeSet::new()).unwrap();
     desk.reboot();
     desk.images.verify(&made.image, now()).await.unwrap();
     assert_eq!(desk.images.unpack(&made.image, now()).await.unwrap_err().fault().code, "image-layer-unknown");

@@ -263,14 +263,17 @@ pub struct Transfer {
     /// The image.
     #[schema(value_type = String)]
     pub image: Digest,
-    /// Bytes on disk.
+    /// Bytes of the link that are on disk.
     pub done: u64,
-    /// Bytes in all that travel; 0 while the node does not know.
+    /// Bytes in all that travel over the link; 0 while the node does not know.
     pub total: u64,
+    /// Bytes that came from other nodes of its site instead.
+    #[serde(default)]
+    pub taken: u64,
     /// Bytes per second, when the node reported.
     #[serde(default)]
     pub rate: u64,
-    /// Bytes of the image, as its publisher compressed it, that need not travel.
+    /// Bytes of the image, as its publisher compressed it, that need not come.
     #[serde(default)]
     pub reused: u64,
     /// Seconds from the report until the last byte has come; absent when nobody can say, for example without a session.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use shared::fault::{Fault, node};
 use shared::id::Digest;
 use shared::release::{Blob, Image, Layer};
 use tokio::sync::watch;
@@ -21,12 +22,14 @@ use crate::images::blobs::{Begun, BlobError, blocking};
 use crate::images::content::Content;
 use crate::images::room::{self, Disk, Need};
 use crate::images::{ChunkSource, Progress};
-use crate::neighbours::Brings;
+use crate::neighbours::{Brings, News};
 
 /// Layers whose patches are asked for at once.
 const PATCHES: usize = 4;
 /// In one attempt neighbours are waited for so long at most, however they get on: 170 MB take that at 64 kbit/s.
 const WAIT_MAX: Duration = Duration::from_secs(6 * 3600);
+/// When it was in vain for so long in one attempt, the next layer is waited for no more.
+const VAIN_MAX: Duration = Duration::from_secs(3600);
 
 /// Where an image comes to.
 #[derive(Clone, Copy)]
@@ -47,6 +50,10 @@ pub(super) struct Attempt<'a, S> {
     done: u64,
     /// Bytes that must travel, as far as it is known.
     total: u64,
+    /// Bytes, as their publisher compressed them, of missing layers that no patch is known of: they may come from neighbours.
+    open: u64,
+    /// Neighbours were waited for so long, and did not bring it.
+    vain: Duration,
 }
 
 impl<'a, S: ChunkSource> Attempt<'a, S> {
@@ -57,7 +64,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         wanted: &'a Wanted,
         progress: &'a watch::Sender<Progress>,
     ) -> Self {
-        Self { line, place, image, wanted, progress, begun: Instant::now(), done: 0, total: 0 }
+        Self { line, place, image, wanted, progress, begun: Instant::now(), done: 0, total: 0, open: 0, vain: Duration::ZERO }
     }
 
     pub(super) async fn run(mut self) -> Result<Fetched, FetchError> {
@@ -73,6 +80,8 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
             self.make_room(&missing, patches.values(), files)?;
         }
         self.progress.send_replace(Progress::default());
+        let is_open = |layer: &&Layer| !patches.contains_key(&layer.tar.digest);
+        self.open = missing.iter().filter(is_open).map(|layer| layer.blob.size).sum();
         self.tell(self.wanted.documents.iter().chain(patches.values()).map(|blob| blob.size).sum());
         for document in self.wanted.documents {
             self.document(document).await?;
@@ -165,11 +174,17 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         let Some(neighbours) = source.neighbours() else { return self.over_link(layer, patch, &AtomicBool::default()).await };
         let mut before = 0;
         loop {
-            let may_wait = || self.begun.elapsed() < WAIT_MAX && !source.is_at_hand();
-            if neighbours.take(layer, may_wait).await? {
-                self.tell(self.total.saturating_sub(patch.map_or(0, |patch| patch.size)));
+            let asked = Instant::now();
+            let may_wait = || self.begun.elapsed() < WAIT_MAX && self.vain < VAIN_MAX && !source.is_at_hand();
+            let came = neighbours.take(layer, may_wait, &|news| self.hear(news)).await;
+            self.wait_for(None);
+            if came? {
+                let (open, travels) = patch.map_or((layer.blob.size, 0), |patch| (0, patch.size));
+                self.open = self.open.saturating_sub(open);
+                self.tell(self.total.saturating_sub(travels));
                 return Ok(());
             }
+            self.vain += asked.elapsed();
             let all_here = AtomicBool::default();
             let offered = async {
                 neighbours.offered(layer.tar.digest, before).await;
@@ -194,7 +209,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         let brings = self.line.source().neighbours().map(|neighbours| neighbours.bring(layer.tar.digest));
         let before = self.done;
         let say = |here: u64, new| {
-            brings.iter().for_each(|brings| brings.tell(new));
+            brings.iter().for_each(|brings| brings.tell(new, Instant::now()));
             all_here.fetch_or(here >= patch.size, Ordering::Relaxed);
             self.more(before + here.min(patch.size), new);
         };
@@ -216,6 +231,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
             source.back().await;
         };
         self.make_room(&[*layer], [&patch].into_iter(), layer.tar.size)?;
+        self.open = self.open.saturating_sub(layer.blob.size);
         self.tell(self.total + patch.size);
         Ok(patch)
     }
@@ -227,7 +243,10 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
         let missing = |patch: &Blob| patch.size.saturating_sub(content.patches.allocated(patch.digest));
         let need = Need {
             patch: patches.map(missing).max().unwrap_or(0),
-            packs: layers.iter().map(|layer| layer.blob.size.min(layer.tar.size)).sum(),
+            packs: layers
+                .iter()
+                .map(|layer| layer.blob.size.min(layer.tar.size).saturating_sub(content.packs.begun(layer.tar.digest)))
+                .sum(),
             files,
         };
         room::check(need, Disk::of(content.packs.dir()), root.and_then(Disk::of), content.reserve).map_err(|short| {
@@ -244,8 +263,24 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
     /// So many bytes must travel.
     fn tell(&mut self, total: u64) {
         self.total = total;
-        let reused = self.whole().saturating_sub(total);
-        self.progress.send_modify(|progress| (progress.done, progress.total, progress.reused) = (self.done, total, reused));
+        let whole = self.whole().saturating_sub(total).saturating_sub(self.open);
+        self.progress.send_modify(|progress| {
+            let reused = whole.saturating_sub(progress.taken);
+            (progress.done, progress.total, progress.reused) = (self.done, total, reused);
+        });
+    }
+
+    /// Takes in how a layer comes from a neighbour.
+    fn hear(&self, news: News<'_>) {
+        match news {
+            News::Waits(neighbour) => self.wait_for(Some(Fault::new(&node::NEIGHBOUR_BRINGS).with("neighbour", neighbour))),
+            News::Gives(neighbour) => self.wait_for(Some(Fault::new(&node::NEIGHBOUR_GIVES).with("neighbour", neighbour))),
+            News::Came(bytes) => self.progress.send_modify(|progress| progress.taken = progress.taken.saturating_add(bytes)),
+        }
+    }
+
+    fn wait_for(&self, waits: Option<Fault>) {
+        self.progress.send_modify(|progress| progress.waits = waits);
     }
 
     /// So many bytes travelled, and so many of them just now.

@@ -67,6 +67,8 @@ pub struct Transfer {
     pub done: u64,
     /// Bytes in all that travel.
     pub total: u64,
+    /// Bytes from neighbours.
+    pub taken: u64,
     /// Bytes per second.
     pub rate: u64,
     /// Bytes that need not travel.
@@ -215,15 +217,15 @@ impl TryFrom<Report> for report::Report {
 
 impl From<&report::Transfer> for Transfer {
     fn from(transfer: &report::Transfer) -> Self {
-        let report::Transfer { image, done, total, rate, reused, waits } = transfer.clone();
-        Self { image: *image.as_bytes(), done, total, rate, reused, waits: waits.map(Fault::from) }
+        let report::Transfer { image, done, total, taken, rate, reused, waits } = transfer.clone();
+        Self { image: *image.as_bytes(), done, total, taken, rate, reused, waits: waits.map(Fault::from) }
     }
 }
 
 impl From<Transfer> for report::Transfer {
     fn from(transfer: Transfer) -> Self {
-        let Transfer { image, done, total, rate, reused, waits } = transfer;
-        Self { image: Digest::from_bytes(image), done, total, rate, reused, waits: waits.map(CoreFault::from) }
+        let Transfer { image, done, total, taken, rate, reused, waits } = transfer;
+        Self { image: Digest::from_bytes(image), done, total, taken, rate, reused, waits: waits.map(CoreFault::from) }
     }
 }
 

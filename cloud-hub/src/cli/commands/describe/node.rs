@@ -87,9 +87,9 @@ pub(super) fn page(page: &mut Page, node: &Node, view: View) {
 }
 
 fn transfer(transfer: &Transfer, view: View) -> String {
-    let Transfer { image, done, total, rate, reused, seconds_left, ref waits } = *transfer;
+    let Transfer { image, done, total, taken, rate, reused, seconds_left, ref waits } = *transfer;
     let waits = waits.as_ref().map(|why| Fault { code: why.code.clone(), params: why.params.clone() });
-    let moving = people::transfer(&report::Transfer { image, done, total, rate, reused, waits }, seconds_left, view.lang);
+    let moving = people::transfer(&report::Transfer { image, done, total, taken, rate, reused, waits }, seconds_left, view.lang);
     format!("{}  {moving}", image.short())
 }
 
