@@ -66,7 +66,7 @@ fn seeds() {
         "world",
         next.into_inner().min(count * times),
         failed.len() as u64,
-        "simulated worlds of up to 3 nodes: after any happenings hub and nodes agree and run what they shall",
+        "simulated worlds of up to 3 nodes: after any happenings hub and nodes agree and run what they shall; no quota is passed",
         "WORLD_SEEDS=n cargo test -p scenarios --test world seeds",
     );
     assert!(failed.is_empty(), "replay with WORLD_SEED=n cargo test -p scenarios --test world seeds, n in {failed:?}");
@@ -335,6 +335,39 @@ fn a_link_budget_is_kept_and_a_pause_outlives_a_reboot() {
         assert_eq!(waits(world).await, None);
         world.must_settle().await;
     });
+}
+
+/// What stops images stops one that is under way, also while the runtime does not answer.
+#[test]
+fn a_pause_and_a_budget_do_not_wait_for_the_runtime() {
+    for pause in [true, false] {
+        story(1, async |world| {
+            let big = large(world.catalog.blobs(), "big", 8 * 1024);
+            world.center.publish(&big).await;
+            let sky = world.machines[0].sky.clone();
+            sky.set(Weather { kbit: 256, ..Weather::FAIR });
+            sky.count_frames();
+            world.put("big", &big, everywhere(), true, false).await;
+            while sky.pulled().bytes < 256 << 10 {
+                world.pass(Duration::from_millis(100)).await;
+            }
+            world.machines[0].memory.set_down(true);
+            world.pass(seconds(5)).await;
+            if pause {
+                assert_eq!(world.machines[0].command(Command::Pause(None)).await, Some(Ok(())));
+            } else {
+                let (budget, hub) = (Budget { per_day: Some(64 << 10), ..Budget::default() }, world.center.hub().expect("hub"));
+                hub.set_budget(&name("day"), budget, everywhere(), None, "world").await.expect("set");
+            }
+            world.pass(seconds(30)).await;
+            let before = sky.pulled().bytes;
+            world.pass(seconds(600)).await;
+            assert_eq!(sky.pulled().bytes, before, "paused: {pause}");
+            world.be_thrifty().await.expect("hub and node agree");
+            world.must_settle().await;
+            assert_eq!(running(world, 0).await.len(), 1);
+        });
+    }
 }
 
 #[test]

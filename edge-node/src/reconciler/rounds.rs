@@ -87,6 +87,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         for done in std::mem::take(&mut self.ended) {
             self.take(done, now.uptime);
         }
+        self.restrain();
         let missing = self.look_at_reserve();
         let again = missing.as_ref().map(|_| now.uptime + reserve::LOOK);
         let wake = match self.parts.runtime.observe().await {
@@ -100,6 +101,15 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             }
         };
         again.map_or(wake, |at| at.min(wake))
+    }
+
+    /// What images may not do, whether the runtime answers or not: the budget in force, and what an operator holds.
+    fn restrain(&mut self) {
+        let holding = self.parts.held.holding();
+        self.parts.ledger.set(holding.desired.budget.as_ref());
+        let paused = self.paused(&holding);
+        let going = self.work.fetching().into_iter().filter(|image| !paused.covers(*image)).collect();
+        self.untidy |= self.work.keep_fetching(&going);
     }
 
     /// What is missing of the space that is kept for the node's state.
@@ -119,7 +129,6 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     fn proceed(&mut self, observed: Observed, missing: Option<Fault>, now: Now) -> Uptime {
         self.untidy |= std::mem::replace(&mut self.version, self.parts.held.version()) != self.version;
         let holding = self.parts.held.holding();
-        self.parts.ledger.set(holding.desired.budget.as_ref());
         self.parts.ledger.news().into_iter().for_each(|news| self.record(None, news));
         let version = observed.version.clone();
         let present = Present { layers: observed.layers.clone(), root: observed.root.clone() };
@@ -274,8 +283,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         });
         let images =
             holding.releases.values().flat_map(|release| release.images.values().flatten()).map(shared::release::Image::id);
-        let wanted = wanted.chain(images).filter(|image| !actual.paused.covers(*image));
-        self.untidy |= self.work.keep_fetching(&wanted.collect());
+        self.untidy |= self.work.keep_fetching(&wanted.chain(images).collect());
         if !self.untidy || !plan.actions.is_empty() || !self.work.is_idle() {
             return false;
         }

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::center::{Serving, Wire};
+use super::meter::Meter;
 use super::weather::Sky;
 
 /// Messages under way in one direction; more wait at their sender.
@@ -28,11 +29,21 @@ const LATE_MS: u64 = 75_000;
 /// A message whose receiver has no room is tried again after this time.
 const AGAIN: Duration = Duration::from_millis(10);
 
+/// The node's end of a line, and who looks at it.
+pub struct Ends {
+    /// The node.
+    pub node: Name,
+    /// What it says and hears.
+    pub ends: TransportEnds,
+    /// The weather over the line.
+    pub sky: Arc<Sky>,
+    /// Counts what arrives.
+    pub meter: Arc<Meter>,
+}
+
 /// Carries messages until the node drops its ends. `plugged` says whether the line is whole.
 pub async fn carry(
-    node: Name,
-    ends: TransportEnds,
-    sky: Arc<Sky>,
+    Ends { node, ends, sky, meter }: Ends,
     mut plugged: watch::Receiver<bool>,
     mut hub: watch::Receiver<Option<Arc<Serving>>>,
 ) {
@@ -53,7 +64,7 @@ pub async fn carry(
         };
         drop(serving);
         online.send_replace(true);
-        let mut flow = Flow { node: &node, sky: &sky, up: Flight::default(), down: Flight::default() };
+        let mut flow = Flow { node: &node, sky: &sky, meter: &meter, up: Flight::default(), down: Flight::default() };
         flow.carry(&mut from_node, &to_node, &mut wire, &mut plugged).await;
         if sky.chance(sky.weather().half_open) {
             let late = sleep(Duration::from_millis(sky.up_to(LATE_MS)));
@@ -107,6 +118,7 @@ async fn while_discarding<T>(
 struct Flow<'a> {
     node: &'a Name,
     sky: &'a Sky,
+    meter: &'a Meter,
     up: Flight<(Channel, Bytes)>,
     down: Flight<Bytes>,
 }
@@ -145,6 +157,7 @@ impl Flow<'_> {
                 },
                 () = self.down.due() => if let Some(said) = self.down.pop() {
                     self.sky.arrived(&said);
+                    self.meter.arrived(&said);
                     self.down.settle(to_node.try_send(said));
                 },
             }

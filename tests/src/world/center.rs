@@ -112,7 +112,7 @@ impl Center {
         let (wall, started) = (self.wall.clone(), self.started);
         let clock = Arc::new(move || {
             let passed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
-            UnixMillis(u64::try_from(passed + wall.load(Relaxed)).unwrap_or(0).saturating_add(BEGINNING))
+            UnixMillis(BEGINNING.saturating_add_signed(passed + wall.load(Relaxed)))
         });
         let (store, blobs, ca) = (self.store.clone(), self.catalog.blobs(), self.ca.clone());
         let delta = Delta::open(self.dir.path(), &blobs, 1 << 30).expect("packs and patches");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloud_hub::hub::Hub;
 use edge_node::api::port::{self, Command};
 use shared::assign::Target;
+use shared::budget::{Budget, QUOTA_MIN, RATE_MIN, Window, Zone};
 use shared::id::Name;
 use shared::time::UnixMillis;
 
@@ -42,10 +43,14 @@ pub enum Kind {
     OnSite,
     /// A wall clock is set.
     Clock,
+    /// A link gets a budget, another one, or none.
+    Budget,
+    /// Somebody on site holds all transfers, or lets them go on.
+    Pause,
 }
 
 /// Every kind with its weight.
-const KINDS: [(Kind, u64); 13] = [
+const KINDS: [(Kind, u64); 15] = [
     (Kind::Deploy, 24),
     (Kind::Rollback, 5),
     (Kind::Undeploy, 4),
@@ -59,6 +64,8 @@ const KINDS: [(Kind, u64); 13] = [
     (Kind::Crash, 7),
     (Kind::OnSite, 6),
     (Kind::Clock, 3),
+    (Kind::Budget, 8),
+    (Kind::Pause, 4),
 ];
 /// Wall clocks of machines that do not know the time: 1970, 2000, 2038, 2106, and two that are right.
 const WALLS: [u64; 6] = [0, 946_684_800_000, 2_147_483_648_000, 4_294_967_296_000, BEGINNING, BEGINNING];
@@ -71,6 +78,7 @@ const DEPLOYMENTS: [(&str, &str); 7] = [
     ("meter-prefetch", "meter"),
     ("job", "job"),
 ];
+const BUDGETS: [&str; 2] = ["line", "line-some"];
 const SITES: [&str; 2] = ["north", "south"];
 
 impl World {
@@ -121,6 +129,11 @@ impl World {
                 self.disturbed.insert(name);
             }
             Kind::OnSite => self.on_site().await,
+            Kind::Budget => self.budget_any().await,
+            Kind::Pause => {
+                let command = if self.random.chance(600) { Command::Pause(None) } else { Command::Resume(None) };
+                let _daemon_may_be_off = self.any().command(command).await;
+            }
         }
     }
 
@@ -140,14 +153,7 @@ impl World {
         let (name, app) = self.random.pick(&DEPLOYMENTS).copied().unwrap_or(("web", "web"));
         let catalog = self.catalog.clone();
         let Some(release) = self.random.pick(&catalog.of(app)).copied() else { return };
-        let target = if name.contains('-') {
-            match self.random.below(2) {
-                0 => Target::Nodes([self.any().name.clone()].into()),
-                _ => Target::Labels([("site".to_owned(), SITES[self.random.below(2) as usize].to_owned())].into()),
-            }
-        } else {
-            Target::Labels([].into())
-        };
+        let target = self.target_any(name);
         if name.ends_with("-prefetch") {
             self.tell(format!("  {name}: {}@{} to the disks of {target:?}", release.app, release.version));
             return self.prefetch(name, release, target).await;
@@ -156,6 +162,28 @@ impl World {
         let redeploy = self.random.chance(200);
         self.tell(format!("  {name}: {}@{} to {target:?}, run {run}", release.app, release.version));
         self.put(name, release, target, run, redeploy).await;
+    }
+
+    /// Everything, or some of it when the name says so.
+    fn target_any(&mut self, name: &str) -> Target {
+        match self.random.below(2) {
+            _ if !name.contains('-') => Target::Labels([].into()),
+            0 => Target::Nodes([self.any().name.clone()].into()),
+            _ => Target::Labels([("site".to_owned(), SITES[self.random.below(2) as usize].to_owned())].into()),
+        }
+    }
+
+    async fn budget_any(&mut self) {
+        let Some(hub) = self.center.hub() else { return };
+        let name = BUDGETS[self.random.below(2) as usize];
+        let key = Name::new(name).expect("name");
+        if self.random.chance(300) {
+            let _there_may_be_none = hub.remove_budget(&key, None, "world").await;
+            return;
+        }
+        let (budget, target) = (budget(&mut self.random), self.target_any(name));
+        self.tell(format!("  {name}: {budget:?} for {target:?}"));
+        hub.set_budget(&key, budget, target, None, "world").await.expect("set");
     }
 
     async fn change_any(&mut self, kind: Kind) {
@@ -206,7 +234,9 @@ impl World {
             | Kind::KillHub
             | Kind::RuntimeDown
             | Kind::Crash
-            | Kind::OnSite => {
+            | Kind::OnSite
+            | Kind::Budget
+            | Kind::Pause => {
                 machine.kill().await;
                 tokio::time::sleep(wait).await;
             }
@@ -235,5 +265,19 @@ impl World {
     fn any(&mut self) -> &mut super::machine::Machine {
         let which = self.random.below(self.machines.len() as u64) as usize;
         &mut self.machines[which]
+    }
+}
+
+/// Such as images of a few hundred KiB notice.
+fn budget(random: &mut Random) -> Budget {
+    let zone = [0, 8 * 60, -12 * 60, 14 * 60].get(random.below(4) as usize).copied().unwrap_or(0);
+    let window =
+        |random: &mut Random| Window::new(1 << random.below(7) | 1, random.below(1440) as u16, random.below(1440) as u16);
+    Budget {
+        rate: random.chance(500).then(|| RATE_MIN << random.below(8)),
+        per_day: (!random.chance(400)).then(|| random.between(QUOTA_MIN, 8 * QUOTA_MIN)),
+        per_month: Some(random.between(2 * QUOTA_MIN, 64 * QUOTA_MIN)),
+        windows: (0..random.below(3)).filter_map(|_| window(random).ok()).collect(),
+        zone: Zone::new(zone).unwrap_or_default(),
     }
 }

@@ -27,9 +27,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
 use super::cable;
-use super::catalog::{platform, publisher, temporary};
+use super::catalog::{Catalog, platform, publisher, temporary};
 use super::center::{BEGINNING, Center, Serving};
 use super::history::History;
+use super::meter::Meter;
 use super::watched::Watched;
 use super::weather::Sky;
 
@@ -44,6 +45,7 @@ pub struct Machine {
     pub memory: Memory,
     /// The weather over its line.
     pub sky: Arc<Sky>,
+    meter: Arc<Meter>,
     store: Arc<Store>,
     spent: Record,
     dir: tempfile::TempDir,
@@ -69,14 +71,22 @@ pub struct Daemon {
 
 impl Machine {
     /// A machine that was enrolled and is off.
-    pub fn new(name: Name, sky: Sky, hub: watch::Receiver<Option<Arc<Serving>>>, history: Arc<History>) -> Self {
+    pub fn new(
+        name: Name,
+        sky: Sky,
+        hub: watch::Receiver<Option<Arc<Serving>>>,
+        catalog: Arc<Catalog>,
+        history: Arc<History>,
+    ) -> Self {
         let clock = Clock::simulated(Duration::from_secs(20), UnixMillis(BEGINNING));
         let store = Arc::new(Store::in_memory().expect("store"));
         let (memory, sky, plug) = (Memory::new(clock), Arc::new(sky), watch::channel(true).0);
+        let meter = Arc::new(Meter::new(name.clone(), clock, catalog, history.clone()));
         Self {
             name,
             memory,
             sky,
+            meter,
             store,
             spent: Record::in_memory(),
             dir: temporary(),
@@ -109,10 +119,12 @@ impl Machine {
         if self.daemon.is_some() {
             return;
         }
-        let (clock, me, history) = (self.clock, self.name.clone(), self.history.clone());
+        let (clock, me, history, meter) = (self.clock, self.name.clone(), self.history.clone(), self.meter.clone());
+        meter.starts(clock);
         let content = self.content().await;
         let held = Arc::new(Held::load(self.store.clone(), &me, clock.now().uptime));
         history.holds(&me, held.holding());
+        meter.holds(&held.holding());
         let journal = Arc::new(Journal::new(self.store.clone()));
         let runtime = Watched {
             node: me.clone(),
@@ -142,11 +154,13 @@ impl Machine {
         let daemon = Daemon { held: held.clone(), journal, view: node.view(), _run: run, tasks: JoinSet::new() };
         let daemon = self.daemon.insert(daemon);
         daemon.tasks.spawn(node.run(end));
-        daemon.tasks.spawn(cable::carry(me.clone(), ends, self.sky.clone(), self.plug.subscribe(), self.hub.clone()));
+        let ends = cable::Ends { node: me.clone(), ends, sky: self.sky.clone(), meter: meter.clone() };
+        daemon.tasks.spawn(cable::carry(ends, self.plug.subscribe(), self.hub.clone()));
         daemon.tasks.spawn(async move {
             let mut changed = held.changed();
             while changed.changed().await.is_ok() {
                 history.holds(&me, held.holding());
+                meter.holds(&held.holding());
             }
         });
     }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! seed ─▶ happenings ─▶ World { Center, Machine × n }        judged all the time by history and errors,
-//!            …                hub    ◄─ cable ─►  daemon      and in calm by oracle
+//!            …                hub    ◄─ cable ─►  daemon      by meter what the cable brings, and in calm by oracle
 //! ```
 //!
 //! A seed fixes what happens and what the network does. Not fixed is which of several branches that are ready at the same
@@ -20,6 +20,7 @@ pub mod errors;
 pub mod happenings;
 pub mod history;
 pub mod machine;
+pub mod meter;
 pub mod oracle;
 pub mod prompt;
 pub mod random;
@@ -30,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_node::api::port::Command;
 use shared::assign::{Labels, Target};
 use shared::id::{Digest, Name};
 use tokio::time::{Instant, sleep};
@@ -44,6 +46,8 @@ use weather::{Archive, Sky, Weather};
 /// In calm everything must be well within this time: the longest trial, the longest backoff, and twice the time after
 /// which hub and node compare what they hold.
 pub const CALM: Duration = Duration::from_secs(20 * 60);
+/// Hub and nodes agree within this time, whatever images wait for: twice the time after which they compare what they hold.
+const THRIFTY: Duration = Duration::from_secs(10 * 60);
 /// The longest waits of the most patient worlds.
 const DAYS: Duration = Duration::from_secs(3 * 24 * 3600);
 /// How often the world is looked at while it calms down.
@@ -86,7 +90,7 @@ impl World {
         let mut machines = Vec::new();
         for name in labels.into_keys() {
             let sky = Sky::new(random.fork(), archive.clone());
-            let mut machine = Machine::new(name, sky, center.serving(), history.clone());
+            let mut machine = Machine::new(name, sky, center.serving(), catalog.clone(), history.clone());
             machine.start().await;
             machines.push(machine);
         }
@@ -155,6 +159,32 @@ impl World {
             machine.plug(true);
             machine.start().await;
         }
+    }
+
+    /// Calms down, with all budgets and pauses in force: only images wait for them. Hub and nodes agree soon; then budgets and
+    /// pauses end.
+    pub async fn be_thrifty(&mut self) -> Result<(), Vec<String>> {
+        self.calm().await;
+        let deadline = Instant::now() + THRIFTY;
+        loop {
+            sleep(LOOK).await;
+            let wrong = self.unequal().await;
+            if wrong.is_empty() {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(wrong.into_iter().map(|what| format!("although only images wait: {what}")).collect());
+            }
+        }
+        if let Some(hub) = self.center.hub() {
+            for (name, ..) in hub.all_budgets().await.expect("store") {
+                hub.remove_budget(&name, None, "world").await.expect("remove");
+            }
+        }
+        for machine in &self.machines {
+            machine.command(Command::Resume(None)).await.expect("a daemon").expect("resumed");
+        }
+        Ok(())
     }
 
     /// Calms down and waits until all is well; otherwise says what is not.
@@ -237,6 +267,7 @@ pub fn run(seed: u64, size: Size) -> Result<(), String> {
                 world.wait_a_while(longest).await;
             }
             world.tell("calm".into());
+            world.be_thrifty().await.map_err(|wrong| world.account(&wrong))?;
             world.settle().await.map_err(|wrong| world.account(&wrong))?;
         }
         Ok(())

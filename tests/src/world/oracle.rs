@@ -43,6 +43,21 @@ impl World {
     }
 }
 
+impl World {
+    /// Where hub and nodes do not hold the same, or it is not what the deployments say.
+    pub async fn unequal(&self) -> Vec<String> {
+        let Some(hub) = self.center.hub() else { return vec!["the hub does not run".into()] };
+        let mut wrong = Vec::new();
+        for machine in &self.machines {
+            let Some(daemon) = machine.daemon() else { continue };
+            let check =
+                Check { world: self, hub: &hub, machine, daemon, holding: daemon.held.holding(), seen: Observed::default() };
+            wrong.extend(check.assignment().await.into_iter().map(|what| format!("{}: {what}", machine.name)));
+        }
+        wrong
+    }
+}
+
 struct Check<'a> {
     world: &'a World,
     hub: &'a Hub,
@@ -276,7 +291,8 @@ impl Check<'_> {
         }
         let newest = self.daemon.journal.entries(self.daemon.journal.confirmed(), 10).unwrap_or_default();
         if !newest.is_empty() {
-            wrong.push(format!("{} journal entries are not confirmed", newest.len()));
+            let (confirmed, next) = (self.daemon.journal.confirmed(), self.daemon.journal.next());
+            wrong.push(format!("of {next} journal entries those from {confirmed} on are not confirmed"));
         }
         wrong.extend(self.undone_twice());
         wrong
