@@ -1,6 +1,7 @@
 //! The planner against a small world that carries its plans out at once.
 
 mod damage;
+mod good;
 mod histories;
 mod images;
 
@@ -376,30 +377,6 @@ fn the_old_release_runs_until_the_new_one_is_complete_on_disk() {
 
 /// While an operator stops a part of an app nothing can be said about its release, and yet it is the one that runs.
 #[test]
-fn an_untried_release_runs_until_the_new_one_is_complete_on_disk() {
-    let mut world = World::new();
-    let version =
-        |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}"))), ("db", service("db:1"))]);
-    world.deploy(&version("1"));
-    world.settle(60);
-    world.actual.overrides.insert(Override { app: name("shop"), service: Some(name("db")) });
-    world.deploy(&version("2"));
-    world.settle(60);
-    assert_eq!(world.running(), ["web@2"]);
-    world.take_log();
-    let third = version("3");
-    let image = third.images[&name("web")][0].id();
-    world.deploy(&third);
-    world.actual.images.insert(image, ImageState::Fetching);
-    world.settle(600);
-    assert_eq!((world.take_log(), world.running()), (vec![], vec!["web@2".to_owned()]));
-    world.actual.images.remove(&image);
-    world.settle(60);
-    assert_eq!(world.running(), ["web@3"]);
-    assert_eq!(world.actual.memory[&name("shop")].good, Some(Digest::of(&version("1").to_bytes())), "nothing is proved");
-}
-
-#[test]
 fn a_release_that_never_gets_healthy_is_undone_once() {
     let mut world = World::new();
     let good = world.deploy(&release("shop", "1", vec![("web", checked("web:1"))]));
@@ -560,23 +537,6 @@ fn trouble_waits_for_its_backoff() {
     }
     assert_eq!(world.take_log(), Vec::<String>::new());
     assert_eq!(world.plan().wake_at, Some(world.now.uptime + Duration::from_secs(4)));
-}
-
-#[test]
-fn the_release_to_go_back_to_is_said() {
-    let mut world = World::new();
-    let said = |world: &World| crate::report::apps(&world.desired, &world.actual, world.now).remove(0);
-    let one = world.deploy(&release("shop", "1", vec![("web", service("web:1"))]));
-    assert_eq!(said(&world).good, None, "none has proved itself");
-    world.settle(60);
-    let good = Some(crate::report::Good { release: one, version: "1".into() });
-    assert_eq!(said(&world).good, good);
-    let two = world.deploy(&release("shop", "2", vec![("web", service("web:2"))]));
-    assert_eq!((said(&world).wanted, said(&world).good), (two, good));
-    world.settle(60);
-    assert_eq!(said(&world).good.map(|good| good.version), Some("2".into()));
-    world.actual.releases.remove(&two);
-    assert_eq!(said(&world).good, None, "nobody goes back to what is lost");
 }
 
 #[test]
