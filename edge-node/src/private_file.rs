@@ -122,6 +122,11 @@ pub fn make_dir(path: &Path) -> Result<(), PrivateFileError> {
     check_dir(path)
 }
 
+/// Removes the directory and all in it, if it is there.
+pub fn remove_dir(path: &Path) -> Result<(), PrivateFileError> {
+    absent(fs::remove_dir_all(path)).map_err(failed("removing", path))
+}
+
 /// Whether the directory is ours alone. An error says that it is not there, too.
 pub fn check_dir(path: &Path) -> Result<(), PrivateFileError> {
     check(path, &fs::metadata(path).map_err(failed("reading", path))?, DIR_MODE)

@@ -10,8 +10,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloud_hub::hub::begin_new_epoch;
@@ -20,7 +20,7 @@ use edge_node::runtime::Runtime;
 use scenarios::promises;
 use scenarios::world::catalog::large;
 use scenarios::world::center::BEGINNING;
-use scenarios::world::weather::Weather;
+use scenarios::world::weather::{Sky, Weather};
 use scenarios::world::{Size, World, errors, everywhere, in_simulated_time, node, oracle, run, say};
 use shared::assign::Target;
 use shared::budget::Budget;
@@ -233,15 +233,21 @@ fn after_400_days_offline_nothing_was_restarted_and_nobody_is_needed() {
     );
 }
 
+/// Puts an image of so many KiB on every node; the sky over the first one, which counts frames from now on.
+async fn pull(world: &mut World, kib: usize, weather: Weather) -> Arc<Sky> {
+    let big = large(world.catalog.blobs(), "big", kib);
+    world.center.publish(&big).await;
+    let sky = world.machines[0].sky.clone();
+    sky.set(weather);
+    sky.count_frames();
+    world.put("big", &big, everywhere(), true, false).await;
+    sky
+}
+
 #[test]
 fn an_image_arrives_on_a_line_of_64_kbit_and_nearly_nothing_comes_twice() {
     story(1, async |world| {
-        let big = large(world.catalog.blobs(), "big", 40 * 256);
-        world.center.publish(&big).await;
-        let sky = world.machines[0].sky.clone();
-        sky.set(Weather { kbit: 64, ..Weather::FAIR });
-        sky.count_frames();
-        world.put("big", &big, everywhere(), true, false).await;
+        let sky = pull(world, 40 * 256, Weather { kbit: 64, ..Weather::FAIR }).await;
         // 10 MiB take 22 minutes; a tenth more for what surrounds them, and for starting.
         world.pass(seconds(25 * 60)).await;
         assert_eq!(running(world, 0).await.len(), 1);
@@ -294,11 +300,7 @@ fn a_link_budget_is_kept_and_a_pause_outlives_a_reboot() {
             hub.set_budget(&name("day"), budget.clone(), everywhere(), None, "world").await.expect("set");
         };
         set(world).await;
-        let big = large(world.catalog.blobs(), "big", 10 * 1024);
-        world.center.publish(&big).await;
-        let sky = world.machines[0].sky.clone();
-        sky.count_frames();
-        world.put("big", &big, everywhere(), true, false).await;
+        let sky = pull(world, 10 * 1024, Weather::FAIR).await;
         world.pass(seconds(3600)).await;
         let first = sky.pulled().bytes;
         assert!((QUOTA * 9 / 10..=QUOTA).contains(&first), "{first}");
@@ -342,12 +344,7 @@ fn a_link_budget_is_kept_and_a_pause_outlives_a_reboot() {
 fn a_pause_and_a_budget_do_not_wait_for_the_runtime() {
     for pause in [true, false] {
         story(1, async |world| {
-            let big = large(world.catalog.blobs(), "big", 8 * 1024);
-            world.center.publish(&big).await;
-            let sky = world.machines[0].sky.clone();
-            sky.set(Weather { kbit: 256, ..Weather::FAIR });
-            sky.count_frames();
-            world.put("big", &big, everywhere(), true, false).await;
+            let sky = pull(world, 8 * 1024, Weather { kbit: 256, ..Weather::FAIR }).await;
             while sky.pulled().bytes < 256 << 10 {
                 world.pass(Duration::from_millis(100)).await;
             }
@@ -376,12 +373,7 @@ fn desired_states_and_reports_pass_an_image_on_a_line_of_256_kbit() {
     story(1, async |world| {
         world.deploy("meter", "meter", "1", everywhere()).await;
         world.must_settle().await;
-        let big = large(world.catalog.blobs(), "big", 16 * 1024);
-        world.center.publish(&big).await;
-        let sky = world.machines[0].sky.clone();
-        sky.set(Weather { kbit: 256, ..Weather::FAIR });
-        sky.count_frames();
-        world.put("big", &big, everywhere(), true, false).await;
+        let sky = pull(world, 16 * 1024, Weather { kbit: 256, ..Weather::FAIR }).await;
         while sky.pulled().bytes < 64 << 10 {
             world.pass(Duration::from_millis(10)).await;
         }
@@ -425,11 +417,7 @@ fn a_thousand_cuts_cost_little_and_the_image_arrives() {
     const FRAMES: usize = 64;
     const CUTS: usize = 1000;
     story(1, async |world| {
-        let big = large(world.catalog.blobs(), "big", FRAMES * 256);
-        world.center.publish(&big).await;
-        let sky = world.machines[0].sky.clone();
-        sky.count_frames();
-        world.put("big", &big, everywhere(), true, false).await;
+        let sky = pull(world, FRAMES * 256, Weather::FAIR).await;
         while world.machines[0].daemon().expect("daemon").held.holding().desired.apps.is_empty() {
             world.pass(Duration::from_millis(5)).await;
         }

@@ -124,23 +124,32 @@ pub(super) fn write_open(path: &Path, text: &str) -> Result<(), FileError> {
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), FileError> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(format!(".{}.new", std::process::id()));
     let fresh = Path::new(&fresh);
     let write = || -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory(path))?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(fresh)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(fresh, path)?;
-        File::open(dir)?.sync_all()
+        give_name(&file, fresh, path)
     };
     write().map_err(|cause| {
         // What was begun is of no use; that it may not even exist does not matter.
         drop(fs::remove_file(fresh));
         FileError::failed("writing", path, cause)
     })
+}
+
+/// Makes `file` durable, which is all written at `fresh`, and gives it the name `path` in the same directory.
+pub(super) fn give_name(file: &File, fresh: &Path, path: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    fs::rename(fresh, path)?;
+    File::open(directory(path))?.sync_all()
+}
+
+/// Where the file lies.
+pub(super) fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Files on their way to a place of the operator's, for example a USB stick.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::files::FileError;
+use super::files::{FileError, give_name};
 
 /// A file on its way. Removed when it does not get its name.
 pub(super) struct Part {
@@ -27,12 +27,7 @@ impl Part {
 
     /// Makes it durable, and gives it its name.
     pub(super) fn finish(self) -> Result<(), FileError> {
-        let finish = || -> io::Result<()> {
-            self.file.sync_all()?;
-            fs::rename(&self.part, &self.path)?;
-            File::open(directory(&self.path))?.sync_all()
-        };
-        finish().map_err(|cause| FileError::failed("writing", &self.path, cause))
+        give_name(&self.file, &self.part, &self.path).map_err(|cause| FileError::failed("writing", &self.path, cause))
     }
 }
 
@@ -41,11 +36,6 @@ impl Drop for Part {
         // After it got its name there is none; otherwise it is of no use.
         drop(fs::remove_file(&self.part));
     }
-}
-
-/// Where the file lies.
-pub(super) fn directory(path: &Path) -> &Path {
-    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -11,8 +11,6 @@
 mod certificate;
 
 use std::fmt;
-use std::fs;
-use std::io;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -193,7 +191,7 @@ impl Identity {
         }
         let fresh = dir.with_added_extension("new");
         let failed = |doing, cause| PrivateFileError::Io { doing, path: dir.display().to_string(), cause };
-        remove_dir(&fresh).map_err(|cause| failed("replacing", cause))?;
+        private_file::remove_dir(&fresh)?;
         private_file::make_dir(&fresh)?;
         private_file::write(&fresh.join("node.key"), pem("PRIVATE KEY", self.key.secret_pkcs8_der()).as_bytes())?;
         let chain: String = self.chain.iter().map(|certificate| pem("CERTIFICATE", certificate)).collect();
@@ -203,7 +201,7 @@ impl Identity {
         let flags = if dir.exists() { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
         renameat_with(CWD, &fresh, CWD, dir, flags).map_err(|error| failed("writing", error.into()))?;
         private_file::sync_parent(dir).map_err(|cause| failed("writing", cause))?;
-        remove_dir(&fresh).map_err(|cause| failed("replacing", cause).into())
+        Ok(private_file::remove_dir(&fresh)?)
     }
 
     /// Whether key, certificate, CA and name belong together.
@@ -286,17 +284,11 @@ fn damaged(path: &Path, why: impl ToString) -> IdentityError {
     IdentityError::Damaged { path: path.display().to_string(), why: why.to_string() }
 }
 
-fn remove_dir(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Authority;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     fn made(dir: &Path) -> Identity {

@@ -7,8 +7,6 @@
 //! Until the answer comes, token and key wait beside the identity, in `<identity>.asked/waiting`. Asking once more with the
 //! same token asks for the same key, so that it does not matter which of the files is carried.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::KeyPair;
@@ -52,13 +50,7 @@ pub fn answered(bytes: &[u8], dir: &Path, again: bool) -> Result<Identity, JoinE
 
 /// Forgets what waits for an answer: there is an identity now.
 pub(super) fn forget(dir: &Path) -> Result<(), PrivateFileError> {
-    let asked = asked(dir);
-    match fs::remove_dir_all(&asked) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(PrivateFileError::Io { doing: "removing", path: asked.display().to_string(), cause })
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    private_file::remove_dir(&asked(dir))
 }
 
 fn asked(dir: &Path) -> PathBuf {

@@ -28,6 +28,7 @@ mod take;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

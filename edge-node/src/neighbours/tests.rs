@@ -3,6 +3,7 @@
 mod waiting;
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
@@ -476,6 +477,13 @@ async fn questions_have_bounds() {
     assert!(matches!(talk.document(Blob { digest: layer, size: 9 }).await, Err(Useless::Lacks)), "a layer is no document");
 }
 
+/// The disk changes a bit of the file.
+fn rot(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[300_000] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
 #[tokio::test]
 async fn a_disk_that_rots_spoils_nobody_elses() {
     let (mut tasks, mut hub) = (JoinSet::new(), Hub::default());
@@ -484,9 +492,7 @@ async fn a_disk_that_rots_spoils_nobody_elses() {
     let image = image(&mut hub.memory, &layers);
     nodes[0].fetch(&hub, &image).await.unwrap();
     let path = nodes[0].content.packs.path(image.layers[0].tar.digest);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[300_000] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    rot(&path);
     nodes[1].fetch(&hub, &image).await.unwrap();
     nodes[1].has(&image, &layers);
     assert_eq!(nodes[1].blames(), [], "it did not lie");
@@ -502,9 +508,7 @@ async fn what_rots_here_is_taken_again() {
     nodes[0].fetch(&hub, &second).await.unwrap();
     nodes[1].fetch(&hub, &first).await.unwrap();
     let path = nodes[1].content.packs.path(first.layers[0].tar.digest);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[300_000] ^= 1;
-    std::fs::write(&path, bytes).unwrap();
+    rot(&path);
     hub.away.store(true, Relaxed);
     nodes[1].fetch(&hub, &second).await.unwrap();
     nodes[1].has(&second, &new);

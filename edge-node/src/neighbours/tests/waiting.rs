@@ -4,7 +4,7 @@ use shared::neighbour::{Turn, turn};
 
 use super::super::*;
 use super::name;
-use crate::neighbours::take::Waiting;
+use crate::neighbours::waiting::Waiting;
 
 #[test]
 fn whoever_does_not_get_on_is_not_waited_for() {
