@@ -61,6 +61,13 @@ impl<'a> AppView<'a> {
             && self.instances.iter().any(|(_, instance)| is_of(other, instance) && !is_of(wanted, instance))
     }
 
+    /// Whether a process of `chosen` runs.
+    pub fn runs(&self, Chosen { id, release }: Chosen<'_>) -> bool {
+        let hash = |service| release.instance(id, service, &self.actual.platform).map(|spec| spec.hash);
+        let mut running = self.instances.iter().filter(|(_, instance)| instance.task.is_running());
+        running.any(|(_, instance)| hash(&instance.service).is_some_and(|hash| hash == instance.hash))
+    }
+
     /// The last good release, if the node still has it.
     pub fn good(&self) -> Option<Chosen<'a>> {
         self.known(self.memory?.good?)

@@ -374,6 +374,31 @@ fn the_old_release_runs_until_the_new_one_is_complete_on_disk() {
     assert_eq!(world.running(), ["web@2"]);
 }
 
+/// While an operator stops a part of an app nothing can be said about its release, and yet it is the one that runs.
+#[test]
+fn an_untried_release_runs_until_the_new_one_is_complete_on_disk() {
+    let mut world = World::new();
+    let version =
+        |version: &str| release("shop", version, vec![("web", service(&format!("web:{version}"))), ("db", service("db:1"))]);
+    world.deploy(&version("1"));
+    world.settle(60);
+    world.actual.overrides.insert(Override { app: name("shop"), service: Some(name("db")) });
+    world.deploy(&version("2"));
+    world.settle(60);
+    assert_eq!(world.running(), ["web@2"]);
+    world.take_log();
+    let third = version("3");
+    let image = third.images[&name("web")][0].id();
+    world.deploy(&third);
+    world.actual.images.insert(image, ImageState::Fetching);
+    world.settle(600);
+    assert_eq!((world.take_log(), world.running()), (vec![], vec!["web@2".to_owned()]));
+    world.actual.images.remove(&image);
+    world.settle(60);
+    assert_eq!(world.running(), ["web@3"]);
+    assert_eq!(world.actual.memory[&name("shop")].good, Some(Digest::of(&version("1").to_bytes())), "nothing is proved");
+}
+
 #[test]
 fn a_release_that_never_gets_healthy_is_undone_once() {
     let mut world = World::new();

@@ -32,7 +32,15 @@ pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
         plan.note(view.name, Note::Rest(assignment.release)); // Another one runs until it can start.
         return;
     }
-    if active.id != assignment.release || proven || view.is_held() {
+    if active.id != assignment.release || proven {
+        return;
+    }
+    let proving = trial.filter(|trial| trial.release == active.id && trial.revision == assignment.revision);
+    if view.is_held() {
+        if proving.is_none() && view.runs(active) {
+            // It goes on until a third one is complete. Its time begins anew when nothing is held any more.
+            plan.note(view.name, Note::Try(active.id, assignment.revision));
+        }
         return;
     }
     if is_doubted(view, active) {
@@ -41,7 +49,7 @@ pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
         }
         return;
     }
-    match trial.filter(|trial| trial.release == active.id && trial.revision == assignment.revision) {
+    match proving {
         None => plan.note(view.name, Note::Try(active.id, assignment.revision)),
         Some(trial) => verdict(view, active, assignment, trial.since, now, plan),
     }

@@ -42,6 +42,17 @@ impl Watched {
             && [image.manifest, image.config].iter().all(|blob| self.content.blobs.has(blob))
     }
 
+    /// Whether a layer of `image` was found damaged, in it or in another one that has it, too.
+    fn lost_a_layer(&self, image: &Image, seen: &Observed) -> bool {
+        let chain = shared::oci::chain_ids(&image.diff_ids());
+        let holding = self.held.holding();
+        let mut images = holding.releases.values().flat_map(|release| release.images.values().flatten());
+        images.any(|other| {
+            let mut layers = shared::oci::chain_ids(&other.diff_ids()).into_iter();
+            seen.damaged.contains(&other.id()) && layers.any(|layer| chain.contains(&layer))
+        })
+    }
+
     /// Whether the layer's pack holds its tar.
     fn is_whole(&self, layer: Blob) -> bool {
         let pack = self.content.packs.read(layer.digest);
@@ -58,10 +69,10 @@ impl Runtime for Watched {
         if let Ok(seen) = self.memory.observe().await {
             self.history.holds(&self.node, self.held.holding());
             if let Step::Unpack(image) = step
-                && seen.damaged.contains(&image.id())
+                && self.lost_a_layer(image, &seen)
                 && !self.has_arrived(image, &seen)
             {
-                // Its packs were not needed while it was whole; now they come again.
+                // Its packs were not needed while the layer was whole; now they come again.
                 return Err(RuntimeError::Refused(Fault::new(&texts::LAYER_UNKNOWN).with("layer", image.id().short())));
             }
             self.history.about_to(&self.node, step, &seen, |image| self.has_arrived(image, &seen));
