@@ -23,6 +23,7 @@ pub mod draft;
 pub mod make;
 pub mod pack;
 pub mod patch;
+mod place;
 pub mod sketch;
 
 use std::fmt;

@@ -13,9 +13,9 @@ impl<W: WriteAt + ReadAt> PackWriter<W> {
     /// has behind [`length`](Self::length) is of no use, and the caller cuts it off.
     pub fn resume(out: W, length: u64, chunks: &[Chunk]) -> Result<Self, PackError> {
         let mut writer = Self::new(out)?;
-        let (mut ahead, mut bytes) = (Vec::new(), Vec::new());
+        let mut ahead = Vec::new();
         for chunk in chunks {
-            match writer.here(*chunk, length, &mut ahead, &mut bytes) {
+            match writer.here(*chunk, length, &mut ahead) {
                 Some(stored) => writer.note(*chunk, stored)?,
                 None => break,
             }
@@ -23,21 +23,19 @@ impl<W: WriteAt + ReadAt> PackWriter<W> {
         Ok(writer)
     }
 
-    /// How many bytes the next chunk takes in the file; `None` when it is not there. `ahead` and `bytes` are room to work in.
-    fn here(&mut self, chunk: Chunk, length: u64, ahead: &mut Vec<u8>, bytes: &mut Vec<u8>) -> Option<u32> {
-        if self.places.contains_key(&chunk.id) {
-            return Some(0);
+    /// What is stored of the next chunk; `None` when it is not there. `ahead` is room to work in.
+    fn here<'a>(&mut self, chunk: Chunk, length: u64, ahead: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        if self.known.contains(&chunk.id) {
+            return Some(&[]);
         }
         let most = length.saturating_sub(self.at).min(chunk.length.into());
         ahead.resize(usize::try_from(most).ok()?, 0);
         self.out.read_at(self.at, ahead).ok()?; // What cannot be read is not there.
         let frame = find_frame_compressed_size(ahead).ok();
-        let mut sizes = [frame, Some(chunk.length as usize)].into_iter().flatten();
-        let size = sizes.find(|size| {
-            let stored = ahead.get(..*size).filter(|stored| !stored.is_empty());
-            stored.is_some_and(|stored| unpack(&mut self.decompressor, stored, chunk, bytes).is_ok())
-        });
-        u32::try_from(size?).ok()
+        let sizes = [frame, Some(chunk.length as usize)].into_iter().flatten();
+        let mut candidates = sizes.filter_map(|size| ahead.get(..size)).filter(|stored| !stored.is_empty());
+        candidates
+            .find(|stored| unpack(&mut self.decompressor, stored, chunk.length, &mut self.bytes).is_ok() && chunk.is(&self.bytes))
     }
 }
 
