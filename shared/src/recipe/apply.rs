@@ -1,17 +1,14 @@
 //! From a patch and the packs it begins with to the pack of the new layer.
 //!
-//! Memory: one segment of the patch, one run with its references, and the indexes of the packs: below 16 MiB beside the
-//! indexes, however large the layer is.
+//! What is copied goes from pack to pack as it is stored. Memory: one segment of the patch, one run with its references, and
+//! of each old pack the index and 1.5 MiB of chunks: below 16 MiB beside those, however large the layer is.
 
 use std::io::Read;
-
-use sha2::{Digest as _, Sha256};
 
 use super::codec::{self, CodecError};
 use super::pack::{Pack, PackError, PackWriter};
 use super::patch::{Operation, PatchError, PatchReader, Run};
 use super::{CHUNK_MIN, ReadAt, WriteAt};
-use crate::id::Digest;
 
 /// Why a patch was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -45,16 +42,17 @@ pub enum ApplyError {
 /// Writes the pack of the layer that `patch` makes; `from` are the packs of its head, in that order. `stopped` is asked
 /// once per chunk or run.
 ///
-/// Every chunk is compared with its id, and the whole with the sha256 of the head.
-pub fn apply<P: Read, R: ReadAt, W: WriteAt + ReadAt>(
+/// Every chunk is compared, one that comes out of an old pack with what was stored there, one that is made with its id; and
+/// all of them with the recipe that the head names. Whether the signed release names the same one, the caller has looked.
+pub fn apply<P: Read, R: ReadAt, W: WriteAt>(
     patch: &mut PatchReader<P>,
     from: &mut [Pack<R>],
     out: W,
     stopped: &dyn Fn() -> bool,
 ) -> Result<W, ApplyError> {
-    let to = patch.head().to;
+    let (to, recipe) = (patch.head().to, patch.head().recipe);
     let pack = PackWriter::new(out).map_err(ApplyError::New)?;
-    let mut new = New { pack, left: to.size, hash: Sha256::new(), stopped };
+    let mut new = New { pack, left: to.size, stopped };
     let mut references = Vec::new();
     while let Some((operation, body)) = patch.read()? {
         match operation {
@@ -69,7 +67,7 @@ pub fn apply<P: Read, R: ReadAt, W: WriteAt + ReadAt>(
     if new.left > 0 {
         return Err(ApplyError::Unfit("fewer bytes than the layer has"));
     }
-    if Digest::from_bytes(new.hash.finalize().into()) != to.digest {
+    if new.pack.recipe().id() != recipe {
         return Err(ApplyError::Unfit("another layer than it says"));
     }
     new.pack.finish(to).map_err(ApplyError::New)
@@ -94,17 +92,15 @@ struct New<'s, W> {
     pack: PackWriter<W>,
     /// Bytes that are still missing.
     left: u64,
-    hash: Sha256,
     stopped: &'s dyn Fn() -> bool,
 }
 
-impl<W: WriteAt + ReadAt> New<'_, W> {
+impl<W: WriteAt> New<'_, W> {
     fn copy<R: ReadAt>(&mut self, from: &mut Pack<R>, layer: u8, first: u32, count: u32) -> Result<(), ApplyError> {
         for index in first..first.saturating_add(count) {
             let stored = from.stored(index as usize).map_err(|cause| ApplyError::Old { layer, cause })?;
             let stored = stored.ok_or(ApplyError::Unfit("a chunk that the old layer does not have"))?;
             self.grow(stored.chunk.length)?;
-            self.hash.update(stored.bytes);
             self.pack.put_stored(stored.chunk, stored.frame).map_err(ApplyError::New)?;
         }
         Ok(())
@@ -114,7 +110,7 @@ impl<W: WriteAt + ReadAt> New<'_, W> {
         for index in first..first.saturating_add(count) {
             let chunk = self.pack.get(index as usize).ok_or(ApplyError::Unfit("a chunk that did not come before"))?;
             self.grow(chunk.length)?;
-            self.hash.update(self.pack.repeat(chunk).map_err(ApplyError::New)?);
+            self.pack.put_stored(chunk, &[]).map_err(ApplyError::New)?;
         }
         Ok(())
     }
@@ -129,8 +125,7 @@ impl<W: WriteAt + ReadAt> New<'_, W> {
                 return Err(ApplyError::Unfit("a chunk that is not what its id says"));
             }
             self.grow(chunk.length)?;
-            self.hash.update(bytes);
-            self.pack.put(bytes).map_err(ApplyError::New)?;
+            self.pack.put_chunk(*chunk, bytes).map_err(ApplyError::New)?;
             rest = left;
         }
         Ok(())

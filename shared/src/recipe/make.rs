@@ -60,7 +60,8 @@ pub fn make<R: ReadAt, W: Write>(
 ) -> Result<W, MakeError> {
     let old: Vec<Layer<'_>> = from.iter().map(Source::layer).collect();
     let drafts = draft(to.layer(), &old);
-    let head = Head { from: from.iter().map(|source| source.pack.tar().digest).collect(), to: to.pack.tar() };
+    let layers = from.iter().map(|source| source.pack.tar().digest).collect();
+    let head = Head { from: layers, to: to.pack.tar(), recipe: to.pack.recipe().id() };
     let mut patch = PatchWriter::new(out, &head)?;
     let (mut references, mut bytes) = (Vec::new(), Vec::new());
     for draft in drafts {

@@ -4,18 +4,23 @@
 //! 8 bytes   "CWPACK", 0, version 1
 //! frames    for each chunk, in order: one zstd frame, or the bytes themselves where that is not smaller;
 //!           nothing for a chunk that came before
-//! index     postcard: sha256 and size of the tar, how it was cut, and of each chunk: id, length, length in the file
+//! index     postcard: sha256 and size of the tar, how it was cut, and of each chunk: id, length, and of what is stored of it
+//!           the length and the first 8 bytes of its blake3
 //! 48 bytes  length of the index (little endian, 8 bytes), blake3 of the index (32), "CWPACK", 0, version 1
 //! ```
 //!
-//! The index is read into memory: about 45 bytes per chunk, 0.7 MB per GB of tar. A file that was cut off or damaged has no
-//! valid end, or chunks that are not what their id says; both are told apart from a file that cannot be read.
+//! The index is read into memory: about 55 bytes per chunk, 0.9 MB per GB of tar. A file that was cut off or damaged has no
+//! valid end, or chunks that are not as they were stored; both are told apart from a file that cannot be read.
+//!
+//! A chunk is compared with its id when it comes into a pack. From then on the hash of what is stored says that it did not
+//! change: there is less than half as much of that, and a chunk goes from pack to pack without being unpacked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
 use serde::{Deserialize, Serialize};
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::compress_bound;
 
 use super::{CHUNK_AVG, CHUNK_MAX, CHUNK_MIN, Chunk, ChunkId, ReadAt, Recipe, WriteAt};
 use crate::id::Digest;
@@ -31,6 +36,8 @@ pub(super) const CHUNKS_MAX: usize = 1 << 19;
 /// Level of what lies on disk. Level 3 made packs 4 % smaller in half as much time again, which a small node pays for every
 /// new chunk.
 const LEVEL: i32 = 1;
+/// Bytes of chunks that are kept unpacked. Neighbouring runs refer to bytes that overlap by at most 1 MiB.
+const RECENT_MAX: usize = 1536 << 10;
 
 /// Why a pack was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +62,20 @@ struct Index {
     chunks: Vec<Stored>,
 }
 
-/// A chunk and the bytes it takes in the file; none when an earlier chunk is the same.
+/// A chunk and what is stored of it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
     chunk: Chunk,
+    /// Bytes in the file; none when an earlier chunk is the same.
     bytes: u32,
+    check: Check,
+}
+
+/// Tells whether stored bytes have changed.
+type Check = [u8; 8];
+
+fn check(stored: &[u8]) -> Check {
+    blake3::hash(stored).as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 /// Writes a pack from front to back.
@@ -67,18 +83,28 @@ pub struct PackWriter<W> {
     out: W,
     at: u64,
     chunks: Vec<Stored>,
-    /// Where each chunk's bytes are, and how many.
-    places: BTreeMap<ChunkId, (u64, u32)>,
+    /// The chunks that are in the file.
+    known: BTreeSet<ChunkId>,
     compressor: Compressor<'static>,
     decompressor: Decompressor<'static>,
+    frame: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl<W: WriteAt> PackWriter<W> {
     /// Begins a pack in `out`, which is empty.
     pub fn new(mut out: W) -> Result<Self, PackError> {
         out.write_at(0, &MAGIC)?;
-        let (compressor, decompressor) = (Compressor::new(LEVEL)?, Decompressor::new()?);
-        Ok(Self { out, at: MAGIC.len() as u64, chunks: Vec::new(), places: BTreeMap::new(), compressor, decompressor })
+        Ok(Self {
+            out,
+            at: MAGIC.len() as u64,
+            chunks: Vec::new(),
+            known: BTreeSet::new(),
+            compressor: Compressor::new(LEVEL)?,
+            decompressor: Decompressor::new()?,
+            frame: Vec::with_capacity(compress_bound(CHUNK_MAX as usize)),
+            bytes: Vec::new(),
+        })
     }
 
     /// Chunks so far.
@@ -86,19 +112,38 @@ impl<W: WriteAt> PackWriter<W> {
         self.chunks.len()
     }
 
-    /// Adds a chunk.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<(), PackError> {
-        let chunk = Chunk::of(bytes);
-        if self.places.contains_key(&chunk.id) {
-            return self.add(chunk, &[]);
-        }
-        let frame = self.compressor.compress(bytes)?;
-        self.add(chunk, if frame.len() < bytes.len() { &frame } else { bytes })
+    /// The chunk of this number, of those added so far.
+    pub fn get(&self, index: usize) -> Option<Chunk> {
+        self.chunks.get(index).map(|stored| stored.chunk)
     }
 
-    /// Adds a chunk as another pack has it stored.
+    /// The recipe of what was added so far.
+    pub fn recipe(&self) -> Recipe {
+        Recipe::new(self.chunks.iter().map(|stored| stored.chunk).collect())
+    }
+
+    /// Adds a chunk.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), PackError> {
+        self.put_chunk(Chunk::of(bytes), bytes)
+    }
+
+    /// Adds a chunk whose `bytes` the caller has compared with its id.
+    pub fn put_chunk(&mut self, chunk: Chunk, bytes: &[u8]) -> Result<(), PackError> {
+        if self.known.contains(&chunk.id) {
+            return self.add(chunk, &[]);
+        }
+        let mut frame = std::mem::take(&mut self.frame);
+        frame.clear();
+        frame.reserve(compress_bound(bytes.len()));
+        self.compressor.compress_to_buffer(bytes, &mut frame)?;
+        let added = self.add(chunk, if frame.len() < bytes.len() { &frame } else { bytes });
+        self.frame = frame;
+        added
+    }
+
+    /// Adds a chunk as another pack has it stored; one that came before needs nothing.
     pub fn put_stored(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
-        let stored = if self.places.contains_key(&chunk.id) { &[] } else { stored };
+        let stored = if self.known.contains(&chunk.id) { &[] } else { stored };
         self.add(chunk, stored)
     }
 
@@ -107,13 +152,11 @@ impl<W: WriteAt> PackWriter<W> {
         if stored.len() as u64 > u64::from(chunk.length) {
             return Err(PackError::Damaged("a chunk that is larger than its bytes"));
         }
-        unpack(&mut self.decompressor, stored, chunk, &mut Vec::new())?;
+        unpack(&mut self.decompressor, stored, chunk.length, &mut self.bytes)?;
+        if !chunk.is(&self.bytes) {
+            return Err(PackError::Damaged("a chunk that is not what its id says"));
+        }
         self.put_stored(chunk, stored)
-    }
-
-    /// The chunk of this number, of those added so far.
-    pub fn get(&self, index: usize) -> Option<Chunk> {
-        self.chunks.get(index).map(|stored| stored.chunk)
     }
 
     fn add(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
@@ -121,12 +164,12 @@ impl<W: WriteAt> PackWriter<W> {
             return Err(PackError::TooLarge);
         }
         let bytes = u32::try_from(stored.len()).unwrap_or(u32::MAX);
-        self.out.write_at(self.at, stored)?;
         if bytes > 0 {
-            self.places.insert(chunk.id, (self.at, bytes));
+            self.out.write_at(self.at, stored)?;
+            self.known.insert(chunk.id);
         }
         self.at += stored.len() as u64;
-        self.chunks.push(Stored { chunk, bytes });
+        self.chunks.push(Stored { chunk, bytes, check: check(stored) });
         Ok(())
     }
 
@@ -147,26 +190,13 @@ impl<W: WriteAt> PackWriter<W> {
     }
 }
 
-impl<W: WriteAt + ReadAt> PackWriter<W> {
-    /// Adds a chunk again that came before, and gives its bytes.
-    pub fn repeat(&mut self, chunk: Chunk) -> Result<Vec<u8>, PackError> {
-        let place = self.places.get(&chunk.id).ok_or(PackError::Damaged("a chunk that is nowhere"))?;
-        let (mut frame, mut bytes) = (Vec::new(), Vec::new());
-        load(&self.out, &mut self.decompressor, *place, chunk, &mut frame, &mut bytes)?;
-        self.add(chunk, &[])?;
-        Ok(bytes)
-    }
-}
-
-/// A chunk of a pack.
+/// A chunk of a pack, as it is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredChunk<'p> {
     /// Its name and length.
     pub chunk: Chunk,
-    /// As it is stored.
+    /// What is stored of it, and has not changed since.
     pub frame: &'p [u8],
-    /// Its bytes.
-    pub bytes: &'p [u8],
 }
 
 /// A pack that can be read.
@@ -174,13 +204,20 @@ pub struct Pack<R> {
     file: R,
     tar: Blob,
     recipe: Recipe,
-    /// Where each chunk's bytes are, and how many.
-    places: Vec<(u64, u32)>,
+    /// Where what is stored of each chunk lies.
+    places: Vec<Place>,
     decompressor: Decompressor<'static>,
-    /// The chunk that was read last: its number, as it is stored, and its bytes.
-    last: Option<usize>,
+    /// What was read last from the file.
     frame: Vec<u8>,
-    bytes: Vec<u8>,
+    recent: Recent,
+}
+
+/// Where in the file something is stored, and what it must be.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: u64,
+    bytes: u32,
+    check: Check,
 }
 
 impl<R: ReadAt> Pack<R> {
@@ -198,7 +235,7 @@ impl<R: ReadAt> Pack<R> {
         }
         let tar = Blob { digest: Digest::from_bytes(index.tar), size: index.size };
         let decompressor = Decompressor::new()?;
-        Ok(Self { file, tar, recipe, places, decompressor, last: None, frame: Vec::new(), bytes: Vec::new() })
+        Ok(Self { file, tar, recipe, places, decompressor, frame: Vec::new(), recent: Recent::default() })
     }
 
     /// sha256 and size of the tar, as the writer knew them.
@@ -211,25 +248,32 @@ impl<R: ReadAt> Pack<R> {
         &self.recipe
     }
 
-    /// A chunk's bytes, compared with its id; `None` when there is no chunk of this number.
+    /// A chunk's bytes; `None` when there is no chunk of this number.
     pub fn chunk(&mut self, index: usize) -> Result<Option<&[u8]>, PackError> {
         let Some(chunk) = self.recipe.chunks().get(index).copied() else { return Ok(None) };
-        if self.last != Some(index) {
-            self.last = None;
-            let place = self.places.get(index).copied().unwrap_or_default();
-            load(&self.file, &mut self.decompressor, place, chunk, &mut self.frame, &mut self.bytes)?;
-            self.last = Some(index);
+        if !self.recent.has(index) {
+            self.load(index)?;
+            let mut bytes = self.recent.room(chunk.length as usize);
+            unpack(&mut self.decompressor, &self.frame, chunk.length, &mut bytes)?;
+            self.recent.put(index, bytes);
         }
-        Ok(Some(&self.bytes))
+        Ok(self.recent.get(index))
     }
 
-    /// A chunk as it is stored, and its bytes, which were compared with its id.
+    /// A chunk as it is stored; `None` when there is no chunk of this number.
     pub fn stored(&mut self, index: usize) -> Result<Option<StoredChunk<'_>>, PackError> {
-        if self.chunk(index)?.is_none() {
-            return Ok(None);
-        }
-        let stored = |chunk: &Chunk| StoredChunk { chunk: *chunk, frame: &self.frame, bytes: &self.bytes };
-        Ok(self.recipe.chunks().get(index).map(stored))
+        let Some(chunk) = self.recipe.chunks().get(index).copied() else { return Ok(None) };
+        self.load(index)?;
+        Ok(Some(StoredChunk { chunk, frame: &self.frame }))
+    }
+
+    /// Reads what is stored of a chunk, which must be what it was.
+    fn load(&mut self, index: usize) -> Result<(), PackError> {
+        let place = self.places.get(index).ok_or(PackError::Damaged("a chunk that is nowhere"))?;
+        self.frame.resize(place.bytes as usize, 0);
+        self.file.read_at(place.at, &mut self.frame)?;
+        let same = check(&self.frame) == place.check;
+        if same { Ok(()) } else { Err(PackError::Damaged("a chunk that is not as it was stored")) }
     }
 
     /// Adds `length` bytes of the tar from byte `offset` on to `into`; fewer where the tar ends.
@@ -251,31 +295,50 @@ impl<R: ReadAt> Pack<R> {
     }
 }
 
-/// Reads a chunk from its place into `bytes`, as it is stored into `frame`, and compares it with its id.
-fn load<R: ReadAt>(
-    file: &R,
-    decompressor: &mut Decompressor<'static>,
-    (at, stored): (u64, u32),
-    chunk: Chunk,
-    frame: &mut Vec<u8>,
-    bytes: &mut Vec<u8>,
-) -> Result<(), PackError> {
-    frame.resize(stored as usize, 0);
-    file.read_at(at, frame)?;
-    unpack(decompressor, frame, chunk, bytes)
+/// The chunks that were read last, by their numbers, the oldest first; at most [`RECENT_MAX`] bytes.
+#[derive(Default)]
+struct Recent {
+    chunks: VecDeque<(usize, Vec<u8>)>,
+    bytes: usize,
 }
 
-/// Makes the bytes of `chunk` of what is stored, and compares them with its id.
-fn unpack(decompressor: &mut Decompressor<'static>, frame: &[u8], chunk: Chunk, bytes: &mut Vec<u8>) -> Result<(), PackError> {
-    let length = chunk.length as usize;
-    bytes.resize(length, 0);
-    if frame.len() == length {
-        bytes.copy_from_slice(frame);
-    } else {
-        let size = decompressor.decompress_to_buffer(frame, bytes.as_mut_slice());
-        bytes.truncate(size.map_err(|_| PackError::Damaged("a chunk that is no zstd frame"))?);
+impl Recent {
+    fn has(&self, index: usize) -> bool {
+        self.get(index).is_some()
     }
-    if chunk.is(bytes) { Ok(()) } else { Err(PackError::Damaged("a chunk that is not what its id says")) }
+
+    fn get(&self, index: usize) -> Option<&[u8]> {
+        self.chunks.iter().rev().find(|(number, _)| *number == index).map(|(_, bytes)| bytes.as_slice())
+    }
+
+    /// Forgets what must go for `length` bytes; a buffer for them.
+    fn room(&mut self, length: usize) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        while self.bytes + length > RECENT_MAX
+            && let Some((_, bytes)) = self.chunks.pop_front()
+        {
+            self.bytes -= bytes.len();
+            buffer = bytes;
+        }
+        buffer
+    }
+
+    fn put(&mut self, index: usize, bytes: Vec<u8>) {
+        self.bytes += bytes.len();
+        self.chunks.push_back((index, bytes));
+    }
+}
+
+/// Makes the `length` bytes of a chunk of what is stored of it.
+fn unpack(decompressor: &mut Decompressor<'static>, frame: &[u8], length: u32, bytes: &mut Vec<u8>) -> Result<(), PackError> {
+    bytes.resize(length as usize, 0);
+    if frame.len() == bytes.len() {
+        bytes.copy_from_slice(frame);
+        return Ok(());
+    }
+    let size = decompressor.decompress_to_buffer(frame, bytes.as_mut_slice());
+    let size = size.map_err(|_| PackError::Damaged("a chunk that is no zstd frame"))?;
+    if size == bytes.len() { Ok(()) } else { Err(PackError::Damaged("a chunk of another length")) }
 }
 
 fn read_index<R: ReadAt>(file: &R, length: u64) -> Result<Index, PackError> {
@@ -298,19 +361,19 @@ fn read_index<R: ReadAt>(file: &R, length: u64) -> Result<Index, PackError> {
 }
 
 /// Where each chunk lies.
-fn places(chunks: &[Stored]) -> Result<Vec<(u64, u32)>, PackError> {
-    let mut first: BTreeMap<ChunkId, (u64, u32)> = BTreeMap::new();
+fn places(chunks: &[Stored]) -> Result<Vec<Place>, PackError> {
+    let mut first: BTreeMap<ChunkId, Place> = BTreeMap::new();
     let mut at = MAGIC.len() as u64;
     let place = |stored: &Stored| {
-        let Stored { chunk, bytes } = stored;
-        if *bytes > chunk.length {
+        let Stored { chunk, bytes, check } = *stored;
+        if bytes > chunk.length {
             return Err(PackError::Damaged("a chunk that is larger than its bytes"));
         }
-        if *bytes == 0 {
+        if bytes == 0 {
             return first.get(&chunk.id).copied().ok_or(PackError::Damaged("a chunk that is nowhere"));
         }
-        let here = (at, *bytes);
-        at += u64::from(*bytes);
+        let here = Place { at, bytes, check };
+        at += u64::from(bytes);
         first.entry(chunk.id).or_insert(here);
         Ok(here)
     };

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 8 bytes   "CWPATCH", version 1
-//! head      length (u32, little endian), postcard: the old layers by diff_id, diff_id and size of the new one
+//! head      length (u32, little endian), postcard: the old layers by diff_id, diff_id, size and recipe of the new
+//!           one
 //! segments  length (u32) of the operations, one zstd frame with them in postcard, the bodies of its runs one after the other
 //! end       a segment of length 0
 //! ```
@@ -17,7 +18,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use super::codec::Codec;
-use super::{CHUNK_MAX, Chunk, FROM_MAX, REFERENCES_MAX, RUN_MAX};
+use super::{CHUNK_MAX, Chunk, FROM_MAX, REFERENCES_MAX, RUN_MAX, RecipeId};
 use crate::id::Digest;
 use crate::release::Blob;
 
@@ -44,6 +45,8 @@ pub struct Head {
     pub from: Vec<Digest>,
     /// The tar of the new layer.
     pub to: Blob,
+    /// Its recipe.
+    pub recipe: RecipeId,
 }
 
 /// Makes the next bytes of the layer.
@@ -130,6 +133,7 @@ struct StoredHead {
     from: Vec<[u8; 32]>,
     to: [u8; 32],
     size: u64,
+    recipe: [u8; 32],
 }
 
 /// Writes a patch.
@@ -148,7 +152,8 @@ impl<W: Write> PatchWriter<W> {
     /// Begins a patch.
     pub fn new(mut out: W, head: &Head) -> io::Result<Self> {
         let from = head.from.iter().map(|layer| *layer.as_bytes()).collect();
-        let head = StoredHead { from, to: *head.to.digest.as_bytes(), size: head.to.size };
+        let recipe = *head.recipe.as_bytes();
+        let head = StoredHead { from, to: *head.to.digest.as_bytes(), size: head.to.size, recipe };
         let head = postcard::to_stdvec(&head).map_err(io::Error::other)?;
         out.write_all(&MAGIC)?;
         out.write_all(&length(&head)?)?;
@@ -226,7 +231,8 @@ impl<R: Read> PatchReader<R> {
             return Err(PatchError::Malformed("too many old layers"));
         }
         let from = head.from.into_iter().map(Digest::from_bytes).collect();
-        let head = Head { from, to: Blob { digest: Digest::from_bytes(head.to), size: head.size } };
+        let to = Blob { digest: Digest::from_bytes(head.to), size: head.size };
+        let head = Head { from, to, recipe: RecipeId::from_bytes(head.recipe) };
         Ok(Self { input, head, operations: Vec::new().into_iter(), body: Vec::new(), ended: false })
     }
 

@@ -35,13 +35,13 @@ fn a_recipe_is_named_by_what_the_tar_is_made_of() {
 #[test]
 fn chunks_of_strangers_are_compared_before_they_are_stored() {
     let tar = [noise(1, 300_000), vec![0; 300_000]].concat();
-    let mut theirs = open(pack(&tar));
+    let (mut theirs, recipe) = (open(pack(&tar)), Recipe::of(&tar));
     let mut ours = pack::PackWriter::new(Vec::new()).unwrap();
-    for index in 0..theirs.recipe().chunks().len() {
+    for (index, chunk) in recipe.chunks().iter().enumerate() {
         let stored = theirs.stored(index).unwrap().unwrap();
         let mut wrong = stored.frame.to_vec();
         *wrong.last_mut().unwrap() ^= 1;
-        for bad in [&wrong[..], &stored.frame[1..], &[], &noise(9, stored.bytes.len())] {
+        for bad in [&wrong[..], &stored.frame[1..], &[], &noise(9, chunk.length as usize)] {
             assert!(ours.put_foreign(stored.chunk, bad).is_err());
         }
         ours.put_foreign(stored.chunk, stored.frame).unwrap();
@@ -110,7 +110,8 @@ fn there_and_back(from: &[&[u8]], to: &[u8]) -> Vec<u8> {
 /// What a patch of these operations makes of `from`, for a layer of `size` bytes.
 fn applied(from: &[&[u8]], size: u64, operations: Vec<(patch::Operation, Vec<u8>)>) -> Result<Vec<u8>, String> {
     let to = crate::release::Blob { digest: Digest::of(b"?"), size };
-    let head = patch::Head { from: from.iter().map(|tar| Digest::of(tar)).collect(), to };
+    let from_ids = from.iter().map(|tar| Digest::of(tar)).collect();
+    let head = patch::Head { from: from_ids, to, recipe: Recipe::default().id() };
     let mut writer = patch::PatchWriter::new(Vec::new(), &head).unwrap();
     for (operation, body) in operations {
         writer.put(operation, &body).unwrap();
@@ -153,6 +154,25 @@ fn a_hostile_patch_is_refused_early() {
     assert!(error.contains("does not name"), "{error}");
     let error = applied(&[&old], u64::from(CHUNK_MIN), vec![run(&whole)]).unwrap_err();
     assert!(error.contains("another layer"), "{error}");
+}
+
+/// A chunk that is copied is not unpacked; that it changed on the disk shows all the same.
+#[test]
+fn a_copy_of_a_damaged_chunk_is_refused_by_the_name_of_its_layer() {
+    let (old, new) = (noise(7, 400_000), [noise(7, 400_000), noise(8, 100_000)].concat());
+    let patch = make::make(&mut source(&new), &mut [source(b"other"), source(&old)], Vec::new(), &|| false).unwrap();
+    let applied = |of_old: Vec<u8>| {
+        let mut reader = patch::PatchReader::new(patch.as_slice()).unwrap();
+        apply::apply(&mut reader, &mut [open(pack(b"other")), open(of_old)], Vec::new(), &|| false)
+    };
+    let whole = pack(&old);
+    assert_eq!(applied(whole.clone()).unwrap(), pack(&new));
+    for at in [8, 200_000] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        let refused = applied(damaged).unwrap_err();
+        assert!(matches!(refused, apply::ApplyError::Old { layer: 1, cause: pack::PackError::Damaged(_) }), "{refused}");
+    }
 }
 
 /// Whatever happens to the bytes of a patch: an error or the layer, and no panic.

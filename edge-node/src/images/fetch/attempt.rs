@@ -198,7 +198,7 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
             all_here.fetch_or(here >= patch.size, Ordering::Relaxed);
             self.more(before + here.min(patch.size), new);
         };
-        layer::layer(&self.line, self.place.content, layer.tar, patch, &say).await?;
+        layer::layer(&self.line, self.place.content, layer, patch, &say).await?;
         self.done += patch.size;
         Ok(())
     }

@@ -10,7 +10,7 @@ use shared::id::Digest;
 use shared::recipe::apply::{ApplyError, apply};
 use shared::recipe::pack::{Pack, PackError};
 use shared::recipe::patch::{PatchReader, size_max};
-use shared::release::Blob;
+use shared::release::{Blob, Layer};
 
 use super::line::Line;
 use super::pace::FAILURES_MAX;
@@ -57,14 +57,14 @@ async fn ask<S: ChunkSource>(source: &S, content: &Content, layer: Blob, have: &
 pub(super) async fn layer<S: ChunkSource>(
     line: &Line<'_, S>,
     content: &Content,
-    layer: Blob,
+    layer: &Layer,
     mut patch: Blob,
     tell: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), FetchError> {
-    let digest = layer.digest;
+    let digest = layer.tar.digest;
     for attempt in 1.. {
         let (useless, why) = match blob(line, &content.patches, patch, tell).await {
-            Ok(()) => match unite(content, layer, patch).await? {
+            Ok(()) => match unite(content, *layer, patch).await? {
                 Ok(()) => return forget(content, digest).await,
                 Err(why) => (true, why),
             },
@@ -82,7 +82,7 @@ pub(super) async fn layer<S: ChunkSource>(
         tracing::warn!(layer = %digest.short(), why, "a patch is not to be had or of no use, asking again");
         let have = if useless && attempt + 1 == ATTEMPTS { Vec::new() } else { have(content).await? };
         patch = loop {
-            match ask(line.source(), content, layer, &have).await? {
+            match ask(line.source(), content, layer.tar, &have).await? {
                 Some(patch) => break patch,
                 None => line.back().await,
             }
@@ -104,18 +104,19 @@ async fn forget(content: &Content, layer: Digest) -> Result<(), FetchError> {
 }
 
 /// Makes the pack of `layer` from its patch and the packs that it names. The inner error says why the patch is of no use.
-async fn unite(content: &Content, layer: Blob, patch: Blob) -> Result<Result<(), String>, FetchError> {
-    let claim = content.packs.claim(layer.digest).await;
+async fn unite(content: &Content, layer: Layer, patch: Blob) -> Result<Result<(), String>, FetchError> {
+    let digest = layer.tar.digest;
+    let claim = content.packs.claim(digest).await;
     let stop = StopOnDrop::default();
-    let (work, asked, path) = (content.clone(), stop.asked(), content.packs.path(layer.digest));
+    let (work, asked, path) = (content.clone(), stop.asked(), content.packs.path(digest));
     let made = blocking("making a layer", &path, move || {
         let _claim = claim; // until the work has ended, also when nobody waits for it any more
-        if work.packs.has(layer.digest) {
+        if work.packs.has(digest) {
             return Ok(());
         }
         let made = make(&work, layer, patch, &asked);
         if made.is_err() {
-            work.packs.give_up(layer.digest)?;
+            work.packs.give_up(digest)?;
         }
         made
     });
@@ -140,25 +141,25 @@ impl From<BlobError> for Problem {
     }
 }
 
-fn make(content: &Content, layer: Blob, patch: Blob, stop: &Stop) -> Result<(), Problem> {
+fn make(content: &Content, layer: Layer, patch: Blob, stop: &Stop) -> Result<(), Problem> {
     let path = content.patches.path(patch.digest);
     let file = File::open(&path).map_err(failed("opening", &path, 0))?;
     let mut patch = PatchReader::new(BufReader::new(file)).map_err(|error| Problem::Patch(error.to_string()))?;
     let head = patch.head().clone();
-    if head.to != layer {
+    if (head.to, head.recipe) != (layer.tar, layer.recipe) {
         return Err(Problem::Patch(format!("it makes {}", head.to.digest.short())));
     }
     let mut from = Vec::with_capacity(head.from.len());
     for old in &head.from {
         from.push(open(content, *old)?);
     }
-    let pack = content.packs.begin(layer.digest)?;
+    let pack = content.packs.begin(layer.tar.digest)?;
     let made = apply(&mut patch, &mut from, pack, &|| stop.is_asked());
-    let pack = made.map_err(|error| problem(content, layer.digest, &head.from, error))?;
+    let pack = made.map_err(|error| problem(content, layer.tar.digest, &head.from, error))?;
     if stop.is_asked() {
         return Err(Problem::Patch("stopped".into())); // A pack that appears now may be one that nobody needs any more.
     }
-    Ok(content.packs.finish(layer.digest, &pack)?)
+    Ok(content.packs.finish(layer.tar.digest, &pack)?)
 }
 
 /// A pack that is not there or damaged makes the patch useless.

@@ -9,6 +9,7 @@
 //! the signed size.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -114,12 +115,18 @@ pub(super) async fn mend(packs: &Packs, layer: Blob, target: Target) -> Result<F
 /// Unpacks, and returns when all of it is on disk.
 fn write(layer: Blob, tar: PackTar, target: &Target, stop: &Stop) -> Result<Fingerprint, ExtractError> {
     extract(layer, tar, target, stop)?;
-    let settle = |dir: &Path| {
-        let tree = Fingerprint::of(dir, stop)?;
-        rustix::fs::syncfs(File::open(dir)?)?;
-        Ok(tree)
-    };
-    settle(&target.upper).map_err(|cause| ExtractError { layer: layer.digest, why: Why::unsettled(cause, stop) })
+    settle(&target.upper, stop).map_err(|cause| ExtractError { layer: layer.digest, why: Why::unsettled(cause, stop) })
+}
+
+/// Brings what was written in `dir` to disk, and reads it meanwhile: one waits for the disk, the other for the processor.
+fn settle(dir: &Path, stop: &Stop) -> io::Result<Fingerprint> {
+    let file = File::open(dir)?;
+    std::thread::scope(|scope| {
+        let syncing = std::thread::Builder::new().name("sync".into()).spawn_scoped(scope, || rustix::fs::syncfs(&file))?;
+        let tree = Fingerprint::of(dir, stop);
+        syncing.join().map_err(|_| io::Error::other("the thread that syncs ended"))??;
+        tree
+    })
 }
 
 /// Reads the layer's pack on a thread of its own, which ends soon after this future is dropped.
