@@ -20,6 +20,7 @@ use edge_node::runtime::containerd::lease::Lease;
 use shared::fault::Faulty;
 use shared::id::Digest;
 use shared::oci::chain_ids;
+use shared::recipe::Recipe;
 use shared::recipe::pack::PackWriter;
 use shared::release::Compression;
 
@@ -106,7 +107,10 @@ async fn unpacking_goes_on_after_being_cut_off_anywhere() {
 async fn layers_other_than_signed_are_refused_and_leave_nothing() {
     let desk = desk(OVERLAYFS).await;
     let layers = [(lower(), Compression::Gzip), (middle(), Compression::Zstd)];
-    let other = make(&layers, |layers| layers[1].tar.digest = Digest::of(b"something else"));
+    let other = make(&layers, |layers| {
+        layers[1].tar.digest = Digest::of(b"something else");
+        layers[1].recipe = Recipe::of(b"something else").id();
+    });
     // A source that says so is refused while it is fetched; a pack that says so, however it came, while it is unpacked.
     let (none, progress) = (Present::default(), tokio::sync::watch::Sender::default());
     let error = fetch(&other.memory, &desk.content, &other.image, &none, &Ledger::unlimited(Clock::system()), &progress)
@@ -124,6 +128,10 @@ async fn layers_other_than_signed_are_refused_and_leave_nothing() {
     assert_eq!(desk.directories(), 0);
     assert_eq!(desk.images.unpacked().await.unwrap().images, BTreeSet::new());
     assert!(!desk.content.packs.has(other.image.layers[1].tar.digest), "what makes another layer is not kept");
+    // A release that contradicts itself gets as far as a pack, and no further.
+    let torn = make(&layers, |layers| layers[1].tar.digest = Digest::of(b"something else"));
+    assert_eq!(desk.bring(&torn).await.unwrap_err().fault().code, "image-layer-differs");
+    assert!(!desk.content.packs.has(torn.image.layers[1].tar.digest));
     // The documents must say what was signed, too.
     let mut made = three_layers();
     made.image.layers.pop();
