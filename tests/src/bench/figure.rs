@@ -13,7 +13,7 @@ pub struct Figure {
     pub value: f64,
     /// Of what.
     pub unit: &'static str,
-    /// The least it can be, measured in the same run in the same unit.
+    /// The best it can be, measured in the same run in the same unit.
     pub floor: Option<f64>,
     /// What is promised; a figure without a promise is there to be read with the others.
     pub goal: Option<Goal>,
