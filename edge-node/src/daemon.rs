@@ -33,6 +33,7 @@ use crate::link::mqtt::{self, MqttConfig};
 use crate::link::transport::{NodeEnds, transport};
 use crate::logs::LogFiles;
 use crate::neighbours::Neighbours;
+use crate::neighbours::lan::Tcp;
 use crate::node::{Node, Setup};
 use crate::reporter::Machine;
 use crate::reserve::Reserve;
@@ -149,7 +150,9 @@ async fn serve<R: Runtime>(
     let (ends, mut transport) = connect(identity, shutdown.clone())?;
     let held = Arc::new(Held::load(store.clone(), &identity.node, clock.now().uptime));
     let journal = Arc::new(Journal::new(store.clone()));
-    let share = |address| Neighbours::new(identity.clone(), address, held.clone(), content.clone(), journal.clone(), clock);
+    let share = |address| {
+        Neighbours::new(identity.clone(), Arc::new(Tcp), address, held.clone(), content.clone(), journal.clone(), clock)
+    };
     let neighbours = config.neighbours.address.map(share).transpose()?;
     let node = Node::assemble(Setup {
         trust: trust(identity),

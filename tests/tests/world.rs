@@ -235,7 +235,7 @@ fn after_400_days_offline_nothing_was_restarted_and_nobody_is_needed() {
 
 /// Puts an image of so many KiB on every node; the sky over the first one, which counts frames from now on.
 async fn pull(world: &mut World, kib: usize, weather: Weather) -> Arc<Sky> {
-    let big = large(world.catalog.blobs(), "big", kib);
+    let big = large(world.center.content(), "big", kib);
     world.center.publish(&big).await;
     let sky = world.machines[0].sky.clone();
     sky.set(weather);
@@ -256,6 +256,29 @@ fn an_image_arrives_on_a_line_of_64_kbit_and_nearly_nothing_comes_twice() {
         assert!(pulled.bytes > 10 << 20);
         assert_eq!(pulled.again(), 0);
     });
+}
+
+/// `n1` and `n3` are of one site. What one of them brings, the other one takes; when nothing connects them, each brings its own.
+#[test]
+fn nodes_of_a_site_bring_an_image_once_between_them_and_need_not_each_other() {
+    for (connected, most) in [(true, 1), (false, 2)] {
+        story(3, async |world| {
+            world.must_settle().await; // They know each other.
+            world.machines[2].plug_lan(connected);
+            let sky = pull(world, 4 * 256, Weather { kbit: 512, ..Weather::FAIR }).await;
+            let other = world.machines[2].sky.clone();
+            other.set(Weather { kbit: 512, ..Weather::FAIR });
+            other.count_frames();
+            world.pass(seconds(120)).await;
+            for n in [0, 2] {
+                assert_eq!(running(world, n).await.len(), 1, "connected {connected}: n{}", n + 1);
+            }
+            let came = sky.pulled().bytes + other.pulled().bytes;
+            let image = 1 << 20;
+            assert!((most * image..most * image + image / 4).contains(&came), "connected {connected}: {came} bytes");
+            world.must_settle().await;
+        });
+    }
 }
 
 /// A release that was prefetched lies on the disk, whatever runs meanwhile and through a reboot; the switch needs no byte.

@@ -103,7 +103,7 @@ impl Neighbours {
         }
         let tls = pinned::for_neighbour(&self.0.identity, neighbour.certificate).map_err(io::Error::other)?;
         let taken = self.roster().taken(name).ok_or(Useless::Lacks)?;
-        Talk::open(neighbour, Arc::new(tls), taken).await
+        Talk::open(&*self.0.lan, neighbour, Arc::new(tls), taken).await
     }
 
     /// Keeps a connection that works for the next question.

@@ -20,6 +20,7 @@ mod address;
 mod ask;
 mod board;
 mod build;
+pub mod lan;
 mod message;
 mod pinned;
 mod roster;
@@ -38,7 +39,6 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use shared::id::{Digest, Name};
 use shared::neighbour::Stage;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -51,6 +51,7 @@ use crate::shutdown::Shutdown;
 use crate::tls::Unusable;
 use board::Board;
 pub use board::{Brings, Wants};
+use lan::{Lan, Listener};
 use roster::{Count, Roster};
 pub use roster::{Sharing, Standing, State};
 pub use take::News;
@@ -64,6 +65,7 @@ pub struct Neighbours(Arc<Inner>);
 
 struct Inner {
     identity: Arc<Identity>,
+    lan: Arc<dyn Lan>,
     listen: SocketAddr,
     tls: Arc<ServerConfig>,
     held: Arc<Held>,
@@ -78,9 +80,10 @@ struct Inner {
 }
 
 impl Neighbours {
-    /// The neighbours that `held` names, for a node that has `content` and listens on `listen`.
+    /// The neighbours that `held` names, for a node that has `content` and listens on `listen` of `lan`.
     pub fn new(
         identity: Arc<Identity>,
+        lan: Arc<dyn Lan>,
         listen: SocketAddr,
         held: Arc<Held>,
         content: Content,
@@ -92,6 +95,7 @@ impl Neighbours {
         let tls = Arc::new(pinned::for_neighbours(&identity, is_known)?);
         Ok(Self(Arc::new(Inner {
             identity,
+            lan,
             listen,
             tls,
             held,
@@ -112,15 +116,15 @@ impl Neighbours {
             listener = self.listener() => listener,
         };
         // The system may have chosen the port.
-        let bound = listener.local_addr().unwrap_or(self.0.listen);
+        let bound = listener.address().unwrap_or(self.0.listen);
         let following = address::follow(&self.0.address, bound, &self.0.identity.mqtt, shutdown.clone());
         tokio::join!(serve::run(self.clone(), listener, self.0.tls.clone(), shutdown), following);
     }
 
     /// Tries until it listens: at boot the address may come later than the daemon.
-    async fn listener(&self) -> TcpListener {
+    async fn listener(&self) -> Box<dyn Listener> {
         loop {
-            match TcpListener::bind(self.0.listen).await {
+            match self.0.lan.listen(self.0.listen).await {
                 Ok(listener) => return listener,
                 Err(error) => tracing::warn!(address = %self.0.listen, %error, "neighbours cannot reach this node yet"),
             }

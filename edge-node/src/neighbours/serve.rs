@@ -16,7 +16,6 @@ use shared::recipe::pack::{Pack, PackError};
 use shared::release::Blob;
 use shared::wire::FRAME_MAX;
 use shared::wire::v1::{Answer, Ask};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
@@ -24,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Neighbours;
+use super::lan::{Line, Listener};
 use super::message::{receive, send};
 use super::roster::Count;
 use crate::images::packs::{PackFile, is_rot};
@@ -45,13 +45,13 @@ const ASK_MAX: usize = LAYERS_MAX * 64;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Answers until `shutdown`.
-pub(super) async fn run(neighbours: Neighbours, listener: TcpListener, tls: Arc<ServerConfig>, mut shutdown: Shutdown) {
+pub(super) async fn run(neighbours: Neighbours, mut listener: Box<dyn Listener>, tls: Arc<ServerConfig>, mut shutdown: Shutdown) {
     let (acceptor, room) = (TlsAcceptor::from(tls), Arc::new(Semaphore::new(STRANGERS)));
     let guests = Guests::default();
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
-        let (tcp, from) = tokio::select! {
+        let (line, from) = tokio::select! {
             () = shutdown.wait() => return,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
@@ -68,7 +68,7 @@ pub(super) async fn run(neighbours: Neighbours, listener: TcpListener, tls: Arc<
         };
         let (neighbours, acceptor, guests) = (neighbours.clone(), acceptor.clone(), guests.clone());
         connections.spawn(async move {
-            if let Err(error) = Box::pin(connection(&neighbours, &acceptor, &guests, tcp, permit)).await {
+            if let Err(error) = Box::pin(connection(&neighbours, &acceptor, &guests, line, permit)).await {
                 tracing::debug!(%from, %error, "a neighbour's connection ended");
             }
         });
@@ -79,11 +79,10 @@ async fn connection(
     neighbours: &Neighbours,
     acceptor: &TlsAcceptor,
     guests: &Guests,
-    tcp: TcpStream,
+    line: Line,
     stranger: OwnedSemaphorePermit,
 ) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let mut stream = timeout(HANDSHAKE, acceptor.accept(tcp)).await??;
+    let mut stream = timeout(HANDSHAKE, acceptor.accept(line)).await??;
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(|leaf| Digest::of(leaf));
     let shown = shown.ok_or(io::ErrorKind::PermissionDenied)?;
     let who = neighbours.who(shown).ok_or(io::ErrorKind::PermissionDenied)?;
@@ -106,7 +105,7 @@ async fn connection(
     }
 }
 
-async fn answer(mut shelf: Shelf, ask: Ask, stream: &mut TlsStream<TcpStream>) -> io::Result<Shelf> {
+async fn answer(mut shelf: Shelf, ask: Ask, stream: &mut TlsStream<Line>) -> io::Result<Shelf> {
     let answers: Vec<Find> = match ask {
         Ask::Stages(layers) if layers.len() <= LAYERS_MAX => {
             let layers: Vec<Digest> = layers.into_iter().map(Digest::from_bytes).collect();

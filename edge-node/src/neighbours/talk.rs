@@ -14,11 +14,11 @@ use shared::release::{Blob, Layer};
 use shared::state::Neighbour;
 use shared::wire::v1::{Answer, Ask};
 use shared::wire::{FRAME_MAX, MESSAGE_MAX};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::lan::{Lan, Line};
 use super::message::{receive, send};
 use super::roster::Count;
 
@@ -65,19 +65,18 @@ impl From<tokio::time::error::Elapsed> for Useless {
 pub(super) struct Talk {
     /// Whom it leads to.
     pub(super) with: Neighbour,
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Line>,
     /// Bytes of answers are counted here.
     heard: Arc<Count>,
 }
 
 impl Talk {
-    /// Connects; bytes of answers are counted in `heard`.
-    pub(super) async fn open(with: Neighbour, tls: Arc<ClientConfig>, heard: Arc<Count>) -> Result<Self, Useless> {
+    /// Connects over `lan`; bytes of answers are counted in `heard`.
+    pub(super) async fn open(lan: &dyn Lan, with: Neighbour, tls: Arc<ClientConfig>, heard: Arc<Count>) -> Result<Self, Useless> {
         let name = ServerName::from(with.address.ip());
         let connecting = async {
-            let tcp = TcpStream::connect(with.address).await?;
-            tcp.set_nodelay(true)?;
-            TlsConnector::from(tls).connect(name, tcp).await
+            let line = lan.connect(with.address).await?;
+            TlsConnector::from(tls).connect(name, line).await
         };
         Ok(Self { with, stream: timeout(CONNECT, connecting).await??, heard })
     }

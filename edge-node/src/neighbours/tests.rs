@@ -15,10 +15,11 @@ use shared::sign::Envelope;
 use shared::state::{Desired, Neighbour};
 use shared::wire::v1::{Answer, Ask};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::lan::Tcp;
 use super::talk::Useless;
 use super::*;
 use crate::budget::{Ledger, Record};
@@ -65,7 +66,7 @@ impl Node {
         let (journal, content) = (Arc::new(Journal::new(store)), Content::open(dir.path(), "boot").unwrap());
         let identity = Arc::new(authority.identity(name(n).as_str(), "localhost:1"));
         let any = ([127, 0, 0, 1], 0).into();
-        let made = Neighbours::new(identity.clone(), any, held.clone(), content.clone(), journal.clone(), clock);
+        let made = Neighbours::new(identity.clone(), Arc::new(Tcp), any, held.clone(), content.clone(), journal.clone(), clock);
         let neighbours = made.unwrap();
         let (trigger, asked) = shutdown();
         let serving = neighbours.clone();
@@ -435,7 +436,7 @@ async fn strangers_hear_nothing() {
     let target = nodes[0].as_neighbour().await;
     let talk = async |identity: &Identity, with: Neighbour| {
         let tls = Arc::new(pinned::for_neighbour(identity, with.certificate).unwrap());
-        let mut talk = Talk::open(with, tls, Arc::default()).await?;
+        let mut talk = Talk::open(&Tcp, with, tls, Arc::default()).await?;
         talk.stages(&[layer]).await.map(|stages| (stages, talk))
     };
     let stranger = Authority::new().identity("n1", "localhost:1");
@@ -463,7 +464,7 @@ async fn questions_have_bounds() {
     let with = nodes[0].as_neighbour().await;
     let open = async || {
         let tls = Arc::new(pinned::for_neighbour(&nodes[1].identity, with.certificate).unwrap());
-        Talk::open(with, tls, Arc::default()).await.unwrap()
+        Talk::open(&Tcp, with, tls, Arc::default()).await.unwrap()
     };
     let mut talk = open().await;
     assert!(matches!(talk.stages(&vec![layer; LAYERS_MAX + 1]).await, Err(Useless::Away(_))));

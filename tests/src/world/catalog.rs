@@ -6,8 +6,8 @@
 //! | `meter` | `read` | good ×2, crashing after 2 s |
 //! | `job` | `once`, ends well after 20 s | good ×2 |
 //!
-//! The images are made once and lie in one content directory that all hubs of all runs share, as they would
-//! share a disk: content has its digest for a name and never changes.
+//! The images are made once. Each hub has its content in a directory of its own, for it removes what no release of its own
+//! needs; the files are shared.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -69,8 +69,7 @@ pub fn publisher() -> SecretKey {
 impl Catalog {
     fn make() -> Self {
         let state = temporary();
-        let blobs = Blobs::open(state.path(), BLOB_MAX).expect("content directory");
-        let mut maker = Maker { blobs, layers: BTreeMap::new() };
+        let mut maker = Maker { blobs: content(state.path()), layers: BTreeMap::new() };
         let web = |version: &str, variables: &str, page: u64| {
             let text = format!(
                 "services:\n  page:\n    image: page:{version}\n    restart: always\n    depends_on: [count]\n    \
@@ -103,9 +102,18 @@ impl Catalog {
         Self { all: all.collect(), state }
     }
 
-    /// The content, for one more hub.
-    pub fn blobs(&self) -> Blobs {
-        Blobs::open(self.state.path(), BLOB_MAX).expect("content directory")
+    /// The content in the state directory of one more hub.
+    pub fn stock(&self, state: &Path) {
+        let _made = content(state);
+        let [from, to] = [self.state.path(), state].map(|state| state.join("blobs/sha256"));
+        let entries = |dir: &Path| std::fs::read_dir(dir).expect("content").map(|entry| entry.expect("content").file_name());
+        for part in entries(&from) {
+            let [from, to] = [&from, &to].map(|dir| dir.join(&part));
+            std::fs::create_dir(&to).expect("content");
+            for blob in entries(&from) {
+                std::fs::hard_link(from.join(&blob), to.join(&blob)).expect("content");
+            }
+        }
     }
 
     /// The releases of one app.
@@ -123,6 +131,11 @@ impl Catalog {
     pub fn is_good(&self, id: Digest) -> bool {
         self.all.iter().find(|published| published.id == id).is_none_or(|published| published.good)
     }
+}
+
+/// The content of the hub with this state directory.
+pub fn content(state: &Path) -> Blobs {
+    Blobs::open(state, BLOB_MAX).expect("content directory")
 }
 
 /// A release of one service whose image has one layer of `kib` KiB, beside the catalog. The content lands in `blobs`.

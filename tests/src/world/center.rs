@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use cloud_hub::blobs::Blobs;
 use cloud_hub::ca::Ca;
 use cloud_hub::delta::Delta;
 use cloud_hub::gate::{End, Nodes, OtherEnd, Session, joined};
@@ -17,7 +18,7 @@ use cloud_hub::link::Link;
 use cloud_hub::records::{NODES, Node, Stored, key};
 use cloud_hub::store::{Change, Store};
 use shared::assign::Labels;
-use shared::id::{Digest, Name};
+use shared::id::Name;
 use shared::sign::{PublicKey, SecretKey};
 use shared::time::UnixMillis;
 use shared::topic::Channel;
@@ -25,7 +26,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::catalog::{Catalog, Published, publisher};
+use super::catalog::{Catalog, Published, content, publisher, temporary};
+use super::identity::certificate;
 use super::prompt::Prompt;
 
 /// Bulk messages under way per node, as the gate's default.
@@ -70,7 +72,8 @@ pub struct Wire {
 impl Center {
     /// A hub with the catalog published and `nodes` enrolled. It is not started.
     pub async fn new(catalog: Arc<Catalog>, nodes: &BTreeMap<Name, Labels>) -> Self {
-        let dir = super::catalog::temporary();
+        let dir = temporary();
+        catalog.stock(dir.path());
         let ca = Arc::new(Ca::open(dir.path(), UnixMillis(BEGINNING)).expect("CA"));
         let store = Arc::new(Prompt::in_memory());
         let enrolled = nodes.iter().map(|(name, labels)| {
@@ -98,6 +101,11 @@ impl Center {
         self.hub().expect("it runs").publish(&published.envelope, "world").await.expect("publish");
     }
 
+    /// Its content, for somebody beside it.
+    pub fn content(&self) -> Blobs {
+        content(self.dir.path())
+    }
+
     /// The key the nodes trust.
     pub fn key() -> PublicKey {
         hub_key().public()
@@ -114,7 +122,7 @@ impl Center {
             let passed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
             UnixMillis(BEGINNING.saturating_add_signed(passed + wall.load(Relaxed)))
         });
-        let (store, blobs, ca) = (self.store.clone(), self.catalog.blobs(), self.ca.clone());
+        let (store, blobs, ca) = (self.store.clone(), self.content(), self.ca.clone());
         let delta = Delta::open(self.dir.path(), &blobs, 1 << 30).expect("packs and patches");
         let hub = Hub::open(Parts { store, blobs, delta, ca, key: hub_key(), clock, settings }).await.expect("the hub opens");
         let hub = Arc::new(hub);
@@ -268,11 +276,6 @@ async fn serve(
 
 fn hub_key() -> SecretKey {
     SecretKey::from_seed(&[1; 32])
-}
-
-/// The digest of a node's certificate, which nobody reads here.
-fn certificate(node: &Name) -> Digest {
-    Digest::of(node.as_str().as_bytes())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

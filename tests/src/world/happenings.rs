@@ -27,6 +27,8 @@ pub enum Kind {
     Label,
     /// A line is cut, or mended.
     Cut,
+    /// A machine's cable to the others of its site is pulled, or put in.
+    Lan,
     /// The weather changes.
     Turn,
     /// A daemon is killed, and starts again a while later.
@@ -50,12 +52,13 @@ pub enum Kind {
 }
 
 /// Every kind with its weight.
-const KINDS: [(Kind, u64); 15] = [
+const KINDS: [(Kind, u64); 16] = [
     (Kind::Deploy, 24),
     (Kind::Rollback, 5),
     (Kind::Undeploy, 4),
     (Kind::Label, 6),
     (Kind::Cut, 16),
+    (Kind::Lan, 6),
     (Kind::Turn, 8),
     (Kind::KillDaemon, 8),
     (Kind::Reboot, 6),
@@ -99,6 +102,10 @@ impl World {
             Kind::Cut => {
                 let machine = self.any();
                 machine.plug(!machine.is_plugged());
+            }
+            Kind::Lan => {
+                let machine = self.any();
+                machine.plug_lan(!machine.is_on_lan());
             }
             Kind::Turn => {
                 let weather = if self.random.chance(250) { Weather::FAIR } else { Weather::bad(&mut self.random) };
@@ -230,6 +237,7 @@ impl World {
             | Kind::Undeploy
             | Kind::Label
             | Kind::Cut
+            | Kind::Lan
             | Kind::Turn
             | Kind::KillHub
             | Kind::RuntimeDown

@@ -14,6 +14,7 @@ use edge_node::images::content::Content;
 use edge_node::journal::Journal;
 use edge_node::link::transport::transport;
 use edge_node::logs::LogFiles;
+use edge_node::neighbours::Neighbours;
 use edge_node::node::{Node, Setup, View};
 use edge_node::reporter;
 use edge_node::reserve::Reserve;
@@ -30,12 +31,16 @@ use super::cable;
 use super::catalog::{Catalog, platform, publisher, temporary};
 use super::center::{BEGINNING, Center, Serving};
 use super::history::History;
+use super::identity::identity;
+use super::lan::Port;
 use super::meter::Meter;
 use super::watched::Watched;
 use super::weather::Sky;
 
 /// Messages between link and transport, as the binary has it.
 const QUEUE: usize = 16;
+/// Where neighbours reach it.
+const NEIGHBOURS_PORT: u16 = 7448;
 
 /// One machine.
 pub struct Machine {
@@ -45,6 +50,7 @@ pub struct Machine {
     pub memory: Memory,
     /// The weather over its line.
     pub sky: Arc<Sky>,
+    lan: Arc<Port>,
     meter: Arc<Meter>,
     store: Arc<Store>,
     spent: Record,
@@ -74,6 +80,7 @@ impl Machine {
     pub fn new(
         name: Name,
         sky: Sky,
+        lan: Port,
         hub: watch::Receiver<Option<Arc<Serving>>>,
         catalog: Arc<Catalog>,
         history: Arc<History>,
@@ -86,6 +93,7 @@ impl Machine {
             name,
             memory,
             sky,
+            lan: Arc::new(lan),
             meter,
             store,
             spent: Record::in_memory(),
@@ -114,6 +122,16 @@ impl Machine {
         *self.plug.borrow()
     }
 
+    /// Pulls its cable to the other machines of the site, or puts it in.
+    pub fn plug_lan(&self, is_in: bool) {
+        self.lan.network.plug(self.lan.machine, is_in);
+    }
+
+    /// Whether that cable is in.
+    pub fn is_on_lan(&self) -> bool {
+        self.lan.network.is_plugged(self.lan.machine)
+    }
+
     /// Starts the daemon, if it does not run.
     pub async fn start(&mut self) {
         if self.daemon.is_some() {
@@ -133,6 +151,8 @@ impl Machine {
             content: content.clone(),
             history: history.clone(),
         };
+        let (at, lan) = ((self.lan.machine, NEIGHBOURS_PORT).into(), self.lan.clone());
+        let neighbours = Neighbours::new(identity(&me), lan, at, held.clone(), content.clone(), journal.clone(), clock);
         let state = self.dir.path().to_owned();
         let (ends, node_ends) = transport(QUEUE);
         let node = Node::assemble(Setup {
@@ -147,7 +167,7 @@ impl Machine {
             clock,
             machine: reporter::Machine { platform: platform(), boot: self.boot(), cpus: 2, memory: 1 << 30, state },
             faults: Vec::new(),
-            neighbours: None,
+            neighbours: Some(neighbours.expect("TLS")),
             ends: node_ends,
         });
         let (run, end) = shutdown();

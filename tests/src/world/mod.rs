@@ -1,12 +1,12 @@
 //! A simulated world: one hub and some nodes in one process, and everything that can happen to them.
 //!
 //! What runs is the product: the real hub over its real store, the real daemons with reconciler, inbox, journal and link,
-//! real signed releases and images. Simulated are only time (tokio's, paused: it jumps to the next timer), the network
-//! between them ([`cable`]), and what containers do ([`edge_node::runtime::memory`]).
+//! real signed releases and images. Simulated are only time (tokio's, paused: it jumps to the next timer), the networks
+//! between them ([`cable`], [`lan`]), and what containers do ([`edge_node::runtime::memory`]).
 //!
 //! ```text
 //! seed ─▶ happenings ─▶ World { Center, Machine × n }        judged all the time by history and errors,
-//!            …                hub    ◄─ cable ─►  daemon      by meter what the cable brings, and in calm by oracle
+//!            …                hub    ◄─ cable ─►  daemon ◄─ lan ─► daemon      by meter what the cable brings, and in calm by oracle
 //! ```
 //!
 //! A seed fixes what happens and what the network does. Not fixed is which of several branches that are ready at the same
@@ -19,6 +19,8 @@ pub mod center;
 pub mod errors;
 pub mod happenings;
 pub mod history;
+pub mod identity;
+pub mod lan;
 pub mod machine;
 pub mod meter;
 pub mod oracle;
@@ -39,6 +41,7 @@ use tokio::time::{Instant, sleep};
 use catalog::{Catalog, Published, platform};
 use center::Center;
 use history::History;
+use lan::{Network, Port};
 use machine::Machine;
 use random::Random;
 use weather::{Archive, Sky, Weather};
@@ -87,10 +90,11 @@ impl World {
             .collect();
         let center = Center::new(catalog.clone(), &labels).await;
         let (history, archive) = (Arc::new(History::new(platform())), Arc::new(Archive::default()));
-        let mut machines = Vec::new();
-        for name in labels.into_keys() {
+        let (network, mut machines) = (Arc::new(Network::default()), Vec::new());
+        for (name, host) in labels.into_keys().zip(1..) {
             let sky = Sky::new(random.fork(), archive.clone());
-            let mut machine = Machine::new(name, sky, center.serving(), catalog.clone(), history.clone());
+            let lan = Port { network: network.clone(), machine: [10, 0, 0, host].into() };
+            let mut machine = Machine::new(name, sky, lan, center.serving(), catalog.clone(), history.clone());
             machine.start().await;
             machines.push(machine);
         }
@@ -157,6 +161,7 @@ impl World {
             machine.sky.set(Weather::FAIR);
             machine.memory.set_down(false);
             machine.plug(true);
+            machine.plug_lan(true);
             machine.start().await;
         }
     }

@@ -281,6 +281,9 @@ impl Check<'_> {
                     if fault.code == hub::JOURNAL_GAP.code && !self.world.may_have_gaps {
                         wrong.push(format!("the journal has a gap: {fault}"));
                     }
+                    if fault.code == node::NEIGHBOUR_WRONG.code {
+                        wrong.push(format!("nobody lies here: {fault}"));
+                    }
                     numbers.extend(event.journal.map(|(number, _)| number));
                 }
             }
