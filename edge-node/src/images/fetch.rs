@@ -172,7 +172,7 @@ pub async fn fetch<S: ChunkSource>(
     let wanted = wanted(image, &present.layers)?;
     let _wants = source.neighbours().map(|neighbours| neighbours.want(wanted.layers.iter().map(|layer| layer.tar.digest)));
     let place = Place { content, root: present.root.as_deref() };
-    Attempt::new(Line::new(source, ledger), place, image, &wanted, progress).run().await
+    Attempt::new(Line::new(source, ledger, progress), place, image, &wanted, progress).run().await
 }
 
 /// What must be on disk before an image can be unpacked.

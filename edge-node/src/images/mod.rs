@@ -103,6 +103,8 @@ pub struct Progress {
     pub rate: Rate,
     /// The neighbour it waits for or comes from, in words.
     pub waits: Option<Fault>,
+    /// How many questions wait for the link or its budget.
+    pub held: u32,
 }
 
 impl Progress {

@@ -8,6 +8,7 @@
 mod health;
 mod restarts;
 mod rounds;
+mod turns;
 mod work;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use shared::health::Health;
 use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
 use shared::people::{bytes, percent};
-use shared::plan::{Action, Note, Plan, Step, Subject, paused, plan};
+use shared::plan::{Action, Note, Plan, Step, Subject, paused, plan, urgent};
 use shared::report::{self, Phase};
 use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Paused, Task, Trouble};
 use shared::time::{Now, Uptime, backoff};
@@ -136,6 +136,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.notice_ends(&actual, now);
         let plan = plan(&holding.desired, &actual, now);
         let mut wake = plan.wake_at;
+        self.work.set_urgent(urgent(&holding.desired, &actual));
         let mut failed = self.start_all(&plan, &present, now);
         failed |= self.tidy(&plan, &holding, &actual);
         for due in
@@ -275,14 +276,16 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         true
     }
 
-    /// When nothing is left to do, forgets releases and bytes that nothing needs. True when it must be tried again.
+    /// Gives up fetching what nothing needs any more. When nothing is left to do, forgets releases and bytes that nothing
+    /// needs. True when it must be tried again.
     fn tidy(&mut self, plan: &Plan, holding: &Holding, actual: &Actual) -> bool {
         let wanted = plan.actions.iter().filter_map(|action| match action {
             Action::Fetch(image) => Some(image.id()),
             Action::Do(_) | Action::Note(..) => None,
         });
-        let images =
-            holding.releases.values().flat_map(|release| release.images.values().flatten()).map(shared::release::Image::id);
+        let needed = needed_releases(holding, actual);
+        let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
+        let images = releases.flat_map(|(_, release)| release.images.values().flatten()).map(shared::release::Image::id);
         self.untidy |= self.work.keep_fetching(&wanted.chain(images).collect());
         if !self.untidy || !plan.actions.is_empty() || !self.work.is_idle() {
             return false;
@@ -303,8 +306,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     /// What must stay on disk of the images this node needs, now or when a release is undone: their documents, patches of
     /// layers that are not ready yet, as far as they arrived; and their layers.
     fn needed(&self, holding: &Holding, actual: &Actual) -> Keep {
-        let mut needed = holding.needed();
-        needed.extend(actual.instances.values().map(|instance| instance.release));
+        let needed = needed_releases(holding, actual);
         let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
         let images = releases.flat_map(|(_, release)| release.images.values().flatten());
         let mut keep = Keep::default();
@@ -471,4 +473,11 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
 /// The health check of a service of a release the node holds.
 fn check<'a>(holding: &'a Holding, release: Digest, service: &Name) -> Option<&'a HealthCheck> {
     holding.releases.get(&release)?.manifest.spec.services.get(service)?.healthcheck.as_ref()
+}
+
+/// Releases that may have to run, and those that containers are of.
+fn needed_releases(holding: &Holding, actual: &Actual) -> BTreeSet<Digest> {
+    let mut needed = holding.needed();
+    needed.extend(actual.instances.values().map(|instance| instance.release));
+    needed
 }

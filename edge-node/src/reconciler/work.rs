@@ -11,6 +11,7 @@ use shared::release::Image;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::turns::Turns;
 use crate::budget::Ledger;
 use crate::images::ChunkSource;
 use crate::images::content::Content;
@@ -41,7 +42,7 @@ pub struct Work {
     subjects: BTreeMap<Subject, AbortHandle>,
     steps: Arc<Semaphore>,
     unpacks: Arc<Semaphore>,
-    fetches: Arc<Semaphore>,
+    turns: Turns,
     transfers: Transfers,
 }
 
@@ -53,7 +54,7 @@ impl Work {
             subjects: BTreeMap::new(),
             steps: Arc::new(Semaphore::new(STEPS)),
             unpacks: Arc::new(Semaphore::new(UNPACKS)),
-            fetches: Arc::new(Semaphore::new(1)),
+            turns: Turns::default(),
             transfers,
         }
     }
@@ -100,7 +101,7 @@ impl Work {
         });
     }
 
-    /// Starts to fetch an image. Fetches run one after the other: the link is the bottleneck.
+    /// Starts to fetch an image, as soon as it is its turn.
     pub fn fetch<S: ChunkSource + 'static>(
         &mut self,
         subject: Subject,
@@ -111,12 +112,17 @@ impl Work {
         ledger: Arc<Ledger>,
     ) {
         let tell = self.transfers.begin(image.id());
-        let permit = self.fetches.clone().acquire_owned();
+        let turns = self.turns.clone();
         self.spawn(subject, async move {
-            let _permit = permit.await;
-            let done = fetch(&*source, &content, &image, &present, &ledger, &tell).await;
+            let attempt = || fetch(&*source, &content, &image, &present, &ledger, &tell);
+            let done = turns.take(image.id(), &tell, attempt).await;
             Done::Fetch(image.id(), done.map_err(|error| error.fault()))
         });
+    }
+
+    /// What apps wait for comes before other images.
+    pub fn set_urgent(&self, urgent: BTreeSet<Digest>) {
+        self.turns.set_urgent(urgent);
     }
 
     /// Gives up fetching images that are no longer in `wanted`; whether there were any. What arrived stays on disk until it

@@ -70,15 +70,23 @@ pub fn paused(desired: &Desired, actual: &Actual) -> Vec<Digest> {
     wanted(desired, actual).into_iter().map(Image::id).filter(is_held).collect()
 }
 
-/// Images of every wanted release, then those of every last good one, because the way back is lost with its images, then of
-/// those that only come to disk. Each once.
+/// Images that apps wait for. What only comes to disk lets them pass, also when it is under way.
+pub fn urgent(desired: &Desired, actual: &Actual) -> BTreeSet<Digest> {
+    of_apps(desired, actual).flat_map(|chosen| images(chosen, actual)).map(Image::id).collect()
+}
+
+/// Images of [`of_apps`], then of releases that only come to disk. Each once.
 fn wanted<'a>(desired: &'a Desired, actual: &'a Actual) -> Vec<&'a Image> {
-    let views = || desired.apps.keys().map(|name| AppView::new(name, desired, actual));
-    let (wanted, good) = (views().filter_map(|view| view.wanted()), views().filter_map(|view| view.good()));
     let next = desired.next.values().filter_map(|id| Some(Chosen { id: *id, release: actual.releases.get(id)? }));
     let mut seen = BTreeSet::new();
-    let all = wanted.chain(good).chain(next).flat_map(|chosen| images(chosen, actual));
+    let all = of_apps(desired, actual).chain(next).flat_map(|chosen| images(chosen, actual));
     all.filter(|image| seen.insert(image.id())).collect()
+}
+
+/// Every wanted release, then every last good one, because the way back is lost with its images.
+fn of_apps<'a>(desired: &'a Desired, actual: &'a Actual) -> impl Iterator<Item = Chosen<'a>> {
+    let views = || desired.apps.keys().map(|name| AppView::new(name, desired, actual));
+    views().filter_map(|view| view.wanted()).chain(views().filter_map(|view| view.good()))
 }
 
 fn images<'a>(chosen: Chosen<'a>, actual: &'a Actual) -> impl Iterator<Item = &'a Image> {

@@ -36,7 +36,7 @@ use crate::state::{Actual, Desired, InstanceId, Stamp};
 use crate::time::{Now, Uptime};
 
 use app::AppView;
-pub use images::paused;
+pub use images::{paused, urgent};
 
 /// What [`plan`] answers: the steps possible now, and when to look again although nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -139,11 +139,11 @@ pub fn content(state: &Path) -> Blobs {
 }
 
 /// A release of one service whose image has one layer of `kib` KiB, beside the catalog. The content lands in `blobs`.
-pub fn large(blobs: Blobs, app: &str, kib: usize) -> Published {
+pub fn large(blobs: Blobs, app: &str, version: &str, kib: usize) -> Published {
     let mut maker = Maker { blobs, layers: BTreeMap::new() };
     maker.layers.insert(0, layer(0, kib));
     let spec = "services:\n  big:\n    image: big:1\n    restart: always\n";
-    maker.publish(app, "1", true, spec, vec![("big", vec![0])])
+    maker.publish(app, version, true, spec, vec![("big", vec![0])])
 }
 
 struct Maker {

@@ -8,6 +8,7 @@ use scenarios::world::catalog::large;
 use scenarios::world::center::BEGINNING;
 use scenarios::world::weather::{Sky, Weather};
 use scenarios::world::{World, everywhere, node, say};
+use shared::assign::Target;
 use shared::budget::Budget;
 use shared::report::Phase;
 use shared::time::UnixMillis;
@@ -16,7 +17,7 @@ use super::{days, name, running, seconds, story, version};
 
 /// Puts an image of so many KiB on every node; the sky over the first one, which counts frames from now on.
 async fn pull(world: &mut World, kib: usize, weather: Weather) -> Arc<Sky> {
-    let big = large(world.center.content(), "big", kib);
+    let big = large(world.center.content(), "big", "1", kib);
     world.center.publish(&big).await;
     let sky = world.machines[0].sky.clone();
     sky.set(weather);
@@ -240,5 +241,52 @@ fn a_thousand_cuts_cost_little_and_the_image_arrives() {
         say(&format!("{CUTS} cuts: {} bytes arrived, {meanwhile} meanwhile, {} of them again", pulled.bytes, pulled.again()));
         assert!((16_000..whole as u64).contains(&meanwhile), "the cuts fell into the transfer: {meanwhile} of {whole} bytes");
         assert!(pulled.again() <= pulled.longest, "{} bytes came again", pulled.again());
+    });
+}
+
+/// The release that repairs an app does not wait for the one that it replaces, nor for what only comes to disk.
+#[test]
+fn what_nobody_wants_any_more_and_what_is_for_later_do_not_hold_up_a_release() {
+    for prefetch in [false, true] {
+        story(1, async |world| {
+            let first = large(world.center.content(), "big", "1", 40 * 256);
+            let repair = large(world.center.content(), "big", "2", 64);
+            for release in [&first, &repair] {
+                world.center.publish(release).await;
+            }
+            world.machines[0].sky.set(Weather { kbit: 64, ..Weather::FAIR });
+            if prefetch {
+                world.prefetch("big-next", &first, everywhere()).await;
+            } else {
+                world.put("big", &first, everywhere(), true, false).await;
+            }
+            world.pass(seconds(60)).await;
+            world.put("big", &repair, everywhere(), true, false).await;
+            world.pass(seconds(120)).await;
+            assert_eq!(running(world, 0).await.len(), 1, "prefetch {prefetch}");
+            world.machines[0].sky.set(Weather::FAIR);
+            world.must_settle().await;
+        });
+    }
+}
+
+/// While the link is away an image that nobody on site has holds up none that a neighbour has.
+#[test]
+fn an_image_that_waits_for_the_link_lets_others_come_from_neighbours() {
+    story(3, async |world| {
+        let some = |n| Target::Nodes([node(n)].into());
+        world.deploy("meter-some", "meter", "1", some(3)).await;
+        world.must_settle().await;
+        let big = large(world.center.content(), "big", "1", 40 * 256);
+        world.center.publish(&big).await;
+        world.machines[0].sky.set(Weather { kbit: 64, ..Weather::FAIR });
+        world.put("big", &big, some(1), true, false).await;
+        world.deploy("meter", "meter", "1", some(1)).await;
+        world.pass(seconds(20)).await;
+        world.machines[0].plug(false);
+        world.pass(seconds(300)).await;
+        assert_eq!(running(world, 0).await.len(), 1);
+        world.machines[0].sky.set(Weather::FAIR);
+        world.must_settle().await;
     });
 }

@@ -221,14 +221,13 @@ impl<'a, S: ChunkSource> Attempt<'a, S> {
     /// The patch of a layer that was to come from a neighbour, or for which the hub was away. While it is away, this node
     /// does not say that it brings the layer.
     async fn late_patch(&mut self, layer: &Layer) -> Result<Blob, FetchError> {
-        let (source, content) = (self.line.source(), self.place.content);
         let patch = loop {
             let brings = self.bring([layer].into_iter());
-            if let Some(patch) = layer::patch(source, content, layer.tar).await? {
+            if let Some(patch) = layer::patch(self.line.source(), self.place.content, layer.tar).await? {
                 break patch;
             }
             drop(brings);
-            source.back().await;
+            self.line.back().await;
         };
         self.make_room(&[*layer], [&patch].into_iter(), layer.tar.size)?;
         self.open = self.open.saturating_sub(layer.blob.size);

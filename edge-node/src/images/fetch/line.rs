@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shared::id::Digest;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::pace::Pace;
 use super::window::{Asked, Window};
 use crate::budget::{Ask, Ledger, Reserved};
-use crate::images::{ChunkSource, SourceError};
+use crate::images::{ChunkSource, Progress, SourceError};
 
 /// A disk that did not take what is to be spent is tried again after so long.
 const UNWRITTEN: Duration = Duration::from_secs(10);
@@ -27,6 +27,7 @@ pub(super) struct Line<'s, S> {
     source: &'s S,
     pace: Pace,
     room: Room<'s>,
+    progress: &'s watch::Sender<Progress>,
 }
 
 /// The answer to somebody who wants to ask.
@@ -40,10 +41,10 @@ pub(super) enum Turn<'r> {
 }
 
 impl<'s, S: ChunkSource> Line<'s, S> {
-    /// Nothing is known yet.
-    pub(super) fn new(source: &'s S, ledger: &'s Ledger) -> Self {
+    /// Nothing is known yet. `progress` says how many wait.
+    pub(super) fn new(source: &'s S, ledger: &'s Ledger, progress: &'s watch::Sender<Progress>) -> Self {
         let room = Room { ledger, began: Instant::now(), state: Mutex::default(), changed: Notify::new() };
-        Self { source, pace: Pace::default(), room }
+        Self { source, pace: Pace::default(), room, progress }
     }
 
     /// The source itself.
@@ -76,7 +77,10 @@ impl<'s, S: ChunkSource> Line<'s, S> {
     /// Returns when the budget may allow more; never, when it is not what others wait for.
     pub(super) async fn later(&self, time: Option<Duration>) {
         match time {
-            Some(time) => self.room.ledger.later(time).await,
+            Some(time) => {
+                let _held = Held::new(self.progress);
+                self.room.ledger.later(time).await;
+            }
             None => std::future::pending().await,
         }
     }
@@ -108,7 +112,24 @@ impl<'s, S: ChunkSource> Line<'s, S> {
 
     /// Returns when it makes sense to ask again after [`SourceError::Away`].
     pub(super) async fn back(&self) {
+        let _held = Held::new(self.progress);
         self.source.back().await;
+    }
+}
+
+/// Somebody waits for the link or its budget.
+struct Held<'p>(&'p watch::Sender<Progress>);
+
+impl<'p> Held<'p> {
+    fn new(progress: &'p watch::Sender<Progress>) -> Self {
+        progress.send_modify(|progress| progress.held += 1);
+        Self(progress)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|progress| progress.held = progress.held.saturating_sub(1));
     }
 }
 
@@ -239,7 +260,8 @@ mod tests {
     async fn who_waits_goes_by_offset_and_before_anybody_new() {
         let (source, blob) = (Memory::default(), Digest::of(b"?"));
         let ledger = Ledger::unlimited(Clock::system());
-        let line = Line::new(&source, &ledger);
+        let progress = watch::Sender::default();
+        let line = Line::new(&source, &ledger, &progress);
         let first: Vec<_> = std::iter::from_fn(|| go(&line, u64::MAX)).collect();
         assert!(first.len() > 1);
         let (mut late, mut early) = (Box::pin(line.ask(blob, 9, 1)), Box::pin(line.ask(blob, 5, 1)));
@@ -257,7 +279,8 @@ mod tests {
     async fn room_comes_back_from_whoever_gives_up() {
         let (source, blob) = (Memory::default(), Digest::of(b"?"));
         let ledger = Ledger::unlimited(Clock::system());
-        let line = Line::new(&source, &ledger);
+        let progress = watch::Sender::default();
+        let line = Line::new(&source, &ledger, &progress);
         for _ in 0..100 {
             drop(std::iter::from_fn(|| go(&line, u64::MAX)).collect::<Vec<_>>());
             drop(line.ask(blob, 1, 1));

@@ -529,7 +529,8 @@ async fn a_late_answer_counts_as_far_as_it_goes() {
     ] {
         let source = Late { lengths: Mutex::new(lengths.into_iter().rev().collect()), asked: Mutex::default() };
         let (ledger, blob) = (Ledger::unlimited(Clock::system()), Digest::of(b"blob"));
-        let line = Line::new(&source, &ledger);
+        let progress = watch::Sender::default();
+        let line = Line::new(&source, &ledger, &progress);
         let Turn::Go(flying) = line.try_ask(blob, 10) else { panic!("nobody else asks") };
         let pieces = frame(&line, blob, 0, flying).await.unwrap();
         assert_eq!(pieces.concat(), (0..10).collect::<Vec<u8>>());

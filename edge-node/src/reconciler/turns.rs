@@ -1,0 +1,251 @@
+//! Whose turn it is to bring an image: one after the other, for the link is the bottleneck, and room on the disk is counted
+//! for one.
+//!
+//! What an app waits for comes before what only shall lie on the disk. Whoever has the turn and waits for the link or its
+//! budget lets the others try: what they need may be on site.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use shared::id::Digest;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::images::Progress;
+
+/// Whoever waits in vain for so long lets the others try …
+const PATIENCE: Duration = Duration::from_secs(30);
+/// … and comes again after this time, or when nobody else has the turn.
+const REST: Duration = Duration::from_secs(60);
+
+/// The turns. Cheap to clone; clones share.
+#[derive(Clone, Default)]
+pub struct Turns(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    queue: Mutex<Queue>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Whose turn it is.
+    at: Option<Digest>,
+    /// Who waits, the first who came first.
+    waiting: BTreeMap<u64, Digest>,
+    /// How many came.
+    came: u64,
+    /// What apps wait for.
+    urgent: BTreeSet<Digest>,
+}
+
+impl Queue {
+    /// Who comes next.
+    fn first(&self) -> Option<u64> {
+        let place = |(number, image): (&u64, &Digest)| (!self.urgent.contains(image), *number);
+        self.waiting.iter().map(place).min().map(|(_, number)| number)
+    }
+
+    /// Whether somebody waits who comes before the one whose turn it is.
+    fn is_overtaken(&self) -> bool {
+        let is_urgent = |image: &Digest| self.urgent.contains(image);
+        !self.at.as_ref().is_some_and(is_urgent) && self.waiting.values().any(is_urgent)
+    }
+}
+
+impl Turns {
+    /// What apps wait for: these images and no others.
+    pub fn set_urgent(&self, urgent: BTreeSet<Digest>) {
+        self.queue().urgent = urgent;
+        self.0.changed.notify_waiters();
+    }
+
+    /// Brings an image by `attempt`, which is begun as often as it gets a turn, and goes on where it was. `progress` is how it
+    /// gets on.
+    pub async fn take<T, F: Future<Output = T>>(
+        &self,
+        image: Digest,
+        progress: &watch::Sender<Progress>,
+        attempt: impl Fn() -> F,
+    ) -> T {
+        loop {
+            let turn = self.wait(image).await;
+            tokio::select! {
+                done = attempt() => return done,
+                () = self.overtaken() => drop(turn),
+                () = self.in_vain(progress) => {
+                    drop(turn);
+                    self.rest().await;
+                }
+            }
+        }
+    }
+
+    /// Returns when it is this image's turn, which lasts as long as the guard.
+    async fn wait(&self, image: Digest) -> Turn {
+        let place = Place::new(self.0.clone(), image);
+        self.until(|queue| {
+            let is_mine = queue.at.is_none() && queue.first() == Some(place.number);
+            if is_mine {
+                queue.at = Some(image);
+            }
+            is_mine
+        })
+        .await;
+        Turn(self.0.clone())
+    }
+
+    /// Returns when somebody comes before the one whose turn it is.
+    async fn overtaken(&self) {
+        self.until(|queue| queue.is_overtaken()).await;
+    }
+
+    /// Returns when whoever has the turn waits for the link, and nothing came for a while although others want the turn.
+    async fn in_vain(&self, progress: &watch::Sender<Progress>) {
+        let (mut seen, mut since) = (0, Instant::now());
+        loop {
+            self.until(|queue| !queue.waiting.is_empty()).await;
+            let (came, held) = {
+                let progress = progress.borrow();
+                (progress.done.saturating_add(progress.taken), progress.held)
+            };
+            if held == 0 || came != seen {
+                (seen, since) = (came, Instant::now());
+            }
+            if since.elapsed() >= PATIENCE {
+                return;
+            }
+            sleep(PATIENCE / 6).await;
+        }
+    }
+
+    /// Lets the others try.
+    async fn rest(&self) {
+        // When that is over, it is as good as if nobody had wanted it.
+        let _ = timeout(REST, self.until(|queue| queue.at.is_none() && queue.waiting.is_empty())).await;
+    }
+
+    async fn until(&self, mut is_so: impl FnMut(&mut Queue) -> bool) {
+        loop {
+            let changed = self.0.changed.notified();
+            if is_so(&mut self.queue()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue()
+    }
+}
+
+impl Inner {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among those who wait.
+struct Place {
+    of: Arc<Inner>,
+    number: u64,
+}
+
+impl Place {
+    fn new(of: Arc<Inner>, image: Digest) -> Self {
+        let number = {
+            let mut queue = of.queue();
+            queue.came += 1;
+            let number = queue.came;
+            queue.waiting.insert(number, image);
+            number
+        };
+        of.changed.notify_waiters();
+        Self { of, number }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.of.queue().waiting.remove(&self.number);
+        self.of.changed.notify_waiters();
+    }
+}
+
+/// It is somebody's turn.
+struct Turn(Arc<Inner>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.queue().at = None;
+        self.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    fn image(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
+    /// Brings an image within so many seconds of its turns; how long that took in all.
+    async fn bring(turns: Turns, name: &'static str, seconds: u64, held: u32) -> (u64, usize) {
+        let (began, tries) = (Instant::now(), AtomicUsize::new(0));
+        let progress = watch::Sender::new(Progress { held, ..Progress::default() });
+        let attempt = || async {
+            tries.fetch_add(1, Relaxed);
+            sleep(Duration::from_secs(seconds)).await;
+        };
+        turns.take(image(name), &progress, attempt).await;
+        (began.elapsed().as_secs(), tries.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_after_the_other_in_the_order_in_which_they_came() {
+        let turns = Turns::default();
+        let all = ["a", "b", "c"].map(|name| bring(turns.clone(), name, 100, 0));
+        let [a, b, c] = all;
+        assert_eq!(tokio::join!(a, b, c), ((100, 1), (200, 1), (300, 1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_app_waits_for_overtakes_what_is_for_later() {
+        let turns = Turns::default();
+        let fix = async {
+            sleep(Duration::from_secs(10)).await;
+            turns.set_urgent([image("fix"), image("more")].into());
+            tokio::join!(bring(turns.clone(), "fix", 20, 0), bring(turns.clone(), "more", 20, 0))
+        };
+        let later = bring(turns.clone(), "later", 100, 0);
+        assert_eq!(tokio::join!(later, fix), ((150, 2), ((20, 1), (40, 1))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_link_lets_others_try_and_comes_again() {
+        let turns = Turns::default();
+        turns.set_urgent([image("waits")].into());
+        let (waits, other) = tokio::join!(bring(turns.clone(), "waits", 3600, 1), bring(turns.clone(), "other", 50, 0));
+        assert_eq!(other, (80, 1), "after its patience was at an end");
+        assert_eq!(waits, (3600 + 80, 2), "as soon as the turn is free");
+        // Alone it needs no patience.
+        assert_eq!(bring(turns.clone(), "waits", 3600, 1).await, (3600, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_that_wait_for_the_link_take_turns() {
+        let turns = Turns::default();
+        let all = ["a", "b"].map(|name| timeout(Duration::from_secs(3600), bring(turns.clone(), name, 7200, 1)));
+        let [a, b] = all;
+        let (a, b) = tokio::join!(a, b);
+        assert!(a.is_err() && b.is_err());
+        // Both were given up: the turn is free.
+        assert_eq!(bring(turns.clone(), "c", 5, 0).await, (5, 1));
+    }
+}
