@@ -118,9 +118,12 @@ fn is_on(life: &Life, release: Digest, app: &Name) -> bool {
         || next.map(|of| of.release).any(|of| of == release)
 }
 
-/// Whether a node holds a newer state than its report is about: what it runs, and goes back to, may be anything it was given.
+/// Whether a node holds a newer state than its report is about, or does not know itself what it runs because its runtime does
+/// not answer: what it runs, and goes back to, may be anything it was given.
 fn is_behind(life: &Life) -> bool {
-    life.accepted.is_some() && life.accepted != life.report.as_ref().map(|report| report.accepted)
+    let report = life.report.as_ref();
+    let is_blind = report.is_some_and(|report| report.facts.runtime.is_empty());
+    is_blind || life.accepted.is_some() && life.accepted != report.map(|report| report.accepted)
 }
 
 impl Hub {
@@ -244,12 +247,14 @@ mod tests {
         let other = says(|report| report.apps = vec![app("other", id(9), Phase::Running)]);
         let mut went_on = says(|report| report.apps = vec![app("other", id(9), Phase::Running)]);
         went_on.nodes.get_mut(&name("n1")).unwrap().accepted = Some(Stamp { epoch: 1, generation: 2 });
+        let blind = says(|report| report.facts.runtime.clear());
         let silent = fleet(Life { accepted: Some(Stamp { epoch: 1, generation: 2 }), ..Life::default() });
         for (release, fleet, expected) in [
             (3, &nobody, Some(Needs::Deployed(vec![name("a"), name("b")]))),
             (2, &nobody, Some(Needs::WayBack(vec![name("a")]))),
             (1, &nobody, None),
             (9, &nobody, None),
+            (1, &blind, n1.clone()),
             (1, &wanted(&[1], &[]), n1.clone()),
             (1, &wanted(&[], &[1]), n1.clone()),
             (1, &wanted(&[3], &[2]), None),

@@ -3,7 +3,8 @@
 //! A session that pulls has one task, which goes when nothing is pulled for a while: an idle node costs nothing. The task
 //! waits in [`Session::bulk`], so control messages and other nodes never wait for it. A node may pull what its assigned
 //! releases are made of and nothing else: the release itself (its signed envelope, under the release's id) and the blobs
-//! of its images. The releases before them in the history of the same deployments count too: a node that has undone the
+//! of its images. Of the same apps the releases before them count too: those in the history of the same deployments, and
+//! those that the node said it runs or would go back to, whichever deployment brought them. A node that has undone the
 //! assigned one runs one of those, and needs it again when its disk was damaged. A patch may be pulled by whoever may have
 //! the layer that it makes.
 
@@ -23,6 +24,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::access::lock;
 use crate::delta::Known;
+use crate::fleet::Life;
 use crate::gate::{Session, SessionId};
 use crate::hub::Hub;
 use crate::records::{DEPLOYMENTS, Deployment, key};
@@ -61,8 +63,9 @@ pub(super) fn queue(hub: &Arc<Hub>, node: &Name, session: SessionId, pull: Pull)
 #[derive(Default)]
 pub(super) struct Allowed {
     hash: Option<Digest>,
-    /// Earlier releases are among it. Few nodes ever need them, so they are looked up when something is not found.
-    earlier: bool,
+    /// Earlier releases are among it, and what the node said it has when they were looked up. Few nodes ever need them, so that
+    /// is done when something is not found.
+    earlier: Option<BTreeSet<(Name, Digest)>>,
     content: BTreeMap<Digest, Content>,
 }
 
@@ -189,17 +192,23 @@ impl Allowed {
         let Some(wanted) = hub.life(node, |life| life.wanted.clone()).flatten() else { return Ok(false) };
         if self.hash != Some(wanted.hash) {
             let content = content_of(hub, &releases(&wanted.apps) | &releases(&wanted.next)).await?;
-            *self = Self { hash: Some(wanted.hash), earlier: false, content };
+            *self = Self { hash: Some(wanted.hash), earlier: None, content };
         }
         Ok(true)
     }
 
     async fn add_earlier(&mut self, hub: &Hub, node: &Name) -> Result<(), StoreError> {
-        let wanted = hub.life(node, |life| life.wanted.clone()).flatten();
-        if let Some(wanted) = wanted.filter(|_| !self.earlier) {
-            let earlier = content_of(hub, earlier_releases(hub, &wanted.apps).await?).await?;
-            self.content.extend(earlier);
-            self.earlier = true;
+        let Some((wanted, said)) = hub.life(node, |life| Some((life.wanted.clone()?, said(life)))).flatten() else {
+            return Ok(());
+        };
+        if self.earlier.as_ref() != Some(&said) {
+            let mut earlier = earlier_releases(hub, &wanted.apps).await?;
+            for (app, release) in &said {
+                let is_of_app = hub.release(*release).await?.is_some_and(|entry| entry.record.app == *app);
+                earlier.extend((is_of_app && wanted.apps.contains_key(app)).then_some(*release));
+            }
+            self.content.extend(content_of(hub, earlier).await?);
+            self.earlier = Some(said);
         }
         Ok(())
     }
@@ -221,7 +230,7 @@ impl Allowed {
     /// have.
     pub(super) async fn known(&mut self, hub: &Hub, node: &Name, diff_ids: &BTreeSet<Digest>) -> Result<Known, StoreError> {
         let found = self.layers(hub, diff_ids).await?;
-        if self.earlier || found.len() == diff_ids.len() {
+        if found.len() == diff_ids.len() {
             return Ok(found);
         }
         self.add_earlier(hub, node).await?;
@@ -250,6 +259,16 @@ async fn content_of(hub: &Hub, releases: BTreeSet<Digest>) -> Result<BTreeMap<Di
         }
     }
     Ok(content)
+}
+
+/// What a node says it runs, and would go back to. One that lies gets other releases of the apps that it has.
+fn said(life: &Life) -> BTreeSet<(Name, Digest)> {
+    let apps = life.report.iter().flat_map(|report| &report.apps);
+    apps.flat_map(|of| {
+        let releases = [Some(of.release), of.good.as_ref().map(|good| good.release)];
+        releases.into_iter().flatten().map(|release| (of.app.clone(), release))
+    })
+    .collect()
 }
 
 /// What the deployments on a node brought before.

@@ -7,9 +7,10 @@ use shared::recipe::cut::Cutter;
 use shared::recipe::pack::{Pack, PackWriter};
 use shared::recipe::patch::PatchReader;
 use shared::release::Compression;
+use shared::report::{AppReport, Good};
 use shared::wire::v1::{self, Down, Up};
 
-use crate::node::{FakeNode, Identity, enroll};
+use crate::node::{FakeNode, Identity, enroll, report, running};
 use crate::samples::{self, Sample};
 use crate::world::{World, name, release, signed};
 
@@ -102,6 +103,43 @@ async fn deploy(world: &World, app: &str, version: u64, nodes: &[&str]) {
     let body = serde_json::json!({"app": app, "release": version.to_string(), "target": {"nodes": nodes}});
     let (status, value) = world.call(Method::PUT, &format!("/api/v1/deployments/{app}"), Some(body)).await;
     assert!(status.is_success(), "{value}");
+}
+
+/// What a node goes back to is at hand for it, whichever deployment brought it.
+#[tokio::test]
+async fn what_another_deployment_brought_counts_as_soon_as_the_node_says_that_it_is_good() {
+    let world = World::new().await;
+    for version in [1, 2] {
+        publish(&world, "web", version).await;
+    }
+    publish(&world, "other", 7).await;
+    let identity = enroll(&world, "n1").await;
+    let mut ids = Vec::new();
+    for (deployment, app, version, nodes) in
+        [("fleet", "web", 1, ["n1"]), ("canary", "web", 2, ["n1"]), ("other", "other", 7, ["n2"])]
+    {
+        let body = serde_json::json!({"app": app, "release": version.to_string(), "target": {"nodes": nodes}});
+        let (status, value) = world.call(Method::PUT, &format!("/api/v1/deployments/{deployment}"), Some(body)).await;
+        assert!(status.is_success(), "{value}");
+        ids.push(Digest::of(&release(app, &version.to_string(), vec![sample(version).expected()]).to_bytes()));
+    }
+    let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
+    let [one, two, seven] = [1, 2, 7].map(|version| Digest::of(&tar(version)));
+    assert!(wanted(&mut node, two, &[one]).await.size > 1_400_000, "nobody knows yet that it has it");
+    // It says that it has that of another app, too, which it was never given.
+    for (sequence, good) in [(1, ids[2]), (2, ids[0])] {
+        let good = Some(Good { release: good, version: String::new() });
+        let app = AppReport { good, ..running("web", ids[1], "") };
+        node.say(&report(sequence, 2, Some(app))).await;
+        if sequence == 1 {
+            ask(&mut node, 5, seven, &[]).await;
+            assert_eq!(answer(&mut node).await.expect_err("never given").code, "hub-blob-not-assigned");
+        }
+    }
+    assert!(wanted(&mut node, two, &[one]).await.size < 350_000);
+    let back = wanted(&mut node, one, &[two]).await;
+    let bytes = pulled(&mut node, &back).await.expect("it may have it");
+    assert!(applied(&bytes, &[&tar(2)]) == tar(1));
 }
 
 #[tokio::test]
