@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::io::Errno;
 use shared::id::Digest;
 use shared::recipe::cut::Cutter;
 use shared::recipe::draft;
@@ -110,9 +111,7 @@ impl Packs {
 
     /// Forgets a pack that is damaged. One that cannot be read now may be whole, and stays. Blocks.
     pub(super) fn discard_damaged(&self, layer: &Digest, why: &PackError) {
-        // A file that somebody took away is gone for good.
-        let is_gone = matches!(why, PackError::Io(error) if error.kind() == io::ErrorKind::NotFound);
-        if !is_gone && !matches!(why, PackError::Damaged(_)) {
+        if !matches!(why, PackError::Damaged(_)) && !matches!(why, PackError::Io(error) if is_lost(error)) {
             return;
         }
         tracing::warn!(%layer, %why, "a pack is given up");
@@ -156,6 +155,12 @@ impl Packs {
     fn path(&self, layer: &Digest, ending: &str) -> PathBuf {
         self.dir.join(name(layer, ending))
     }
+}
+
+/// Whether a file was taken away, or the disk or its file system cannot give its bytes any more, however often it is asked.
+fn is_lost(error: &io::Error) -> bool {
+    let lost = [Errno::NOENT, Errno::IO, Errno::UCLEAN, Errno::BADMSG];
+    Errno::from_io_error(error).is_some_and(|errno| lost.contains(&errno))
 }
 
 fn name(layer: &Digest, ending: &str) -> String {

@@ -49,6 +49,8 @@ pub(super) struct Patches {
     shelf: Mutex<Shelf>,
     /// Held while patches give way to something else.
     giving_way: Mutex<()>,
+    /// Held while a patch is compared with its digest.
+    looking: Mutex<()>,
     open: OpenFiles,
     started: Instant,
 }
@@ -73,6 +75,7 @@ impl Patches {
             max,
             shelf: Mutex::new(shelf),
             giving_way: Mutex::default(),
+            looking: Mutex::default(),
             open: OpenFiles::default(),
             started: Instant::now(),
         };
@@ -91,16 +94,21 @@ impl Patches {
         lock(&self.shelf).pinned()
     }
 
-    /// The patch of this key, which counts as used. One from before the start is read and compared with its digest first:
-    /// a damaged one would be sent to every node, and wanted by none. Blocks.
+    /// The patch of this key, which counts as used. One from before the start, or that somebody read to its end, is read and
+    /// compared with its digest first: a damaged one would be sent to every node, and wanted by none. Blocks.
     pub(super) fn find(&self, key: &Key) -> Option<Blob> {
         let now = self.started.elapsed();
         let (kept, before) = lock(&self.shelf).find(key, now)?;
-        let unseen = lock(&self.shelf).is_first_look(key);
-        if unseen && !self.is_sound(&kept) {
-            tracing::warn!(patch = %kept.blob.digest, "a patch was damaged on this disk; it is made again");
-            self.drop_one(&kept);
-            return None;
+        let is_due = || lock(&self.shelf).is_due(key, now);
+        if is_due() {
+            // Whoever asks meanwhile waits for the answer.
+            let _one_at_a_time = lock(&self.looking);
+            if is_due() && !self.is_sound(&kept) {
+                tracing::warn!(patch = %kept.blob.digest, "a patch was damaged on this disk; it is made again");
+                self.drop_one(&kept);
+                return None;
+            }
+            lock(&self.shelf).fits(key, now);
         }
         if before.is_none_or(|before| now.saturating_sub(before) >= NOTE_EVERY) {
             // Only the order after a restart depends on it.
@@ -122,6 +130,9 @@ impl Patches {
         if !matches!(read, Ok(_) | Err(BlobError::Offset { .. })) {
             // Somebody removed the file, or the disk does not give it. Asked for again, the patch is made again.
             self.drop_one(&kept);
+        }
+        if read.as_ref().is_ok_and(|bytes| offset.saturating_add(bytes.len() as u64) >= kept.blob.size) {
+            lock(&self.shelf).read_out(digest);
         }
         read
     }
@@ -401,7 +412,11 @@ mod tests {
         assert_eq!(patches.find(&Digest::of(b"a")), Some(made));
         fs::write(&path, [2; 400]).unwrap();
         let patches = Patches::open(dir.path(), 1000).unwrap();
-        assert_eq!((patches.find(&Digest::of(b"a")), files(dir.path()), patches.bytes()), (None, 0, 0));
+        let asked: Vec<_> = std::thread::scope(|scope| {
+            let asked: Vec<_> = (0..4).map(|_| scope.spawn(|| patches.find(&Digest::of(b"a")))).collect();
+            asked.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!((asked, files(dir.path()), patches.bytes()), (vec![None; 4], 0, 0), "whoever asks first");
     }
 
     #[test]

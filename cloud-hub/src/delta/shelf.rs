@@ -19,6 +19,9 @@ pub(super) const REST: Duration = Duration::from_secs(180);
 /// … and one that nodes are in the middle of, when none of them went on for so long.
 pub(super) const PINNED_REST: Duration = Duration::from_secs(3600);
 
+/// A patch is compared with its digest at most so often: that takes reading all of it.
+const LOOK_AGAIN: Duration = Duration::from_secs(180);
+
 /// What a patch is made of: digest over the format, the old layers and the new one.
 pub(super) type Key = Digest;
 
@@ -40,8 +43,10 @@ struct Entry {
     used: Option<Duration>,
     /// The order of uses.
     turn: u64,
-    /// Its file was compared with its digest, or written, since the hub started.
-    looked: bool,
+    /// When its file was compared with its digest, or written; `None`: not since the hub started.
+    looked: Option<Duration>,
+    /// Somebody read it to its end since.
+    read_out: bool,
 }
 
 impl Entry {
@@ -108,7 +113,7 @@ impl Shelf {
         self.turns += 1;
         self.bytes += kept.blob.size;
         self.by_digest.insert(kept.blob.digest, kept.key);
-        self.by_key.insert(kept.key, Entry { kept, used, turn: self.turns, looked: used.is_some() });
+        self.by_key.insert(kept.key, Entry { kept, used, turn: self.turns, looked: used, read_out: false });
     }
 
     /// The patch of this key, which is used now, and when it was used before.
@@ -119,9 +124,26 @@ impl Shelf {
         Some((entry.kept, entry.used.replace(now)))
     }
 
-    /// Whether the file of this patch is to be looked at now; once since the hub started.
-    pub(super) fn is_first_look(&mut self, key: &Key) -> bool {
-        self.by_key.get_mut(key).is_some_and(|entry| !std::mem::replace(&mut entry.looked, true))
+    /// Whether the file of this patch is to be compared with its digest before it is given to anybody: it never was since the
+    /// hub started; or somebody had all of it, and it is asked for once more. Most likely that is another node, but it may be
+    /// the same one, for which it did not fit: then the disk has spoilt it meanwhile.
+    pub(super) fn is_due(&self, key: &Key, now: Duration) -> bool {
+        let is_old = |at: Duration| now.saturating_sub(at) >= LOOK_AGAIN;
+        self.by_key.get(key).is_none_or(|entry| entry.looked.is_none_or(|at| entry.read_out && is_old(at)))
+    }
+
+    /// Its file fits its digest.
+    pub(super) fn fits(&mut self, key: &Key, now: Duration) {
+        if let Some(entry) = self.by_key.get_mut(key) {
+            (entry.looked, entry.read_out) = (Some(now), false);
+        }
+    }
+
+    /// Somebody read the patch of this digest to its end.
+    pub(super) fn read_out(&mut self, digest: &Digest) {
+        if let Some(entry) = self.by_digest.get(digest).and_then(|key| self.by_key.get_mut(key)) {
+            entry.read_out = true;
+        }
     }
 
     /// The patch of this digest, which is used now.
@@ -287,6 +309,22 @@ mod tests {
         );
         shelf.add(kept(5, 40), 0, at(201));
         assert_eq!(shelf.bytes(), 90, "the same again");
+    }
+
+    #[test]
+    fn a_patch_is_looked_at_after_a_start_and_when_somebody_had_all_of_it() {
+        let mut shelf = Shelf::new(100);
+        let patch = kept(1, 60);
+        shelf.restore(patch);
+        assert!(shelf.is_due(&patch.key, at(0)) && shelf.is_due(&patch.key, at(0)), "until it was found to fit");
+        shelf.fits(&patch.key, at(1));
+        assert!(!shelf.is_due(&patch.key, at(1000)), "nobody had it");
+        shelf.read_out(&patch.blob.digest);
+        assert!(!shelf.is_due(&patch.key, at(180)) && shelf.is_due(&patch.key, at(181)), "not for every node");
+        shelf.fits(&patch.key, at(181));
+        assert!(!shelf.is_due(&patch.key, at(1000)));
+        shelf.add(patch, 0, at(1000));
+        assert!(!shelf.is_due(&patch.key, at(2000)), "it was written just now");
     }
 
     #[test]

@@ -199,6 +199,20 @@ async fn a_damaged_pack_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_pack_that_the_disk_does_not_give_any_more_is_made_again() {
+    use rustix::io::Errno;
+    let world = world();
+    let (old, new) = (world.put(&tar(1), Compression::None), world.put(&tar(2), Compression::None));
+    for (errno, stays) in [(Errno::IO, false), (Errno::UCLEAN, false), (Errno::BADMSG, false), (Errno::MFILE, true)] {
+        world.delta.ensure(&old).await.unwrap();
+        world.delta.0.packs.discard_damaged(&old.tar.digest, &PackError::Io(errno.into()));
+        assert_eq!((world.delta.0.packs.has(&old.tar.digest), world.pack_path(&old).exists()), (stays, stays), "{errno}");
+    }
+    world.delta.0.packs.discard_damaged(&old.tar.digest, &PackError::Io(Errno::IO.into()));
+    assert_eq!(world.patch(new, &[old]).await.from, [old.tar.digest]);
+}
+
+#[tokio::test]
 async fn an_old_layer_that_cannot_be_had_is_done_without() {
     let world = world();
     let (old, new) = (world.put(&tar(1), Compression::None), world.put(&tar(2), Compression::None));

@@ -33,6 +33,7 @@ use shared::id::Digest;
 use shared::release::Blob;
 
 use super::claims::Claims;
+use super::packs::is_rot;
 pub use partial::{Partial, SYNC_EVERY};
 
 /// Most files that are looked at when the directory is swept.
@@ -181,18 +182,20 @@ impl Blobs {
 
     /// All bytes of a small blob, checked against its digest. The caller has checked `blob.size` against a limit.
     pub fn read(&self, blob: &Blob) -> Result<Vec<u8>, BlobError> {
-        let path = self.path(blob.digest);
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::Absent(blob.digest)),
-            opened => opened.map_err(failed("opening", &path, 0))?,
-        };
-        let mut bytes = Vec::new();
-        file.take(blob.size.saturating_add(1)).read_to_end(&mut bytes).map_err(failed("reading", &path, 0))?;
-        if bytes.len() as u64 == blob.size && Digest::of(&bytes) == blob.digest {
-            Ok(bytes)
-        } else {
-            self.remove(blob.digest)?;
-            Err(BlobError::Differs(blob.digest))
+        self.checked(blob, read(&self.path(blob.digest), blob.size.saturating_add(1)))
+    }
+
+    /// What reading a blob came to. One that the disk does not give any more is as good as damaged: as long as it had its name,
+    /// nobody would bring it again.
+    fn checked(&self, blob: &Blob, read: io::Result<Vec<u8>>) -> Result<Vec<u8>, BlobError> {
+        match read {
+            Ok(bytes) if bytes.len() as u64 == blob.size && Digest::of(&bytes) == blob.digest => Ok(bytes),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(BlobError::Absent(blob.digest)),
+            Err(cause) if !is_rot(&cause) => Err(failed("reading", &self.path(blob.digest), 0)(cause)),
+            Ok(_) | Err(_) => {
+                self.remove(blob.digest)?;
+                Err(BlobError::Differs(blob.digest))
+            }
         }
     }
 
@@ -245,6 +248,13 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, BlobError> {
     // The only ways to fail are a panic in `work` and a runtime that is shutting down.
     tokio::task::spawn_blocking(work).await.map_err(|error| failed(doing, path, 0)(io::Error::other(error)))
+}
+
+/// The first `limit` bytes of a file.
+fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The running sha256 and the number of the first `limit` bytes of a file.

@@ -20,6 +20,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::extract::{DEPTH_MAX, ENTRIES_MAX};
+use super::packs::is_rot;
 use super::stop::Stop;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -61,8 +62,7 @@ impl Fingerprint {
 
 /// Whether the error says that the disk does not have any more what it should have.
 pub fn is_damage(error: &io::Error) -> bool {
-    let damage = [Errno::NOENT, Errno::NOTDIR, Errno::IO, Errno::UCLEAN, Errno::BADMSG];
-    Errno::from_io_error(error).is_some_and(|errno| damage.contains(&errno))
+    is_rot(error) || matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR))
 }
 
 impl Sum {

@@ -114,16 +114,17 @@ impl Packs {
 
     /// Opens the pack of a layer; one that is damaged so that it cannot be opened is removed.
     pub fn read(&self, layer: Digest) -> Result<Pack<PackFile>, BlobError> {
-        let path = self.path(layer);
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::Absent(layer)),
-            opened => opened.map_err(failed("opening", &path, 0))?,
-        };
-        let length = file.metadata().map_err(failed("reading", &path, 0))?.len();
-        match Pack::open(PackFile(file), length) {
+        self.opened(layer, open(&self.path(layer)))
+    }
+
+    /// What opening the pack of a layer came to. One that the disk does not give any more is as good as damaged: as long as it
+    /// had its name, nobody would bring it again.
+    fn opened(&self, layer: Digest, opened: Result<Pack<PackFile>, PackError>) -> Result<Pack<PackFile>, BlobError> {
+        match opened {
             Ok(pack) if pack.tar().digest == layer => Ok(pack),
-            Err(PackError::Io(cause)) => Err(failed("reading", &path, 0)(cause)),
-            Ok(_) | Err(PackError::Damaged(_) | PackError::TooLarge) => {
+            Err(PackError::Io(cause)) if cause.kind() == io::ErrorKind::NotFound => Err(BlobError::Absent(layer)),
+            Err(PackError::Io(cause)) if !is_rot(&cause) => Err(failed("reading", &self.path(layer), 0)(cause)),
+            Ok(_) | Err(PackError::Io(_) | PackError::Damaged(_) | PackError::TooLarge) => {
                 self.remove(layer)?;
                 Err(BlobError::Differs(layer))
             }
@@ -212,9 +213,16 @@ impl Packs {
     }
 }
 
-/// Whether the disk cannot give the bytes any more, however often it is asked.
+fn open(path: &Path) -> Result<Pack<PackFile>, PackError> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    Pack::open(PackFile(file), length)
+}
+
+/// Whether the disk, or its file system, cannot give the bytes any more, however often it is asked.
 pub fn is_rot(cause: &io::Error) -> bool {
-    Errno::from_io_error(cause) == Some(Errno::IO)
+    let rot = [Errno::IO, Errno::UCLEAN, Errno::BADMSG];
+    Errno::from_io_error(cause).is_some_and(|errno| rot.contains(&errno))
 }
 
 /// Layer and kind of a file's name.
@@ -258,5 +266,24 @@ impl Read for PackTar {
             self.done += n;
             return Ok(n);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pack_that_the_disk_does_not_give_any_more_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let packs = Packs::open(dir.path()).unwrap();
+        let layer = Digest::of(b"layer");
+        for (errno, stays) in [(Errno::IO, false), (Errno::UCLEAN, false), (Errno::BADMSG, false), (Errno::MFILE, true)] {
+            fs::write(packs.path(layer), b"?").unwrap();
+            let read = packs.opened(layer, Err(PackError::Io(errno.into()))).map(drop);
+            assert_eq!((packs.has(layer), matches!(read, Err(BlobError::Differs(_)))), (stays, !stays), "{read:?}");
+        }
+        assert!(matches!(packs.read(layer).map(drop), Err(BlobError::Differs(_))), "it is no pack");
+        assert!(matches!(packs.read(layer).map(drop), Err(BlobError::Absent(_))));
     }
 }

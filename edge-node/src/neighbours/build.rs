@@ -140,7 +140,8 @@ impl Build {
             let place = self.here.get(&chunk.id).and_then(|(pack, number)| Some((self.own.get_mut(*pack)?, *number)));
             let put = match place {
                 Some(((layer, pack), number)) => match pack.stored(number) {
-                    Ok(stored) => self.writer.put_stored(chunk, stored.map_or(&[], |stored| stored.frame)),
+                    Ok(Some(stored)) => self.writer.put_stored(stored),
+                    Ok(None) => self.writer.put_again(chunk),
                     Err(PackError::Io(cause)) if !is_rot(&cause) => {
                         return Err(failed("reading", &self.packs.path(*layer), 0)(cause));
                     }
@@ -150,7 +151,7 @@ impl Build {
                         return Err(BlobError::Differs(*layer));
                     }
                 },
-                None => self.writer.put_stored(chunk, &[]),
+                None => self.writer.put_again(chunk),
             };
             put.map_err(|error| trouble(&self.packs, self.tar, error))?;
             self.written += 1;

@@ -1,7 +1,8 @@
 //! What neighbours may ask of us: how far we are with a layer, documents, and layers of which they know the diff_id.
 //!
 //! A diff_id stands in signed releases only, and the hub tells a release only to the nodes that have it. Chunks are compared
-//! with their ids before they are sent, so a disk that rots spoils nobody else's.
+//! with what was stored before they are sent, and with their ids by whoever takes them, so a disk that rots spoils nobody
+//! else's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;

@@ -10,7 +10,7 @@ use crate::release::Image;
 use crate::state::{Actual, Desired, ImageState, MENDS, Trouble};
 use crate::time::{Uptime, backoff};
 
-/// Between two attempts to mend an image when [`MENDS`] failed.
+/// Between two attempts to unpack an image, or to mend it, when [`MENDS`] failed.
 const VAIN: Duration = Duration::from_secs(600);
 
 /// Adds the steps that are possible now for images.
@@ -58,9 +58,9 @@ fn bring(image: &Image, actual: &Actual, may: bool, now: Uptime, plan: &mut Plan
     }
 }
 
-/// How long nothing is tried after a failure. Mending in vain writes whole layers again and again: more seldom.
+/// How long nothing is tried after a failure. Unpacking in vain writes whole layers again and again: more seldom.
 fn pause(image: Digest, trouble: &Trouble, actual: &Actual) -> Duration {
-    let is_vain = trouble.failures >= MENDS && actual.is_mended_here(image);
+    let is_vain = trouble.failures >= MENDS && actual.here.contains(&image);
     if is_vain { VAIN } else { backoff(trouble.failures) }
 }
 

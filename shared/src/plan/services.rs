@@ -82,13 +82,13 @@ fn damaged<'a>(view: &AppView<'a>) -> impl Iterator<Item = (&'a InstanceId, &'a 
     instances.into_iter().filter(|(_, instance)| actual.runs_on_damage(instance))
 }
 
-/// Adds the stops that are possible now, dependents first.
+/// Adds the stops that are possible now, dependents first. Containers of two releases may each need the other, when the newer
+/// one turned round who needs whom: none of them can go first, so all go at once.
 fn stop(view: &AppView<'_>, stopping: &BTreeMap<&InstanceId, &Instance>, plan: &mut Plan) {
-    for (id, instance) in stopping {
-        let is_needed = stopping.values().any(|other| depends_on(view, other, &instance.service));
-        if !is_needed {
-            plan.act(Step::Stop((*id).clone()));
-        }
+    let is_free = |instance: &Instance| !stopping.values().any(|other| depends_on(view, other, &instance.service));
+    let is_any_free = stopping.values().any(|instance| is_free(instance));
+    for (id, _) in stopping.iter().filter(|(_, instance)| !is_any_free || is_free(instance)) {
+        plan.act(Step::Stop((*id).clone()));
     }
 }
 

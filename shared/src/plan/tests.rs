@@ -512,6 +512,35 @@ fn an_app_that_leaves_takes_everything_along() {
 }
 
 #[test]
+fn services_that_each_wait_for_the_other_are_stopped_together() {
+    let needs = |image: &str, other| after(service(image), other, Condition::ServiceStarted);
+    let turned_round = || {
+        let mut world = World::new();
+        world.deploy(&release("shop", "1", vec![("web", needs("web:1", "db")), ("db", service("db:1"))]));
+        world.settle(60);
+        world.deploy(&release("shop", "2", vec![("web", service("web:1")), ("db", needs("db:2", "web"))]));
+        world.settle(60);
+        assert_eq!(world.running(), ["db@2", "web@1"], "web is what it was, and remembers that it needs db");
+        world.take_log();
+        world
+    };
+    let mut world = turned_round();
+    world.desired.apps.get_mut(&name("shop")).expect("shop").run = false;
+    world.settle(60);
+    assert_eq!(world.running(), Vec::<String>::new());
+
+    let mut world = turned_round();
+    world.deploy(&release("shop", "3", vec![("web", service("web:3")), ("db", needs("db:3", "web"))]));
+    world.settle(60);
+    assert_eq!(world.running(), ["db@3", "web@3"]);
+
+    let mut world = turned_round();
+    world.desired.apps.clear();
+    world.settle(60);
+    assert!(world.actual.instances.is_empty());
+}
+
+#[test]
 fn a_service_that_moves_its_port_to_another_never_shares_it() {
     let port = |image: &str| Service {
         ports: vec![Port { target: 80, published: 80, host_ip: None, protocol: crate::manifest::Protocol::Tcp }],

@@ -6,7 +6,7 @@ use super::services::{ServiceView, due, exit, services};
 use super::{Note, Plan};
 use crate::fault::{Fault, node};
 use crate::health::Health;
-use crate::state::{Assignment, ImageState};
+use crate::state::{Assignment, ImageState, Task, Trial};
 use crate::time::Uptime;
 
 /// Restarts in a row that fail a trial: a program that starts and dies three times will do so a fourth time.
@@ -32,7 +32,13 @@ pub(super) fn judge(view: &AppView<'_>, now: Uptime, plan: &mut Plan) {
         plan.note(view.name, Note::Rest(assignment.release)); // Another one runs until it can start.
         return;
     }
-    if active.id != assignment.release || proven {
+    if active.id != assignment.release {
+        if let Some(trial) = trial.filter(|trial| trial.release == active.id) {
+            overtaken(view, active, trial, now, plan);
+        }
+        return;
+    }
+    if proven {
         return;
     }
     let proving = trial.filter(|trial| trial.release == active.id && trial.revision == assignment.revision);
@@ -61,6 +67,35 @@ fn is_doubted(view: &AppView<'_>, active: Chosen<'_>) -> bool {
     services.any(|service| view.image(active.release, service) != Some(&ImageState::Ready))
 }
 
+/// A release on trial that another one was deployed over. It runs on until that one is complete, which may take days; unless
+/// it fails, for then the last good one does better meanwhile.
+fn overtaken(view: &AppView<'_>, active: Chosen<'_>, trial: &Trial, now: Uptime, plan: &mut Plan) {
+    if view.is_held() || is_doubted(view, active) || !has_way_back(view, active) {
+        return;
+    }
+    let deadline = trial.since + active.release.manifest.spec.update.deadline.duration();
+    let services = services(view);
+    let is_stuck = services.values().any(|service| is_stuck(view, service));
+    if services.values().any(|service| failure(service).is_some()) || (is_stuck && now >= deadline) {
+        plan.note(view.name, Note::Abandon(active.id));
+    } else if is_stuck {
+        plan.wake(deadline);
+    }
+}
+
+/// Whether a service neither runs nor starts again by itself. It may have been up for long: a pause between two starts is
+/// nothing against it.
+fn is_stuck(view: &AppView<'_>, service: &ServiceView<'_>) -> bool {
+    let task = service.current.map_or(&Task::Absent, |(_, instance)| &instance.task);
+    let fails = view.actual.troubles.contains_key(&(view.name.clone(), service.spec.service.clone()));
+    !service.is_finished && !task.is_running() && (fails || *task == Task::Absent)
+}
+
+/// Whether the last good release is another one, and can run.
+fn has_way_back(view: &AppView<'_>, active: Chosen<'_>) -> bool {
+    view.good().is_some_and(|good| good.id != active.id && view.is_complete(good))
+}
+
 fn verdict(view: &AppView<'_>, active: Chosen<'_>, assignment: &Assignment, since: Uptime, now: Uptime, plan: &mut Plan) {
     let update = &active.release.manifest.spec.update;
     let deadline = since + update.deadline.duration();
@@ -78,9 +113,8 @@ fn verdict(view: &AppView<'_>, active: Chosen<'_>, assignment: &Assignment, sinc
     }
     let late = || Fault::new(&node::TRIAL_DEADLINE).with("seconds", update.deadline.duration().as_secs());
     let failure = services.values().find_map(failure).or_else(|| (now >= deadline).then(late));
-    let way_back = view.good().is_some_and(|good| good.id != active.id && view.is_complete(good));
     match failure {
-        Some(fault) if way_back => plan.note(view.name, Note::Undo(active.id, assignment.revision, fault)),
+        Some(fault) if has_way_back(view, active) => plan.note(view.name, Note::Undo(active.id, assignment.revision, fault)),
         Some(_) => {}
         None => plan.wake(deadline),
     }

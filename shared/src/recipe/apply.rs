@@ -8,7 +8,7 @@ use std::io::Read;
 use super::codec::{self, CodecError};
 use super::pack::{Pack, PackError, PackWriter};
 use super::patch::{Operation, PatchError, PatchReader, Run};
-use super::{CHUNK_MIN, ReadAt, WriteAt};
+use super::{CHUNK_MIN, ReadAt, UNPACKED_MAX, WriteAt};
 
 /// Why a patch was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +77,17 @@ fn old<R>(from: &mut [Pack<R>], layer: u8) -> Result<&mut Pack<R>, ApplyError> {
     from.get_mut(usize::from(layer)).ok_or(ApplyError::Unfit("an old layer that it does not name"))
 }
 
-/// The old bytes that a run refers to.
+/// The old bytes that a run refers to. For a single byte its whole chunk is unpacked: few references must not make much work.
 fn collect<R: ReadAt>(from: &mut [Pack<R>], run: &Run, references: &mut Vec<u8>) -> Result<(), ApplyError> {
     references.clear();
+    let mut left = UNPACKED_MAX;
     for piece in &run.references {
         let layer = piece.layer;
-        old(from, layer)?.read(piece.offset, piece.length, references).map_err(|cause| ApplyError::Old { layer, cause })?;
+        let pack = old(from, layer)?;
+        let before = pack.unpacked();
+        pack.read(piece.offset, piece.length, references).map_err(|cause| ApplyError::Old { layer, cause })?;
+        let unpacked = pack.unpacked().saturating_sub(before);
+        left = left.checked_sub(unpacked).ok_or(ApplyError::Unfit("references in too many chunks"))?;
     }
     Ok(())
 }
@@ -101,7 +106,7 @@ impl<W: WriteAt> New<'_, W> {
             let stored = from.stored(index as usize).map_err(|cause| ApplyError::Old { layer, cause })?;
             let stored = stored.ok_or(ApplyError::Unfit("a chunk that the old layer does not have"))?;
             self.grow(stored.chunk.length)?;
-            self.pack.put_stored(stored.chunk, stored.frame).map_err(ApplyError::New)?;
+            self.pack.put_stored(stored).map_err(ApplyError::New)?;
         }
         Ok(())
     }
@@ -110,7 +115,7 @@ impl<W: WriteAt> New<'_, W> {
         for index in first..first.saturating_add(count) {
             let chunk = self.pack.get(index as usize).ok_or(ApplyError::Unfit("a chunk that did not come before"))?;
             self.grow(chunk.length)?;
-            self.pack.put_stored(chunk, &[]).map_err(ApplyError::New)?;
+            self.pack.put_again(chunk).map_err(ApplyError::New)?;
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use super::codec::{Kind, encode};
 use super::draft::{Draft, File, Layer, draft};
 use super::pack::{Pack, PackError};
-use super::patch::{Head, Operation, PatchWriter, Run};
-use super::{ReadAt, Recipe};
+use super::patch::{Head, Operation, PatchWriter, Piece, Run};
+use super::{Chunk, ReadAt, Recipe, UNPACKED_MAX};
 
 /// How programs and libraries begin.
 const ELF: &[u8] = b"\x7fELF";
@@ -72,26 +72,53 @@ pub fn make<R: ReadAt, W: Write>(
                 if stopped() {
                     return Err(MakeError::Stopped);
                 }
-                references.clear();
-                for piece in &pieces {
-                    let layer = piece.layer;
-                    if let Some(source) = from.get_mut(usize::from(layer)) {
-                        let read = source.pack.read(piece.offset, piece.length, &mut references);
-                        read.map_err(|cause| MakeError::Old { layer, cause })?;
-                    }
-                }
+                let pieces = collect(from, pieces, &mut references)?;
                 bytes.clear();
                 let (start, length) = span(to.pack.recipe(), &chunks);
                 to.pack.read(start, length, &mut bytes).map_err(MakeError::New)?;
+                let chunks = to.pack.recipe().chunks().get(chunks).unwrap_or_default().to_vec();
+                if !are(&chunks, &bytes) {
+                    // As it was stored, and wrong all the same: every node would refuse it.
+                    return Err(MakeError::New(PackError::Damaged("a chunk that is not what its id says")));
+                }
                 let kind = if is_program(to, files)? { Kind::Program } else { Kind::Other };
                 let (codec, body) = encode(&references, &bytes, kind);
-                let chunks = to.pack.recipe().chunks().get(chunks).unwrap_or_default().to_vec();
                 let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
                 patch.put(Operation::Run(Run { codec, body: size, references: pieces, chunks }), &body)?;
             }
         }
     }
     Ok(patch.finish()?)
+}
+
+/// The old bytes that a run refers to, and the pieces they are: those after which more would be unpacked than whoever applies
+/// the patch puts up with are left out.
+fn collect<R: ReadAt>(from: &mut [Source<R>], mut pieces: Vec<Piece>, references: &mut Vec<u8>) -> Result<Vec<Piece>, MakeError> {
+    references.clear();
+    let (mut kept, mut unpacked) = (0, 0);
+    for Piece { layer, offset, length } in pieces.iter().copied() {
+        if unpacked > UNPACKED_MAX / 2 {
+            break;
+        }
+        if let Some(Source { pack, .. }) = from.get_mut(usize::from(layer)) {
+            let before = pack.unpacked();
+            pack.read(offset, length, references).map_err(|cause| MakeError::Old { layer, cause })?;
+            unpacked += pack.unpacked().saturating_sub(before);
+        }
+        kept += 1;
+    }
+    pieces.truncate(kept);
+    Ok(pieces)
+}
+
+/// Whether `bytes` are these chunks, one after the other.
+fn are(chunks: &[Chunk], bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    chunks.iter().all(|chunk| {
+        let (own, behind) = rest.split_at_checked(chunk.length as usize).unwrap_or_default();
+        rest = behind;
+        chunk.is(own)
+    })
 }
 
 /// Whether one of these files is a program or a library.

@@ -46,6 +46,8 @@ pub const CHUNK_MAX: u32 = 256 << 10;
 pub const RUN_MAX: u32 = 1 << 20;
 /// Most old bytes that one run refers to. Twice as many gained nothing.
 pub const REFERENCES_MAX: u32 = 4 << 20;
+/// Most bytes of old chunks that are unpacked for one run. Whoever makes a patch stays below half of it.
+const UNPACKED_MAX: u64 = 8 * REFERENCES_MAX as u64;
 /// Most canonical bytes of a recipe before its chunks: a version, three varints of at most 5 bytes, a count of at most 5.
 const HEAD_MAX: u64 = 1 + 3 * 5 + 5;
 /// Most canonical bytes of a chunk in a recipe: its id, and a length as a varint.

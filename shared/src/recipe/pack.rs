@@ -132,21 +132,28 @@ impl<W: WriteAt> PackWriter<W> {
     /// Adds a chunk whose `bytes` the caller has compared with its id.
     pub fn put_chunk(&mut self, chunk: Chunk, bytes: &[u8]) -> Result<(), PackError> {
         if self.known.contains(&chunk.id) {
-            return self.add(chunk, &[]);
+            return self.put_again(chunk);
         }
         let mut frame = std::mem::take(&mut self.frame);
         frame.clear();
         frame.reserve(compress_bound(bytes.len()));
         self.compressor.compress_to_buffer(bytes, &mut frame)?;
-        let added = self.add(chunk, if frame.len() < bytes.len() { &frame } else { bytes });
+        let stored = if frame.len() < bytes.len() { &frame } else { bytes };
+        let added = self.add(chunk, stored, check(stored));
         self.frame = frame;
         added
     }
 
-    /// Adds a chunk as another pack has it stored; one that came before needs nothing.
-    pub fn put_stored(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
-        let stored = if self.known.contains(&chunk.id) { &[] } else { stored };
-        self.add(chunk, stored)
+    /// Adds a chunk that came before.
+    pub fn put_again(&mut self, chunk: Chunk) -> Result<(), PackError> {
+        self.add(chunk, &[], check(&[]))
+    }
+
+    /// Adds a chunk as another pack has it stored. What it must be comes along and is not computed again: memory that failed
+    /// since the chunk was compared would make wrong bytes right for ever.
+    pub fn put_stored(&mut self, stored: StoredChunk<'_>) -> Result<(), PackError> {
+        let StoredChunk { chunk, frame, check } = stored;
+        if self.known.contains(&chunk.id) { self.put_again(chunk) } else { self.add(chunk, frame, check) }
     }
 
     /// Adds a chunk as somebody says that a pack has it stored: its bytes are compared with its id first.
@@ -158,7 +165,7 @@ impl<W: WriteAt> PackWriter<W> {
         if !chunk.is(&self.bytes) {
             return Err(PackError::Damaged("a chunk that is not what its id says"));
         }
-        self.put_stored(chunk, stored)
+        self.put_stored(StoredChunk { chunk, frame: stored, check: check(stored) })
     }
 
     /// Bytes so far.
@@ -171,13 +178,13 @@ impl<W: WriteAt> PackWriter<W> {
         &self.out
     }
 
-    fn add(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
+    fn add(&mut self, chunk: Chunk, stored: &[u8], check: Check) -> Result<(), PackError> {
         self.out.write_at(self.at, stored)?;
-        self.note(chunk, stored)
+        self.note(chunk, stored, check)
     }
 
     /// Remembers a chunk whose `stored` bytes are the next of the file.
-    fn note(&mut self, chunk: Chunk, stored: &[u8]) -> Result<(), PackError> {
+    fn note(&mut self, chunk: Chunk, stored: &[u8], check: Check) -> Result<(), PackError> {
         if self.chunks.len() >= CHUNKS_MAX {
             return Err(PackError::TooLarge);
         }
@@ -186,7 +193,7 @@ impl<W: WriteAt> PackWriter<W> {
             self.known.insert(chunk.id);
         }
         self.at += u64::from(bytes);
-        self.chunks.push(Stored { chunk, bytes, check: check(stored) });
+        self.chunks.push(Stored { chunk, bytes, check });
         Ok(())
     }
 
@@ -214,6 +221,8 @@ pub struct StoredChunk<'p> {
     pub chunk: Chunk,
     /// What is stored of it, and has not changed since.
     pub frame: &'p [u8],
+    /// What says so.
+    check: Check,
 }
 
 /// A pack that can be read.
@@ -227,6 +236,7 @@ pub struct Pack<R> {
     /// What was read last from the file.
     frame: Vec<u8>,
     recent: Recent,
+    unpacked: u64,
 }
 
 /// Where in the file something is stored, and what it must be.
@@ -252,7 +262,7 @@ impl<R: ReadAt> Pack<R> {
         }
         let tar = Blob { digest: Digest::from_bytes(index.tar), size: index.size };
         let decompressor = Decompressor::new()?;
-        Ok(Self { file, tar, recipe, places, decompressor, frame: Vec::new(), recent: Recent::default() })
+        Ok(Self { file, tar, recipe, places, decompressor, frame: Vec::new(), recent: Recent::default(), unpacked: 0 })
     }
 
     /// sha256 and size of the tar, as the writer knew them.
@@ -265,6 +275,11 @@ impl<R: ReadAt> Pack<R> {
         &self.recipe
     }
 
+    /// Bytes of chunks that were unpacked so far, each as often as that was done.
+    pub const fn unpacked(&self) -> u64 {
+        self.unpacked
+    }
+
     /// A chunk's bytes; `None` when there is no chunk of this number.
     pub fn chunk(&mut self, index: usize) -> Result<Option<&[u8]>, PackError> {
         let Some(chunk) = self.recipe.chunks().get(index).copied() else { return Ok(None) };
@@ -272,6 +287,7 @@ impl<R: ReadAt> Pack<R> {
             self.load(index)?;
             let mut bytes = self.recent.room(chunk.length as usize);
             unpack(&mut self.decompressor, &self.frame, chunk.length, &mut bytes)?;
+            self.unpacked += u64::from(chunk.length);
             self.recent.put(index, bytes);
         }
         Ok(self.recent.get(index))
@@ -280,17 +296,17 @@ impl<R: ReadAt> Pack<R> {
     /// A chunk as it is stored; `None` when there is no chunk of this number.
     pub fn stored(&mut self, index: usize) -> Result<Option<StoredChunk<'_>>, PackError> {
         let Some(chunk) = self.recipe.chunks().get(index).copied() else { return Ok(None) };
-        self.load(index)?;
-        Ok(Some(StoredChunk { chunk, frame: &self.frame }))
+        let check = self.load(index)?;
+        Ok(Some(StoredChunk { chunk, frame: &self.frame, check }))
     }
 
-    /// Reads what is stored of a chunk, which must be what it was.
-    fn load(&mut self, index: usize) -> Result<(), PackError> {
+    /// Reads what is stored of a chunk, which must be what it was; what says so.
+    fn load(&mut self, index: usize) -> Result<Check, PackError> {
         let place = self.places.get(index).ok_or(PackError::Damaged("a chunk that is nowhere"))?;
         self.frame.resize(place.bytes as usize, 0);
         self.file.read_at(place.at, &mut self.frame)?;
         let same = check(&self.frame) == place.check;
-        if same { Ok(()) } else { Err(PackError::Damaged("a chunk that is not as it was stored")) }
+        if same { Ok(place.check) } else { Err(PackError::Damaged("a chunk that is not as it was stored")) }
     }
 
     /// Adds `length` bytes of the tar from byte `offset` on to `into`; fewer where the tar ends.

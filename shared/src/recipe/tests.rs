@@ -50,6 +50,36 @@ fn chunks_of_strangers_are_compared_before_they_are_stored() {
     assert!(tar_of(open(ours.finish(tar_of_it).unwrap())) == tar);
 }
 
+/// A pack of one chunk that is as it was stored, and was wrong before: its bytes are those of `is`.
+fn wrong_pack(tar: &[u8], is: &[u8]) -> Vec<u8> {
+    let mut writer = pack::PackWriter::new(Vec::new()).unwrap();
+    writer.put_chunk(Chunk::of(tar), is).unwrap();
+    writer.finish(crate::release::Blob { digest: Digest::of(tar), size: tar.len() as u64 }).unwrap()
+}
+
+#[test]
+fn what_a_chunk_must_be_goes_along_when_it_is_copied() {
+    let tar = noise(1, 20_000);
+    let mut theirs = open(pack(&tar));
+    let blob = theirs.tar();
+    let mut stored = theirs.stored(0).unwrap().unwrap();
+    let mut flipped = stored.frame.to_vec();
+    flipped[7] ^= 1; // The chunk was read and compared, and then memory failed.
+    stored.frame = &flipped;
+    let mut ours = pack::PackWriter::new(Vec::new()).unwrap();
+    ours.put_stored(stored).unwrap();
+    let mut copied = open(ours.finish(blob).unwrap());
+    assert!(matches!(copied.chunk(0), Err(pack::PackError::Damaged(_))));
+}
+
+#[test]
+fn no_patch_is_made_of_a_chunk_that_is_not_what_its_id_says() {
+    let (tar, wrong) = (noise(1, 20_000), noise(2, 20_000));
+    let mut to = make::Source { pack: open(wrong_pack(&tar, &wrong)), files: Vec::new() };
+    let made = make::make(&mut to, &mut [], Vec::new(), &|| false);
+    assert!(matches!(made, Err(make::MakeError::New(pack::PackError::Damaged(_)))));
+}
+
 /// A golden file. `UPDATE=1` writes one that is missing and never replaces one: a change of bytes is a new version.
 fn golden(name: &str, made: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/recipe").join(name);
@@ -154,6 +184,42 @@ fn a_hostile_patch_is_refused_early() {
     assert!(error.contains("does not name"), "{error}");
     let error = applied(&[&old], u64::from(CHUNK_MIN), vec![run(&whole)]).unwrap_err();
     assert!(error.contains("another layer"), "{error}");
+}
+
+/// Bytes that know how often they were read.
+struct Counted(Vec<u8>, std::rc::Rc<std::cell::Cell<usize>>);
+
+impl ReadAt for Counted {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.1.set(self.1.get() + 1);
+        self.0.read_at(offset, into)
+    }
+}
+
+#[test]
+fn references_of_few_bytes_in_many_chunks_are_refused_early() {
+    let old = vec![0; 4 << 20]; // Nothing in it says where to cut: all chunks are of the largest size.
+    let chunks = old.len() as u64 / u64::from(CHUNK_MAX);
+    let pieces = (0..patch::PIECES_MAX as u64)
+        .map(|n| patch::Piece { layer: 0, offset: n % chunks * u64::from(CHUNK_MAX), length: 1 })
+        .collect();
+    let bytes = noise(6, CHUNK_MIN as usize);
+    let run = patch::Run { codec: codec::Codec::Raw, body: CHUNK_MIN, references: pieces, chunks: vec![Chunk::of(&bytes)] };
+    let to = crate::release::Blob { digest: Digest::of(&bytes), size: bytes.len() as u64 };
+    let head = patch::Head { from: vec![Digest::of(&old)], to, recipe: Recipe::of(&bytes).id() };
+    let mut writer = patch::PatchWriter::new(Vec::new(), &head).unwrap();
+    writer.put(patch::Operation::Run(run), &bytes).unwrap();
+    let bytes = writer.finish().unwrap();
+
+    let (packed, reads) = (pack(&old), std::rc::Rc::default());
+    let length = packed.len() as u64;
+    let pack = pack::Pack::open(Counted(packed, std::rc::Rc::clone(&reads)), length).unwrap();
+    let opening = reads.get();
+    let mut reader = patch::PatchReader::new(bytes.as_slice()).unwrap();
+    let refused = apply::apply(&mut reader, &mut [pack], Vec::new(), &|| false).map(drop).unwrap_err();
+    assert!(matches!(refused, apply::ApplyError::Unfit("references in too many chunks")), "{refused}");
+    let most = usize::try_from(UNPACKED_MAX / u64::from(CHUNK_MAX)).unwrap() + 1;
+    assert!(reads.get() - opening <= most, "{} of {most} reads", reads.get() - opening);
 }
 
 /// A chunk that is copied is not unpacked; that it changed on the disk shows all the same.

@@ -104,6 +104,21 @@ async fn a_damaged_blob_is_noticed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_blob_that_the_disk_does_not_give_any_more_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path(), "a").unwrap();
+    let (all, of) = (bytes(1000), blob(&bytes(1000)));
+    for (errno, stays) in [(Errno::IO, false), (Errno::UCLEAN, false), (Errno::BADMSG, false), (Errno::MFILE, true)] {
+        fs::write(blobs.path(of.digest), &all).unwrap();
+        let read = blobs.checked(&of, Err(errno.into()));
+        assert_eq!((blobs.has(&of), matches!(read, Err(BlobError::Differs(_)))), (stays, !stays), "{read:?}");
+    }
+    assert_eq!(blobs.read(&of).unwrap(), all);
+    blobs.remove(of.digest).unwrap();
+    assert!(matches!(blobs.read(&of), Err(BlobError::Absent(_))));
+}
+
+#[tokio::test]
 async fn one_daemon_per_directory_and_one_writer_per_blob() {
     let dir = tempfile::tempdir().unwrap();
     let blobs = Blobs::open(dir.path(), "a").unwrap();

@@ -236,6 +236,22 @@ fn a_repair_that_always_fails_gives_way_to_the_last_good_release_and_spares_the_
 }
 
 #[test]
+fn an_image_that_is_here_and_cannot_be_unpacked_spares_the_disk() {
+    let (mut world, version) = one_proved(service);
+    let second = version("2");
+    world.deploy(&second);
+    let image = second.images[&name("web")][0].id();
+    world.actual.here.insert(image);
+    world.stubborn.insert(image, 1000);
+    world.settle(3600);
+    assert!(world.stubborn[&image] > 1000 - 16, "{} attempts in an hour", 1000 - world.stubborn[&image]);
+    assert_eq!(world.running(), ["web@1"]);
+    world.stubborn.clear();
+    world.settle(3600);
+    assert_eq!(world.proved(), ["web@2"]);
+}
+
+#[test]
 fn a_repair_that_always_fails_leaves_the_rest_of_the_app_alone_when_nothing_can_take_over() {
     let mut world = World::new();
     let shop = release("shop", "1", vec![("web", service("web:1")), ("db", service("db:1"))]);

@@ -44,9 +44,14 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 fn versions(app: u8, version: u8) -> Release {
     let image = |service: &str| format!("{service}:{app}:{}", if service == "db" { 0 } else { version });
-    let web = after(checked(&image("web")), "db", Condition::ServiceStarted);
+    let (web, db) = (checked(&image("web")), service(&image("db")));
+    // db stays the same container in all versions, whoever needs whom.
+    let (web, db) = match version {
+        0 | 1 => (after(web, "db", Condition::ServiceStarted), db),
+        _ => (web, after(db, "web", Condition::ServiceStarted)),
+    };
     let job = Service { restart: Restart::OnFailure { attempts: Some(2) }, ..service(&image("job")) };
-    let mut services = vec![("db", service(&image("db"))), ("web", web)];
+    let mut services = vec![("db", db), ("web", web)];
     if version % 2 == 1 {
         services.push(("job", job));
     }

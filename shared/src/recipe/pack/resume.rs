@@ -5,7 +5,7 @@
 
 use zstd::zstd_safe::find_frame_compressed_size;
 
-use super::{PackError, PackWriter, unpack};
+use super::{PackError, PackWriter, check, unpack};
 use crate::recipe::{Chunk, ReadAt, WriteAt};
 
 impl<W: WriteAt + ReadAt> PackWriter<W> {
@@ -16,7 +16,7 @@ impl<W: WriteAt + ReadAt> PackWriter<W> {
         let mut ahead = Vec::new();
         for chunk in chunks {
             match writer.here(*chunk, length, &mut ahead) {
-                Some(stored) => writer.note(*chunk, stored)?,
+                Some(stored) => writer.note(*chunk, stored, check(stored))?,
                 None => break,
             }
         }
