@@ -19,12 +19,12 @@ use rustls::pki_types::pem::PemObject;
 use shared::assign::Labels;
 use shared::fault::{Fault, hub};
 use shared::id::{Digest, Name};
-use shared::join::{JoinToken, proof};
+use shared::join::{Granted, JoinToken, proof, seal};
 use shared::time::UnixMillis;
 
 pub use error::{EnrollError, JoinTokenError};
 
-use crate::access::{lock, same};
+use crate::access::lock;
 use crate::api::types::{EnrollRequest, Enrolled};
 use crate::ca::{CLIENT_LIFE, CSR_MAX};
 use crate::desired::Scope;
@@ -124,7 +124,7 @@ impl Hub {
         let Some((token, token_revision)) = self.record::<Token>(&key(TOKENS, node)).await? else {
             return Err(EnrollError::Refused);
         };
-        if !same(proof(token.hash, &request.csr), request.proof) {
+        if !proof(token.hash, &request.csr).same(request.proof) {
             return Err(EnrollError::Refused);
         }
         if token.expires <= now {
@@ -156,14 +156,17 @@ impl Hub {
         self.assign_now(Scope::Nodes(touched)).await;
         self.metrics.joins.inc();
         tracing::info!(%node, "node enrolled");
-        Ok(Enrolled {
-            certificate: pem(&certificate),
-            ca: self.ca.root_pem(),
-            hub_key: self.public_key(),
-            publishers: self.publisher_keys().await?,
-            mqtt: self.gate_address(),
-            epoch: self.epoch,
-        })
+        self.granted(token.hash, &certificate).await
+    }
+
+    /// The answer with `certificate`, sealed for whoever knows the secret of `secret_digest`.
+    async fn granted(&self, secret_digest: Digest, certificate: &[u8]) -> Result<Enrolled, EnrollError> {
+        let (certificate, ca, mqtt, epoch) = (pem(certificate), self.ca.root_pem(), self.gate_address(), self.epoch);
+        let (hub_key, publishers) = (self.public_key(), self.publisher_keys().await?);
+        let granted =
+            Granted { certificate: &certificate, ca: &ca, hub_key: &hub_key, publishers: &publishers, mqtt: &mqtt, epoch };
+        let seal = seal(secret_digest, &granted);
+        Ok(Enrolled { certificate, ca, hub_key, publishers, mqtt, epoch, seal })
     }
 }
 

@@ -1,9 +1,10 @@
 //! Join tokens: once, in time, for one node.
 
+use cloud_hub::api::types::Enrolled;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::id::Digest;
-use shared::join::JoinToken;
+use shared::join::{Granted, JoinToken, seal};
 
 use crate::node::{FakeNode, NoSession, asks, enroll, request};
 use crate::world::{World, name};
@@ -11,6 +12,14 @@ use crate::world::{World, name};
 async fn try_enroll(world: &World, token: &str, node: &str, csr: &str) -> (u16, Value) {
     let (status, answer) = world.call_as("", Method::POST, "/api/v1/enroll", Some(asks(token, node, csr))).await;
     (status.as_u16(), answer["code"].clone())
+}
+
+/// Whether the answer has the seal of `token`.
+fn is_sealed(answer: &Value, token: &str) -> bool {
+    let answer: Enrolled = serde_json::from_value(answer.clone()).unwrap();
+    let Enrolled { certificate, ca, hub_key, publishers, mqtt, epoch, seal: shown } = &answer;
+    let granted = Granted { certificate, ca, hub_key, publishers, mqtt, epoch: *epoch };
+    seal(token.parse::<JoinToken>().unwrap().secret_digest(), &granted) == *shown
 }
 
 #[tokio::test]
@@ -90,6 +99,13 @@ async fn an_enrolled_node_gets_all_it_needs_and_nothing_secret_is_shown_later() 
     let listed = world.get("/api/v1/tokens").await;
     assert_eq!((&listed["items"][0]["node"], &listed["items"][0]["by"]), (&json!("n1"), &json!("admin")));
     assert!(!listed.to_string().contains(&pending[5..]));
+
+    let (_, csr) = request();
+    let (status, answer) = world.call_as("", Method::POST, "/api/v1/enroll", Some(asks(&pending, "n1", &csr))).await;
+    assert_eq!((status, is_sealed(&answer, &pending)), (StatusCode::OK, true), "{answer}");
+    let mut changed = answer;
+    changed["epoch"] = json!(2);
+    assert!(!is_sealed(&changed, &pending));
 
     let identity = enroll(&world, "n1").await;
     assert_eq!(identity.answer["publishers"], json!([crate::world::key().public().to_string()]));

@@ -20,7 +20,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::{Deserialize, Serialize};
 use shared::fault::{Fault, Faulty, trust};
 use shared::id::{Digest, Name};
-use shared::join::{BadToken, CarriedError, JoinToken, proof};
+use shared::join::{BadToken, CarriedError, Granted, JoinToken, proof, seal};
 use shared::sign::PublicKey;
 
 use crate::identity::{Identity, IdentityError, PUBLISHERS_MAX, certificates_of, refuse_second};
@@ -157,6 +157,16 @@ struct Answer {
     publishers: Vec<PublicKey>,
     mqtt: String,
     epoch: u64,
+    seal: Digest,
+}
+
+impl Answer {
+    /// Whether it is, in all its parts, what somebody granted who knows the token's secret.
+    fn is_sealed(&self, secret_digest: Digest) -> bool {
+        let Self { certificate, ca, hub_key, publishers, mqtt, epoch, seal: shown } = self;
+        let granted = Granted { certificate, ca, hub_key, publishers, mqtt, epoch: *epoch };
+        seal(secret_digest, &granted).same(*shown)
+    }
 }
 
 /// Joins the hub of the token `text` and writes the identity to `dir`; an existing one is given up only if `again`.
@@ -190,8 +200,11 @@ fn no_key(error: rcgen::Error) -> JoinError {
     JoinError::NoKey(error.to_string())
 }
 
-/// Makes an identity of the answer, if all of it fits together and to the token.
+/// Makes an identity of the answer, if all of it is from the token's hub and fits together.
 fn identity(token: &JoinToken, key: &KeyPair, answer: Answer) -> Result<Identity, String> {
+    if !answer.is_sealed(token.secret_digest()) {
+        return Err("its seal is not that of this token and these contents".into());
+    }
     let [ca] = <[_; 1]>::try_from(certificates_of(answer.ca.as_bytes())?).map_err(|_| "more than one CA")?;
     if Digest::of(&ca) != token.ca() {
         return Err("another CA than the token's".into());

@@ -6,7 +6,7 @@ use rcgen::PublicKeyData;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject;
-use shared::join::Carried;
+use shared::join::{Carried, Granted, seal};
 use shared::sign::SecretKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -28,6 +28,8 @@ enum Hub {
     OtherCa,
     /// Returns a certificate over a key of its own.
     OtherKey,
+    /// Somebody put another hub key into what it signed.
+    Changed,
     /// Says no.
     Refuses,
     /// Answers no JSON.
@@ -80,6 +82,11 @@ async fn answer(stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStre
         Hub::Honest => ("200 OK", enrolled(&ca.client("crane-7", &asked), ca)),
         Hub::OtherNode => ("200 OK", enrolled(&ca.client("crane-8", &asked), ca)),
         Hub::OtherKey => ("200 OK", enrolled(&ca.client("crane-7", &other), ca)),
+        Hub::Changed => {
+            let mut answer = granted(&ca.client("crane-7", &asked), ca);
+            answer["hubKey"] = foreign();
+            ("200 OK", answer.to_string())
+        }
         Hub::OtherCa => {
             let other = Authority::new();
             ("200 OK", enrolled(&other.client("crane-7", &asked), &other))
@@ -102,17 +109,31 @@ fn key_of(csr: &str) -> rcgen::PublicKey {
     rcgen::CertificateSigningRequestParams::from_der(&csr).expect("csr").public_key
 }
 
-fn enrolled(leaf: &rustls::pki_types::CertificateDer<'_>, ca: &Authority) -> String {
+/// What a hub answers to whoever has [`token`].
+fn granted(leaf: &rustls::pki_types::CertificateDer<'_>, ca: &Authority) -> serde_json::Value {
+    let (certificate, ca_text) = (pem("CERTIFICATE", leaf), pem("CERTIFICATE", &ca.der()));
+    let (hub_key, publishers) = (SecretKey::from_seed(&[1; 32]).public(), [SecretKey::from_seed(&[2; 32]).public()]);
+    let (mqtt, epoch) = ("localhost:8883", 3);
+    let granted = Granted { certificate: &certificate, ca: &ca_text, hub_key: &hub_key, publishers: &publishers, mqtt, epoch };
     serde_json::json!({
-        "certificate": pem("CERTIFICATE", leaf),
-        "ca": pem("CERTIFICATE", &ca.der()),
-        "hubKey": SecretKey::from_seed(&[1; 32]).public(),
-        "publishers": [SecretKey::from_seed(&[2; 32]).public()],
-        "mqtt": "localhost:8883",
-        "epoch": 3,
+        "certificate": certificate,
+        "ca": ca_text,
+        "hubKey": hub_key,
+        "publishers": publishers,
+        "mqtt": mqtt,
+        "epoch": epoch,
+        "seal": seal(token("https://h", ca.digest()).secret_digest(), &granted),
         "somethingNewer": true,
     })
-    .to_string()
+}
+
+fn enrolled(leaf: &rustls::pki_types::CertificateDer<'_>, ca: &Authority) -> String {
+    granted(leaf, ca).to_string()
+}
+
+/// The key of whoever holds the stick.
+fn foreign() -> serde_json::Value {
+    serde_json::json!(SecretKey::from_seed(&[6; 32]).public())
 }
 
 fn token(url: &str, ca: Digest) -> JoinToken {
@@ -159,6 +180,7 @@ async fn every_wrong_answer_is_named_and_leaves_nothing() {
         (Hub::OtherNode, "trust-join-bad-answer"),
         (Hub::OtherCa, "trust-join-bad-answer"),
         (Hub::OtherKey, "trust-join-bad-answer"),
+        (Hub::Changed, "trust-join-bad-answer"),
         (Hub::Nonsense, "trust-join-bad-answer"),
         (Hub::Endless, "trust-join-bad-answer"),
         (Hub::Refuses, "trust-join-refused"),
@@ -178,8 +200,38 @@ async fn every_wrong_answer_is_named_and_leaves_nothing() {
 
 /// What the hub writes about a request, as a file.
 fn carried(leaf: &rustls::pki_types::CertificateDer<'_>, ca: &Authority) -> Vec<u8> {
-    let body: serde_json::Value = serde_json::from_str(&enrolled(leaf, ca)).expect("json");
-    Carried::Answer.to_bytes(&body).expect("a file")
+    Carried::Answer.to_bytes(&granted(leaf, ca)).expect("a file")
+}
+
+/// A change to an answer on its way.
+type Change = fn(&mut serde_json::Value);
+
+#[test]
+fn an_answer_that_was_changed_on_its_way_is_refused() {
+    let ca = Authority::new();
+    let state = tempfile::tempdir().expect("dir");
+    let dir = state.path().join("identity");
+    let (_, request) = ask(&token("https://h", ca.digest()).to_string(), &dir, false).expect("asked");
+    let body: serde_json::Value = Carried::Request.from_bytes(&request).expect("a request");
+    let right = granted(&ca.client("crane-7", &key_of(body["csr"].as_str().expect("csr"))), &ca);
+    let changes: [(&str, Change); 7] = [
+        ("another hub key", |answer| answer["hubKey"] = foreign()),
+        ("one more publisher", |answer| answer["publishers"].as_array_mut().expect("keys").push(foreign())),
+        ("no publisher", |answer| answer["publishers"] = serde_json::json!([])),
+        ("another gate", |answer| answer["mqtt"] = serde_json::json!("elsewhere:8883")),
+        ("another epoch", |answer| answer["epoch"] = serde_json::json!(4)),
+        ("another certificate", |answer| answer["certificate"] = serde_json::json!(format!("{}\n", answer["certificate"]))),
+        ("no seal to speak of", |answer| answer["seal"] = serde_json::json!(Digest::of(b""))),
+    ];
+    for (what, change) in changes {
+        let mut answer = right.clone();
+        change(&mut answer);
+        let bytes = Carried::Answer.to_bytes(&answer).expect("a file");
+        let error = answered(&bytes, &dir, false).expect_err(what);
+        assert_eq!(error.fault().code, "trust-join-other-answer", "{what}: {error}");
+        assert!(!dir.exists() && !dir.with_added_extension("new").exists(), "{what}");
+    }
+    answered(&Carried::Answer.to_bytes(&right).expect("a file"), &dir, false).expect("as the hub gave it");
 }
 
 #[test]

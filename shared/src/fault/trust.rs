@@ -98,8 +98,8 @@ super::texts! {
         "This node waits for no answer. Ask first: edge-node join TOKEN --request FILE",
         "本节点没有等待应答。请先提出请求：edge-node join TOKEN --request FILE";
     JOIN_OTHER_ANSWER = "trust-join-other-answer",
-        "This answer does not belong to what {node} asked last ({why}). Nothing was changed here. Carry the newest request to the hub, or ask anew: edge-node join TOKEN --request FILE",
-        "该应答不属于 {node} 最近一次的请求（{why}）。本机没有任何改动。请把最新的请求带到中心，或重新请求：edge-node join TOKEN --request FILE";
+        "This answer does not belong to what {node} asked last, or was changed on its way ({why}). Nothing was changed here. Carry the newest request to the hub, or ask anew: edge-node join TOKEN --request FILE",
+        "该应答不属于 {node} 最近一次的请求，或在途中被改动（{why}）。本机没有任何改动。请把最新的请求带到中心，或重新请求：edge-node join TOKEN --request FILE";
     NOT_A_JOIN_REQUEST = "trust-not-a-join-request",
         "This file is not a request to join. Make one on the node: edge-node join TOKEN --request FILE",
         "该文件不是接入请求。请在节点上生成：edge-node join TOKEN --request FILE";
