@@ -61,9 +61,9 @@ pub async fn post<T: DeserializeOwned>(
             Ok(response) => {
                 let status = response.status();
                 let read = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
-                read.map(|body| (status, body.to_bytes())).map_err(|error| match error.is::<LengthLimitError>() {
-                    true => bad(error.to_string()),
-                    false => lost(error.to_string()),
+                read.map(|body| (status, body.to_bytes())).map_err(|error| {
+                    let why = error.to_string();
+                    if error.is::<LengthLimitError>() { bad(why) } else { lost(why) }
                 })
             }
             Err(error) => Err(error),

@@ -105,7 +105,7 @@ async fn answer(stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStre
         Hub::Halts => ("200 OK", "{".into()),
         Hub::Silent => return,
     };
-    let more = if matches!(manner, Hub::Halts) { 1 } else { 0 };
+    let more = usize::from(matches!(manner, Hub::Halts));
     let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", text.len() + more);
     // A client that has read enough may be gone.
     let _ = stream.write_all(head.as_bytes()).await;

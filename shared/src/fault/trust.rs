@@ -92,7 +92,7 @@ super::texts! {
         "The hub does not take {node} in with this token ({status}). Make a new one there: hubctl token create {node}. It says: {cause}",
         "中心不接受 {node} 用此令牌接入（{status}）。请在中心新建令牌：hubctl token create {node}。中心的答复：{cause}";
     JOIN_NOT_NOW = "trust-join-not-now",
-        "The hub did not take {node} in ({status}). That is not for its token: see to the cause, then run the same command again. It says: {cause}",
+        "The hub did not take {node} in ({status}), and not because of the token. See to the cause, then run the same command again. It says: {cause}",
         "中心未能接入 {node}（{status}）。原因不在令牌：请先处理该原因，再次执行同一命令。中心的答复：{cause}";
     JOINED = "trust-joined",
         "This node is now {node} of {hub}. Start it: systemctl enable --now edge-node (or: edge-node run)",
