@@ -28,7 +28,7 @@ use shared::topic::Channel;
 use shared::wire::v1::{self, Down, Up};
 use tokio::sync::mpsc;
 
-use crate::access::{lock, same};
+use crate::access::lock;
 use crate::delta::Pin;
 use crate::gate::{self, End, Nodes, Session, SessionId};
 use crate::hub::Hub;
@@ -117,7 +117,7 @@ impl Nodes for Link {
         let (record, _) = found.map_err(|error| shared::fault::Faulty::fault(&error))?.ok_or_else(unknown)?;
         match record.certificate {
             _ if record.revoked => Err(Fault::new(&hub::NODE_IS_REVOKED).with("node", node)),
-            Some(expected) if same(expected, *certificate) => Ok(()),
+            Some(expected) if expected.same(*certificate) => Ok(()),
             _ => Err(Fault::new(&hub::NODE_OTHER_CERTIFICATE).with("node", node)),
         }
     }

@@ -13,7 +13,6 @@ use shared::receipt::{Receipt, ReceiptError, Signed};
 use shared::sign::Purpose;
 use shared::time::UnixMillis;
 
-use crate::access::same;
 use crate::api::types::Merged;
 use crate::ca::{SignatureError, verify};
 use crate::hub::Hub;
@@ -111,7 +110,7 @@ impl Hub {
         if record.revoked {
             return Err(MergeError::Revoked(node));
         }
-        if !record.certificate.is_some_and(|expected| same(expected, Digest::of(&signed.certificate))) {
+        if !record.certificate.is_some_and(|expected| expected.same(Digest::of(&signed.certificate))) {
             return Err(MergeError::OtherCertificate(node));
         }
         let message = Purpose::Receipt.message(&signed.payload);

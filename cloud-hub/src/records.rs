@@ -300,6 +300,9 @@ pub struct Token {
     pub labels: Labels,
     /// The API token that made it.
     pub by: String,
+    /// The certificate that was given for it, in DER. It is used then, and stays so that a node to which the answer did not get
+    /// through gets the same once more.
+    pub given: Option<Vec<u8>>,
 }
 
 /// An API token. Its secret is not here.
@@ -372,6 +375,23 @@ mod tests {
         let golden = format!("01010473697465056e6f72746801{}0101ac02", "07".repeat(32));
         assert_eq!(hex::encode(node.encode()), golden);
         assert_eq!(Node::decode("nodes/n1", &node.encode()).expect("own bytes"), node);
+    }
+
+    /// As above.
+    #[test]
+    fn a_stored_token_keeps_its_bytes() {
+        let token = |given| Token {
+            hash: Digest::from_bytes([7; 32]),
+            expires: UnixMillis(300),
+            labels: [("a".to_owned(), "b".to_owned())].into(),
+            by: "me".into(),
+            given,
+        };
+        let golden = format!("01{}ac020101610162026d65", "07".repeat(32));
+        for (token, end) in [(token(None), "00"), (token(Some(vec![1, 2])), "01020102")] {
+            assert_eq!(hex::encode(token.encode()), format!("{golden}{end}"));
+            assert_eq!(Token::decode("tokens/n1", &token.encode()).expect("own bytes"), token);
+        }
     }
 
     #[test]

@@ -4,9 +4,13 @@
 //! person ──▶ make_join_token(node) ──▶ cwj1.… ──▶ the machine ──▶ enroll(request, proof) ──▶ certificate
 //! ```
 //!
-//! The hub keeps the hash of a token's secret, and never sees the secret again. Taking it, and writing the node with its new certificate, are one
-//! commit: of two machines with the same token one gets a certificate. A node that is enrolled again gets a new
-//! certificate, and its old one is refused from then on.
+//! The hub keeps the hash of a token's secret, and never sees the secret again. Using it, and writing the node with its new
+//! certificate, are one commit: of two machines with the same token one gets a certificate. A node that is enrolled again gets
+//! a new certificate, and its old one is refused from then on.
+//!
+//! A used token stays with that certificate until it expires: answers get lost, and whoever asks again for the same key gets
+//! the same certificate, and changes nothing by it. The key counts and not the request's bytes, because who signs the same
+//! request again gets other bytes.
 
 mod error;
 
@@ -19,14 +23,14 @@ use rustls::pki_types::pem::PemObject;
 use shared::assign::Labels;
 use shared::fault::{Fault, hub};
 use shared::id::{Digest, Name};
-use shared::join::{JoinToken, proof};
+use shared::join::{Granted, JoinToken, proof, seal};
 use shared::time::UnixMillis;
 
 pub use error::{EnrollError, JoinTokenError};
 
-use crate::access::{lock, same};
+use crate::access::lock;
 use crate::api::types::{EnrollRequest, Enrolled};
-use crate::ca::{CLIENT_LIFE, CSR_MAX};
+use crate::ca::{CLIENT_LIFE, CSR_MAX, is_over_key_of};
 use crate::desired::Scope;
 use crate::fleet::Life;
 use crate::hub::Hub;
@@ -64,7 +68,7 @@ impl Hub {
         }
         let token = JoinToken::new(&self.settings.api, node.clone(), random()?, self.ca.fingerprint())?;
         let expires = UnixMillis(self.now().0.saturating_add(ttl * 1000));
-        let record = Token { hash: token.secret_digest(), expires, labels, by: by.to_owned() };
+        let record = Token { hash: token.secret_digest(), expires, labels, by: by.to_owned(), given: None };
         let what = Fault::new(&hub::JOIN_TOKEN_MADE).with("node", node).with("by", by);
         let change = Change::put(key(TOKENS, node), record.encode());
         self.store.commit(vec![change], vec![self.event(Some(node), None, by, what)]).await?;
@@ -73,14 +77,16 @@ impl Hub {
 
     /// Tokens that were not used.
     pub async fn join_tokens(&self) -> Result<Vec<(Name, Token, u64)>, StoreError> {
-        self.all(TOKENS).await
+        let mut tokens = self.all::<Token>(TOKENS).await?;
+        tokens.retain(|(_, token, _)| token.given.is_none());
+        Ok(tokens)
     }
 
     /// Makes a token worthless.
     pub async fn remove_join_token(&self, node: &Name, by: &str) -> Result<(), JoinTokenError> {
         let _changing = self.changing.lock().await;
         let key = key(TOKENS, node);
-        let Some((_, revision)) = self.record::<Token>(&key).await? else {
+        let Some((Token { given: None, .. }, revision)) = self.record(&key).await? else {
             return Err(JoinTokenError::NotFound { node: node.clone() });
         };
         let what = Fault::new(&hub::JOIN_TOKEN_REMOVED).with("node", node).with("by", by);
@@ -92,7 +98,7 @@ impl Hub {
     /// Forgets tokens whose time is over.
     pub(crate) async fn drop_expired_tokens(&self) -> Result<(), StoreError> {
         let now = self.now();
-        let expired = self.join_tokens().await?.into_iter().filter(|(_, token, _)| token.expires <= now);
+        let expired = self.all::<Token>(TOKENS).await?.into_iter().filter(|(_, token, _)| token.expires <= now);
         let changes =
             expired.take(1000).map(|(node, _, revision)| Change::delete(key(TOKENS, &node), Expect::Revision(revision)));
         match self.store.commit(changes.collect(), Vec::new()).await {
@@ -124,21 +130,30 @@ impl Hub {
         let Some((token, token_revision)) = self.record::<Token>(&key(TOKENS, node)).await? else {
             return Err(EnrollError::Refused);
         };
-        if !same(proof(token.hash, &request.csr), request.proof) {
+        if !proof(token.hash, &request.csr).same(request.proof) {
             return Err(EnrollError::Refused);
         }
         if token.expires <= now {
             return Err(EnrollError::Expired { node: node.clone() });
+        }
+        if let Some(certificate) = &token.given {
+            if !is_over_key_of(certificate, &csr)? {
+                return Err(EnrollError::Refused);
+            }
+            drop(changing);
+            tracing::info!(%node, "a node asked again for the certificate it was given");
+            return self.granted(token.hash, certificate).await;
         }
         let certificate = self.ca.issue_node(node, &csr, random()?, now, CLIENT_LIFE)?;
         let known = self.record::<Node>(&key(NODES, node)).await?;
         if known.is_none() && self.fleet().nodes.len() >= NODES_MAX {
             return Err(EnrollError::TooManyNodes);
         }
-        let (record, expect) = enrolled(known, token.labels, Digest::of(&certificate), now);
+        let (record, expect) = enrolled(known, token.labels.clone(), Digest::of(&certificate), now);
         check_labels(&record.labels)?;
+        let used = Token { given: Some(certificate.to_vec()), ..token.clone() };
         let changes = vec![
-            Change::delete(key(TOKENS, node), Expect::Revision(token_revision)),
+            Change { key: key(TOKENS, node), expect: Expect::Revision(token_revision), value: Some(used.encode()) },
             Change { key: key(NODES, node), expect, value: Some(record.encode()) },
             // A machine that enrols may have lost its disk, and counts its journal from the start.
             Change::delete(key(JOURNALS, node), Expect::Anything),
@@ -156,14 +171,17 @@ impl Hub {
         self.assign_now(Scope::Nodes(touched)).await;
         self.metrics.joins.inc();
         tracing::info!(%node, "node enrolled");
-        Ok(Enrolled {
-            certificate: pem(&certificate),
-            ca: self.ca.root_pem(),
-            hub_key: self.public_key(),
-            publishers: self.publisher_keys().await?,
-            mqtt: self.gate_address(),
-            epoch: self.epoch,
-        })
+        self.granted(token.hash, &certificate).await
+    }
+
+    /// The answer with `certificate`, sealed for whoever knows the secret of `secret_digest`.
+    async fn granted(&self, secret_digest: Digest, certificate: &[u8]) -> Result<Enrolled, EnrollError> {
+        let (certificate, ca, mqtt, epoch) = (pem(certificate), self.ca.root_pem(), self.gate_address(), self.epoch);
+        let (hub_key, publishers) = (self.public_key(), self.publisher_keys().await?);
+        let granted =
+            Granted { certificate: &certificate, ca: &ca, hub_key: &hub_key, publishers: &publishers, mqtt: &mqtt, epoch };
+        let seal = seal(secret_digest, &granted);
+        Ok(Enrolled { certificate, ca, hub_key, publishers, mqtt, epoch, seal })
     }
 }
 

@@ -255,7 +255,7 @@ impl Lock {
     pub fn take(config: &Config, boot: &str) -> Result<Self, DaemonError> {
         make_dir(&config.run_dir, 0o755)?;
         make_dir(&config.state_dir, 0o711)?;
-        let path = config.run_dir.join("node.lock");
+        let path = lock_path(config);
         let failed = failed("locking", &path);
         let file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path).map_err(&failed)?;
@@ -269,6 +269,13 @@ impl Lock {
         Ok(Self { first: before.lines().nth(1) != Some(boot), path, file })
     }
 
+    /// Whether a daemon has the run directory. Who cannot be asked has not.
+    pub fn is_held(config: &Config) -> bool {
+        // A lock that is shared is gone again at once; a daemon that begins in between is started again by systemd.
+        let held = |file| flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK);
+        File::open(lock_path(config)).is_ok_and(held)
+    }
+
     /// Writes down who has it, and in which boot: the next daemon is not the first one in this boot any more. Call it when
     /// nothing else depends on that.
     pub fn sign(&self, boot: &str) -> Result<(), DaemonError> {
@@ -280,6 +287,10 @@ impl Lock {
         };
         sign().map_err(failed("signing", &self.path))
     }
+}
+
+fn lock_path(config: &Config) -> PathBuf {
+    config.run_dir.join("node.lock")
 }
 
 /// Makes a directory and those above it; an existing one keeps its mode.
@@ -322,9 +333,11 @@ mod tests {
         trigger.pull();
         first.await.expect("no panic").expect("ended in order");
         assert!(!Lock::take(&config, &Machine::this(config.state_dir.clone()).boot).expect("free").first);
+        assert!(!Lock::is_held(&config));
         let another = Lock::take(&config, "another boot").expect("free");
-        assert!(another.first);
+        assert!(another.first && Lock::is_held(&config));
         drop(another);
+        assert!(!Lock::is_held(&config) && !Lock::is_held(&Config { run_dir: dir.path().join("none"), ..config.clone() }));
         assert!(Lock::take(&config, "another boot").expect("free").first, "whoever did not get far does not count");
         Lock::take(&config, "another boot").expect("free").sign("another boot").expect("signed");
         assert!(!Lock::take(&config, "another boot").expect("free").first);

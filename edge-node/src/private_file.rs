@@ -150,7 +150,8 @@ fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> PrivateFile
     move |cause| PrivateFileError::Io { doing, path: path.clone(), cause }
 }
 
-fn absent(result: io::Result<()>) -> io::Result<()> {
+/// That it was not there is no error.
+pub(crate) fn absent(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),

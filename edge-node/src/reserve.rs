@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Every write of state goes through [`Reserve::lend`]: the store with its second copy, the count of the link, secrets,
-//! publisher keys, the marks of a boot. It is given up in parts because whoever filled the disk may take what is freed: then
+//! publisher keys, a new identity, the marks of a boot. It is given up in parts because whoever filled the disk may take what is freed: then
 //! there is more for the next write. When all of it is gone, writes of state fail by name, apps run on, and room that comes
 //! back is found without anybody's help.
 
@@ -66,13 +66,18 @@ impl Reserve {
         Self::of(state, SIZE)
     }
 
-    /// Nothing is kept: for the simulation, and for whoever writes state before there is a daemon.
+    /// Nothing is kept: for the simulation.
     pub const fn none() -> Self {
         Self(None)
     }
 
+    /// What a daemon has kept in the state directory `state`, be it nothing: for a command that writes state beside it.
+    pub fn existing(state: &Path) -> Self {
+        Self(Some(Arc::new(Inner::new(state, SIZE))))
+    }
+
     pub(crate) fn of(state: &Path, size: u64) -> Self {
-        let inner = Inner { file: state.join(FILE), size, told: Mutex::new(size) };
+        let inner = Inner::new(state, size);
         inner.fill_if_room();
         Self(Some(Arc::new(inner)))
     }
@@ -110,6 +115,10 @@ impl Reserve {
 }
 
 impl Inner {
+    fn new(state: &Path, size: u64) -> Self {
+        Self { file: state.join(FILE), size, told: Mutex::new(size) }
+    }
+
     /// Bytes of the disk that the file holds. The file is the truth: a person may have removed it to make room.
     fn left(&self) -> u64 {
         held(&self.file).min(self.size)

@@ -5,9 +5,11 @@
 //! in between is refused before anything is sent to it.
 //!
 //! The secret never travels again: the hub keeps its digest, and a node shows a [`proof`] that it knows the secret, good for
-//! one certificate request only. Whoever sees the request, on a wire or on a stick, can join as nobody with it.
+//! one certificate request only. Whoever sees the request, on a wire or on a stick, can join as nobody with it. The hub shows
+//! that it knows the digest by a [`seal`](fn@seal) on its answer: whoever carries that can change nothing in it.
 
 mod carried;
+mod seal;
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +22,7 @@ use crate::id::{Digest, Name};
 use crate::wire;
 
 pub use carried::{CARRIED_MAX, Carried, CarriedError};
+pub use seal::{Granted, seal};
 
 /// Longest token text, in bytes: a bound for what is read from a terminal or a request.
 pub const TOKEN_MAX: usize = 1024;

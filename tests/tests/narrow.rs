@@ -111,7 +111,7 @@ impl Site {
 
     async fn enrol(running: &Running, node: &std::path::Path) -> edge_node::identity::Identity {
         let (token, _) = running.hub.make_join_token(&name("n1"), None, Default::default(), "test").await.unwrap();
-        edge_node::join::join(&token.to_string(), &node.join("identity"), false).await.unwrap()
+        edge_node::join::join(&token.to_string(), &node.join("identity"), false, &Reserve::none()).await.unwrap()
     }
 
     fn hub(&self) -> &Hub {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData as _, SanType, SerialNumber, SubjectPublicKeyInfo,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData, SanType, SerialNumber, SubjectPublicKeyInfo,
     string::Ia5String,
 };
 use rustls::pki_types::CertificateDer;
@@ -119,9 +119,14 @@ pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
 }
 
 /// Whether the certificate is about this key.
-pub fn belong_together(certificate: &CertificateDer<'_>, key: &KeyPair) -> bool {
+pub fn belong_together(certificate: &[u8], key: &impl PublicKeyData) -> bool {
     x509_parser::parse_x509_certificate(certificate)
         .is_ok_and(|(_, certificate)| certificate.public_key().raw == key.subject_public_key_info())
+}
+
+/// Whether the certificate is over the key of the request, which must be signed by it.
+pub fn is_over_key_of(certificate: &[u8], request: &[u8]) -> Result<bool, CaError> {
+    Ok(belong_together(certificate, &key_of_request(request)?))
 }
 
 /// The public key of a request that its owner signed.

@@ -29,6 +29,7 @@ use shared::id::{Digest, Name};
 use shared::time::UnixMillis;
 
 pub use identity::{Identity, IdentityError, identity_of};
+pub(crate) use issue::is_over_key_of;
 pub use issue::{CSR_MAX, Host, Serial};
 pub use serving::Serving;
 pub use signature::{SignatureError, verify};

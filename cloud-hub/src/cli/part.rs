@@ -1,7 +1,7 @@
 //! Files on their way to a place of the operator's, for example a USB stick.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::files::{FileError, give_name};
@@ -14,10 +14,10 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// One left by an earlier run is written over.
+    /// One left by an earlier run is removed.
     pub(super) fn create(path: &Path) -> Result<Self, FileError> {
         let part = path.with_added_extension("part");
-        let file = File::create(&part).map_err(|cause| FileError::failed("writing", &part, cause))?;
+        let file = fresh(&part).map_err(|cause| FileError::failed("writing", &part, cause))?;
         Ok(Self { path: path.into(), part, file })
     }
 
@@ -29,6 +29,15 @@ impl Part {
     pub(super) fn finish(self) -> Result<(), FileError> {
         give_name(&self.file, &self.part, &self.path).map_err(|cause| FileError::failed("writing", &self.path, cause))
     }
+}
+
+/// A file of our own: a hostile stick may have a link there, and what it names must not be opened.
+fn fresh(part: &Path) -> io::Result<File> {
+    match fs::remove_file(part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    File::create_new(part)
 }
 
 impl Drop for Part {
@@ -56,5 +65,22 @@ mod tests {
         part.finish().unwrap();
         assert_eq!((fs::read(&path).unwrap(), fs::read_dir(dir.path()).unwrap().count()), (b"new".to_vec(), 1));
         assert!(Part::create(&dir.path().join("no/such")).is_err());
+    }
+
+    #[test]
+    fn what_a_stick_has_in_place_of_the_begun_file_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, path) = (dir.path().join("victim"), dir.path().join("x"));
+        fs::write(&victim, "known").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("x.part")).unwrap();
+        let mut part = Part::create(&path).unwrap();
+        part.write(b"new").unwrap();
+        part.finish().unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"known");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        fs::write(dir.path().join("x.part"), "of an earlier run").unwrap();
+        drop(Part::create(&path).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "what was begun earlier is not in the way");
     }
 }

@@ -1,16 +1,25 @@
 //! Join tokens: once, in time, for one node.
 
+use cloud_hub::api::types::Enrolled;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shared::id::Digest;
-use shared::join::JoinToken;
+use shared::join::{Granted, JoinToken, seal};
 
-use crate::node::{FakeNode, NoSession, asks, enroll, request};
+use crate::node::{FakeNode, Identity, NoSession, asks, enroll, request};
 use crate::world::{World, name};
 
 async fn try_enroll(world: &World, token: &str, node: &str, csr: &str) -> (u16, Value) {
     let (status, answer) = world.call_as("", Method::POST, "/api/v1/enroll", Some(asks(token, node, csr))).await;
     (status.as_u16(), answer["code"].clone())
+}
+
+/// Whether the answer has the seal of `token`.
+fn is_sealed(answer: &Value, token: &str) -> bool {
+    let answer: Enrolled = serde_json::from_value(answer.clone()).unwrap();
+    let Enrolled { certificate, ca, hub_key, publishers, mqtt, epoch, seal: shown } = &answer;
+    let granted = Granted { certificate, ca, hub_key, publishers, mqtt, epoch: *epoch };
+    seal(token.parse::<JoinToken>().unwrap().secret_digest(), &granted) == *shown
 }
 
 #[tokio::test]
@@ -43,7 +52,7 @@ async fn a_token_works_once_in_time_and_for_its_node() {
     let (status, answer) = world.call_as("", Method::POST, "/api/v1/enroll", Some(seen)).await;
     assert_eq!((status.as_u16(), &answer["code"]), (403, &json!("hub-enroll-refused")), "who saw it, with a key of his own");
     assert_eq!(try_enroll(&world, &token, "n1", &csr).await.0, 200);
-    assert_eq!(try_enroll(&world, &token, "n1", &csr).await.1, "hub-enroll-refused", "a second time");
+    assert_eq!(try_enroll(&world, &token, "n1", &request().1).await.1, "hub-enroll-refused", "a second time");
 
     let late = world.join_token("n2").await;
     world.pass(3601);
@@ -53,6 +62,41 @@ async fn a_token_works_once_in_time_and_for_its_node() {
     assert_eq!(try_enroll(&world, &first, "n3", &csr).await.1, "hub-enroll-refused", "replaced by a newer one");
     assert_eq!(world.call(Method::DELETE, "/api/v1/tokens/n3", None).await.0, StatusCode::NO_CONTENT);
     assert_eq!(try_enroll(&world, &second, "n3", &csr).await.1, "hub-enroll-refused", "removed");
+}
+
+#[tokio::test]
+async fn who_lost_the_answer_gets_it_again_and_changes_nothing() {
+    let world = World::new().await;
+    let token = world.join_token("n1").await;
+    let (key, csr) = request();
+    let ask = async |csr: &str| world.call_as("", Method::POST, "/api/v1/enroll", Some(asks(&token, "n1", csr))).await;
+    let (status, answer) = ask(&csr).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let identity = Identity { node: name("n1"), certificate: answer["certificate"].as_str().unwrap().into(), key, answer };
+    let _session = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");
+    let joined = async || {
+        let events = world.get("/api/v1/events?node=n1").await;
+        events["items"].as_array().unwrap().iter().filter(|event| event["what"]["code"] == "hub-node-enrolled").count()
+    };
+    let (node, before) = (world.get("/api/v1/nodes/n1").await, joined().await);
+    assert_eq!(before, 1, "{}", world.get("/api/v1/events?node=n1").await);
+
+    assert_eq!(ask(&csr).await, (StatusCode::OK, identity.answer.clone()), "the same request");
+    let anew = rcgen::CertificateParams::default().serialize_request(&identity.key).unwrap().pem().unwrap();
+    assert_ne!(anew, csr, "signatures differ every time");
+    assert_eq!(ask(&anew).await, (StatusCode::OK, identity.answer.clone()), "the same key");
+    assert_eq!(ask(&request().1).await.1["code"], "hub-enroll-refused", "another key");
+    assert_eq!((world.get("/api/v1/nodes/n1").await["spec"].clone(), joined().await), (node["spec"].clone(), 1));
+    assert_eq!(world.get("/api/v1/nodes/n1").await["status"]["certificate"], node["status"]["certificate"]);
+    assert_eq!(world.get("/api/v1/tokens").await["items"], json!([]), "it waits for nobody");
+    assert_eq!(world.call(Method::DELETE, "/api/v1/tokens/n1", None).await.0, StatusCode::NOT_FOUND);
+
+    world.pass(3601);
+    assert_eq!(ask(&csr).await.1["code"], "hub-enroll-expired");
+    let token = world.join_token("n1").await;
+    assert_eq!(try_enroll(&world, &token, "n1", &csr).await.0, 200);
+    world.call(Method::POST, "/api/v1/nodes/n1/revoke", None).await;
+    assert_eq!(try_enroll(&world, &token, "n1", &csr).await.1, "hub-enroll-refused", "revoked");
 }
 
 #[tokio::test]
@@ -72,12 +116,12 @@ async fn guessing_tokens_is_slowed_down() {
 #[tokio::test]
 async fn of_two_machines_with_one_token_one_becomes_the_node() {
     let world = World::new().await;
-    let (_, csr) = request();
+    let (one, two, three) = (request().1, request().1, request().1);
     let token = world.join_token("n1").await;
     let (a, b, c) = tokio::join!(
-        try_enroll(&world, &token, "n1", &csr),
-        try_enroll(&world, &token, "n1", &csr),
-        try_enroll(&world, &token, "n1", &csr)
+        try_enroll(&world, &token, "n1", &one),
+        try_enroll(&world, &token, "n1", &two),
+        try_enroll(&world, &token, "n1", &three)
     );
     assert_eq!([a, b, c].iter().filter(|(status, _)| *status == 200).count(), 1);
 }
@@ -90,6 +134,13 @@ async fn an_enrolled_node_gets_all_it_needs_and_nothing_secret_is_shown_later() 
     let listed = world.get("/api/v1/tokens").await;
     assert_eq!((&listed["items"][0]["node"], &listed["items"][0]["by"]), (&json!("n1"), &json!("admin")));
     assert!(!listed.to_string().contains(&pending[5..]));
+
+    let (_, csr) = request();
+    let (status, answer) = world.call_as("", Method::POST, "/api/v1/enroll", Some(asks(&pending, "n1", &csr))).await;
+    assert_eq!((status, is_sealed(&answer, &pending)), (StatusCode::OK, true), "{answer}");
+    let mut changed = answer;
+    changed["epoch"] = json!(2);
+    assert!(!is_sealed(&changed, &pending));
 
     let identity = enroll(&world, "n1").await;
     assert_eq!(identity.answer["publishers"], json!([crate::world::key().public().to_string()]));

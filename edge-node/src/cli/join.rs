@@ -1,7 +1,6 @@
 //! `join`: over the link, or with files that a person carries; see [`crate::join`].
 
 use std::io::{self, Read};
-use std::path::Path;
 
 use shared::fault::{Fault, Faulty, cli, trust};
 use shared::join::{CARRIED_MAX, TOKEN_MAX};
@@ -10,48 +9,49 @@ use super::args::{JoinArgs, RunArgs};
 use super::exit::{Ended, Exit};
 use super::out::Out;
 use super::{file, run, wait};
+use crate::config::Config;
+use crate::daemon::Lock;
 use crate::identity::{Identity, IdentityError};
 use crate::join::{JoinError, answered, ask, join};
+use crate::reserve::Reserve;
 
 pub fn run(args: JoinArgs, out: &mut Out) -> Result<(), Ended> {
     let JoinArgs { token, request, answer, again, config, state_dir } = args;
-    let dir = run::config(RunArgs { config, state_dir, ..RunArgs::default() })?.identity_dir();
+    let config = run::config(RunArgs { config, state_dir, ..RunArgs::default() })?;
+    let (dir, reserve) = (config.identity_dir(), Reserve::existing(&config.state_dir));
     if let Some(answer) = answer {
         let bytes = file::read(&answer, CARRIED_MAX)?;
-        let identity = answered(&bytes, &dir, again).map_err(|error| ended(&error))?;
-        return say(&identity, &dir, out);
+        let identity = answered(&bytes, &dir, again, &reserve).map_err(|error| ended(&error))?;
+        return say(&identity, &config, out);
     }
     // Without an answer there is a token, says clap; an empty one is refused by name.
     let token = token.unwrap_or_default();
     let token = if token == "-" { stdin()? } else { token };
     if let Some(to) = request {
-        let (node, bytes) = ask(&token, &dir, again).map_err(|error| ended(&error))?;
+        let (node, bytes) = ask(&token, &dir, again, &reserve).map_err(|error| ended(&error))?;
         file::write(&to, &bytes)?;
         return out.say(&Fault::new(&trust::JOIN_REQUESTED).with("node", node).with("path", to.display()));
     }
     let mut joined = None;
     wait(async {
-        let identity = join(&token, &dir, again).await.map_err(|error| ended(&error))?;
+        let identity = join(&token, &dir, again, &reserve).await.map_err(|error| ended(&error))?;
         joined = Some(identity);
         Ok(())
     })?;
-    joined.map_or(Ok(()), |identity| say(&identity, &dir, out))
+    joined.map_or(Ok(()), |identity| say(&identity, &config, out))
 }
 
-fn say(identity: &Identity, dir: &Path, out: &mut Out) -> Result<(), Ended> {
+fn say(identity: &Identity, config: &Config, out: &mut Out) -> Result<(), Ended> {
+    // Who runs read its identity when it began.
+    let (restart, dir) = (Lock::is_held(config), config.identity_dir());
     if out.is_json() {
         let Identity { node, api, mqtt, epoch, .. } = identity;
-        return out.json(&serde_json::json!({ "node": node, "hub": api, "mqtt": mqtt.to_string(), "epoch": epoch, "dir": dir }));
+        return out.json(&serde_json::json!({
+            "node": node, "hub": api, "mqtt": mqtt.to_string(), "epoch": epoch, "dir": dir, "restart": restart
+        }));
     }
-    let (node, hub) = (&identity.node, &identity.api);
-    out.line(&match out.lang() {
-        shared::fault::Lang::En => {
-            format!("This node is now {node} of {hub}. Start it: systemctl enable --now edge-node (or: edge-node run)")
-        }
-        shared::fault::Lang::Zh => {
-            format!("本节点已以 {node} 的身份接入 {hub}。启动：systemctl enable --now edge-node（或：edge-node run）")
-        }
-    })
+    let said = if restart { &trust::JOINED_RESTART } else { &trust::JOINED };
+    out.say(&Fault::new(said).with("node", &identity.node).with("hub", &identity.api))
 }
 
 fn ended(error: &JoinError) -> Ended {
@@ -59,7 +59,7 @@ fn ended(error: &JoinError) -> Ended {
         JoinError::Token(_) => Exit::Usage,
         JoinError::Impostor { .. } => Exit::Denied,
         JoinError::Refused { status: 401 | 403, .. } => Exit::Denied,
-        JoinError::Unreachable { .. } => Exit::Unreachable,
+        JoinError::Unreachable { .. } | JoinError::Lost { .. } => Exit::Unreachable,
         JoinError::Timeout { .. } => Exit::Timeout,
         JoinError::Identity(IdentityError::Present { .. }) => Exit::Conflict,
         JoinError::Refused { .. }

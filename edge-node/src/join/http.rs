@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::{Method, StatusCode, Uri};
@@ -38,6 +38,8 @@ pub async fn post<T: DeserializeOwned>(
     node: &Name,
 ) -> Result<T, JoinError> {
     let unreachable = |cause: String| JoinError::Unreachable { hub: hub.into(), cause };
+    // From the first byte of the request on, nobody knows here what the hub did with it.
+    let lost = |cause: String| JoinError::Lost { hub: hub.into(), cause };
     let bad = |why: String| JoinError::BadAnswer { hub: hub.into(), why };
     let place = Place::of(hub).ok_or_else(|| unreachable("its address is not a URL".into()))?;
     let stream = connect(hub, &place, ca).await?;
@@ -54,12 +56,15 @@ pub async fn post<T: DeserializeOwned>(
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
         let connection = tokio::spawn(connection);
-        let response = sender.send_request(request).await.map_err(|error| unreachable(error.to_string()));
+        let response = sender.send_request(request).await.map_err(|error| lost(error.to_string()));
         let read = match response {
             Ok(response) => {
                 let status = response.status();
                 let read = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
-                read.map(|body| (status, body.to_bytes())).map_err(|error| bad(error.to_string()))
+                read.map(|body| (status, body.to_bytes())).map_err(|error| {
+                    let why = error.to_string();
+                    if error.is::<LengthLimitError>() { bad(why) } else { lost(why) }
+                })
             }
             Err(error) => Err(error),
         };

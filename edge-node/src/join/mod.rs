@@ -5,13 +5,15 @@
 //! ```
 //!
 //! Nothing is sent before the other side has proven to be the hub that made the token, the private key never leaves the
-//! node, and the identity is written whole or not at all. A token works once: when the answer got lost on its way, a
-//! new one is needed. Where no link reaches, request and answer are carried instead ([`ask`], [`answered`]).
+//! node, and the identity is written whole or not at all. A token works for one key: it is on the disk before the hub is
+//! asked, so that an answer that got lost, on its way or on a full disk, is asked for again with the same command. Where no
+//! link reaches, request and answer are carried instead ([`ask`], [`answered`]).
 
 mod by_hand;
 mod http;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::path::Path;
 
@@ -20,11 +22,12 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde::{Deserialize, Serialize};
 use shared::fault::{Fault, Faulty, trust};
 use shared::id::{Digest, Name};
-use shared::join::{BadToken, CarriedError, JoinToken, proof};
+use shared::join::{BadToken, CarriedError, Granted, JoinToken, proof, seal};
 use shared::sign::PublicKey;
 
 use crate::identity::{Identity, IdentityError, PUBLISHERS_MAX, certificates_of, refuse_second};
 use crate::private_file::PrivateFileError;
+use crate::reserve::Reserve;
 use crate::tls::Unusable;
 
 pub use by_hand::{answered, ask};
@@ -47,6 +50,14 @@ pub enum JoinError {
     /// The hub does not answer.
     #[error("{hub} cannot be reached: {cause}")]
     Unreachable {
+        /// Its address.
+        hub: String,
+        /// Why.
+        cause: String,
+    },
+    /// The connection ended before the answer was here. The hub may have got the request.
+    #[error("{hub} was lost: {cause}")]
+    Lost {
         /// Its address.
         hub: String,
         /// Why.
@@ -120,8 +131,10 @@ impl Faulty for JoinError {
             }
             Self::Impostor { hub, cause } => Fault::new(&trust::JOIN_IMPOSTOR).with("hub", hub).with("cause", cause),
             Self::Refused { node, status, reason } => {
-                Fault::new(&trust::JOIN_REFUSED).with("node", node).with("status", status).with("reason", reason)
+                let text = if matches!(status, 401 | 403) { &trust::JOIN_REFUSED } else { &trust::JOIN_NOT_NOW };
+                Fault::new(text).with("node", node).with("status", status).because(reason)
             }
+            Self::Lost { hub, cause } => Fault::new(&trust::JOIN_LOST).with("hub", hub).with("cause", cause),
             Self::BadAnswer { hub, why } => Fault::new(&trust::JOIN_BAD_ANSWER).with("hub", hub).with("why", why),
             Self::File(error) => error.fault(),
             Self::Carried(error) => error.fault(),
@@ -157,21 +170,37 @@ struct Answer {
     publishers: Vec<PublicKey>,
     mqtt: String,
     epoch: u64,
+    seal: Digest,
 }
 
-/// Joins the hub of the token `text` and writes the identity to `dir`; an existing one is given up only if `again`.
-pub async fn join(text: &str, dir: &Path, again: bool) -> Result<Identity, JoinError> {
+impl Answer {
+    /// Whether it is, in all its parts, what somebody granted who knows the token's secret.
+    fn is_sealed(&self, secret_digest: Digest) -> bool {
+        let Self { certificate, ca, hub_key, publishers, mqtt, epoch, seal: shown } = self;
+        let granted = Granted { certificate, ca, hub_key, publishers, mqtt, epoch: *epoch };
+        seal(secret_digest, &granted).same(*shown)
+    }
+}
+
+/// Joins the hub of the token `text` and writes the identity to `dir`; an existing one is given up only if `again`. On a full
+/// disk, `reserve` lends.
+pub async fn join(text: &str, dir: &Path, again: bool, reserve: &Reserve) -> Result<Identity, JoinError> {
     let token: JoinToken = text.parse()?;
     if !again {
         refuse_second(dir)?;
     }
-    let key = new_key()?;
+    let key = waiting::key_for(&token, dir, reserve)?;
     let request = Request::new(&token, &key)?;
     let answer = http::post(token.hub(), token.ca(), "/api/v1/enroll", &request, token.node()).await?;
     let identity = identity(&token, &key, answer).map_err(|why| JoinError::BadAnswer { hub: token.hub().into(), why })?;
-    identity.store(dir, again)?;
-    by_hand::forget(dir)?;
+    store(&identity, dir, again, reserve)?;
     Ok(identity)
+}
+
+/// Writes the identity; then nothing waits for an answer any more.
+fn store(identity: &Identity, dir: &Path, again: bool, reserve: &Reserve) -> Result<(), JoinError> {
+    reserve.lend(|| identity.store(dir, again))?;
+    Ok(waiting::forget(dir)?)
 }
 
 fn new_key() -> Result<KeyPair, JoinError> {
@@ -190,8 +219,11 @@ fn no_key(error: rcgen::Error) -> JoinError {
     JoinError::NoKey(error.to_string())
 }
 
-/// Makes an identity of the answer, if all of it fits together and to the token.
+/// Makes an identity of the answer, if all of it is from the token's hub and fits together.
 fn identity(token: &JoinToken, key: &KeyPair, answer: Answer) -> Result<Identity, String> {
+    if !answer.is_sealed(token.secret_digest()) {
+        return Err("its seal is not that of this token and these contents".into());
+    }
     let [ca] = <[_; 1]>::try_from(certificates_of(answer.ca.as_bytes())?).map_err(|_| "more than one CA")?;
     if Digest::of(&ca) != token.ca() {
         return Err("another CA than the token's".into());

@@ -80,14 +80,26 @@ super::texts! {
         "{hub} does not answer ({cause}). Check the network and the hub's address, then run the same command again: the token is still good",
         "{hub} 没有应答（{cause}）。请检查网络和中心地址，然后再次执行同一命令：令牌仍然有效";
     JOIN_TIMEOUT = "trust-join-timeout",
-        "{hub} did not answer within {seconds} s ({doing}). Run the same command again; if the token was used up meanwhile, make a new one: hubctl token create NODE",
-        "{hub} 在 {seconds} 秒内没有应答（{doing}）。请再次执行同一命令；如果令牌已被用掉，请新建一个：hubctl token create NODE";
+        "{hub} did not answer within {seconds} s ({doing}). Run the same command again: it asks for the same, and the hub answers the same until the token expires",
+        "{hub} 在 {seconds} 秒内没有应答（{doing}）。请再次执行同一命令：请求相同，在令牌过期之前中心会给出相同的应答";
+    JOIN_LOST = "trust-join-lost",
+        "{hub} was lost before its answer was here ({cause}). Run the same command again: it asks for the same, and the hub answers the same until the token expires",
+        "{hub} 的应答尚未收完，连接就断开了（{cause}）。请再次执行同一命令：请求相同，在令牌过期之前中心会给出相同的应答";
     JOIN_IMPOSTOR = "trust-join-impostor",
         "Whoever answers at {hub} is not the hub that made the token ({cause}). Nothing was sent. Check the address and who is in between; if the hub's CA was replaced, make a new token",
         "在 {hub} 应答的并不是签发该令牌的中心（{cause}）。没有发送任何内容。请检查地址以及中间设备；如果中心更换过 CA，请新建令牌";
     JOIN_REFUSED = "trust-join-refused",
-        "The hub refused ({status}): {reason}. Make a new token there: hubctl token create {node}",
-        "中心拒绝接入（{status}）：{reason}。请在中心新建令牌：hubctl token create {node}";
+        "The hub does not take {node} in with this token ({status}). Make a new one there: hubctl token create {node}. It says: {cause}",
+        "中心不接受 {node} 用此令牌接入（{status}）。请在中心新建令牌：hubctl token create {node}。中心的答复：{cause}";
+    JOIN_NOT_NOW = "trust-join-not-now",
+        "The hub did not take {node} in ({status}), and not because of the token. See to the cause, then run the same command again. It says: {cause}",
+        "中心未能接入 {node}（{status}）。原因不在令牌：请先处理该原因，再次执行同一命令。中心的答复：{cause}";
+    JOINED = "trust-joined",
+        "This node is now {node} of {hub}. Start it: systemctl enable --now edge-node (or: edge-node run)",
+        "本节点已以 {node} 的身份接入 {hub}。启动：systemctl enable --now edge-node（或：edge-node run）";
+    JOINED_RESTART = "trust-joined-restart",
+        "This node is now {node} of {hub}. The daemon runs with what it was before; restart it: systemctl restart edge-node. Containers run on",
+        "本节点已以 {node} 的身份接入 {hub}。守护进程仍以原来的身份运行，请重启：systemctl restart edge-node。容器继续运行";
     JOIN_BAD_ANSWER = "trust-join-bad-answer",
         "{hub} answered what a hub does not answer ({why}). Nothing was changed here. Check that the address is the hub's and that its version fits",
         "{hub} 的应答不是中心应有的内容（{why}）。本机没有任何改动。请检查地址是否为中心地址以及版本是否匹配";
@@ -98,8 +110,8 @@ super::texts! {
         "This node waits for no answer. Ask first: edge-node join TOKEN --request FILE",
         "本节点没有等待应答。请先提出请求：edge-node join TOKEN --request FILE";
     JOIN_OTHER_ANSWER = "trust-join-other-answer",
-        "This answer does not belong to what {node} asked last ({why}). Nothing was changed here. Carry the newest request to the hub, or ask anew: edge-node join TOKEN --request FILE",
-        "该应答不属于 {node} 最近一次的请求（{why}）。本机没有任何改动。请把最新的请求带到中心，或重新请求：edge-node join TOKEN --request FILE";
+        "This answer does not belong to what {node} asked last, or was changed on its way ({why}). Nothing was changed here. Carry the newest request to the hub, or ask anew: edge-node join TOKEN --request FILE",
+        "该应答不属于 {node} 最近一次的请求，或在途中被改动（{why}）。本机没有任何改动。请把最新的请求带到中心，或重新请求：edge-node join TOKEN --request FILE";
     NOT_A_JOIN_REQUEST = "trust-not-a-join-request",
         "This file is not a request to join. Make one on the node: edge-node join TOKEN --request FILE",
         "该文件不是接入请求。请在节点上生成：edge-node join TOKEN --request FILE";

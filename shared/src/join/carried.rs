@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Neither holds a secret: the request shows a [`proof`](super::proof), and the answer is a certificate for a key that
-//! never left the node.
+//! never left the node. Nobody on the way can change the answer: it has a [`seal`](fn@super::seal).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

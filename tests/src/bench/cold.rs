@@ -31,6 +31,7 @@ use edge_node::images::{ChunkSource, FRAME_MAX, SourceError};
 use edge_node::link::Link;
 use edge_node::link::mqtt::{self, MqttConfig};
 use edge_node::link::transport::transport;
+use edge_node::reserve::Reserve;
 use edge_node::shutdown::{Trigger, shutdown};
 use sha2::Digest as _;
 use shared::id::{Digest, Name};
@@ -113,7 +114,8 @@ impl Site {
         let image = publish(&running, &state, made).await?;
         let node = Name::new("n1").map_err(said)?;
         let (token, _) = running.hub.make_join_token(&node, None, BTreeMap::default(), "bench").await.map_err(said)?;
-        let identity = edge_node::join::join(&token.to_string(), &dir.join("identity"), false).await.map_err(said)?;
+        let identity =
+            edge_node::join::join(&token.to_string(), &dir.join("identity"), false, &Reserve::none()).await.map_err(said)?;
         let address = format!("127.0.0.1:{}", running.gate.port()).parse().map_err(|error| format!("{error:?}"))?;
         let config = MqttConfig { address, ..MqttConfig::of(&identity).map_err(said)? };
         let ((ends, node_ends), (run, asked), mut tasks) = (transport(16), shutdown(), JoinSet::new());

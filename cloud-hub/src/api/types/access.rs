@@ -51,7 +51,7 @@ pub struct NewToken {
     /// The node's name.
     #[schema(value_type = String)]
     pub node: Name,
-    /// How long it is good for; default one hour, at most 24 hours.
+    /// How long it is good for; default one hour, at most 90 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u64>,
     /// Labels the node gets when it enrols; a node that is enrolled again keeps its other labels.
@@ -122,6 +122,9 @@ pub struct Enrolled {
     pub mqtt: String,
     /// The hub's life.
     pub epoch: u64,
+    /// That all of this is from the hub that made the token, and unchanged ([`shared::join::seal`]).
+    #[schema(value_type = String)]
+    pub seal: Digest,
 }
 
 /// What a caller may do.

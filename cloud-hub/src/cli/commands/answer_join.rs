@@ -14,7 +14,7 @@ use super::super::part::Part;
 use super::super::session::Session;
 use crate::api::types::{EnrollRequest, Enrolled};
 
-/// A token works once: that the answer can be written is known before the token is used.
+/// That the answer can be written is known before the token is used. It works for one key: the same request gets the same answer.
 pub(super) async fn run(session: &mut Session, args: &AnswerJoin) -> Result<(), CliError> {
     let unfit = |error: CarriedError| CliError::Unfit(error.fault());
     let bytes = files::bytes(Path::new(&args.request), CARRIED_MAX)?;
