@@ -124,7 +124,7 @@ impl Site {
 
     /// Publishes an app whose image has so many KiB.
     async fn publish(&self, app: &str, kib: usize) -> Published {
-        let published = large(HubBlobs::open(&self.dir.path().join("hub"), 64 << 20).unwrap(), app, kib);
+        let published = large(HubBlobs::open(&self.dir.path().join("hub"), 64 << 20).unwrap(), app, "1", kib);
         self.hub().publish(&published.envelope, "test").await.unwrap();
         published
     }
