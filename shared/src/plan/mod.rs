@@ -6,7 +6,8 @@
 //!
 //! - the same input gives the same plan, and carrying plans out leads to an empty one;
 //! - an instance whose hash is wanted and whose process runs is never touched;
-//! - the old release runs until every image of the new one is ready on disk;
+//! - the old release runs until every image of the new one is ready on disk; one on trial that fails meanwhile gives way to the
+//!   last good one;
 //! - a release that fails its trial is undone once, remembered, and not tried again under the same revision;
 //! - a node that knows no desired state touches nothing;
 //! - no image is dropped that a running instance, the last good release, the wanted one or the next one needs;
