@@ -165,7 +165,23 @@ impl History {
         if spec.is_some_and(|spec| spec.hash == running.hash) {
             return Err("it shall run just as it is".into());
         }
-        if self.is_ready(release, seen) { Ok(()) } else { Err("the next release is not complete on disk".into()) }
+        if self.is_ready(release, seen) || self.goes_back(holding, seen, running) {
+            Ok(())
+        } else {
+            Err("the next release is not complete on disk".into())
+        }
+    }
+
+    /// Whether a process gives way to the last good release: its own was on trial and failed while the next one arrives.
+    fn goes_back(&self, holding: &Holding, seen: &Observed, running: &Seen) -> bool {
+        let Some(memory) = holding.memory.get(&running.app) else { return false };
+        let is_on_trial = memory.trial.as_ref().is_some_and(|trial| trial.release == running.release);
+        let good = memory.good.filter(|good| *good != running.release && !is_on_trial);
+        let good = good.and_then(|id| Some((id, holding.releases.get(&id)?)));
+        good.is_some_and(|(id, release)| {
+            let spec = release.instance(id, &running.service, &self.platform);
+            spec.is_none_or(|spec| spec.hash != running.hash) && self.is_ready(release, seen)
+        })
     }
 
     fn is_ready(&self, release: &Release, seen: &Observed) -> bool {
