@@ -568,6 +568,18 @@ fn trouble_waits_for_its_backoff() {
     assert_eq!(world.plan().wake_at, Some(world.now.uptime + Duration::from_secs(4)));
 }
 
+/// The answer to its start was lost, and it runs all the same.
+#[test]
+fn a_service_that_runs_is_in_no_trouble() {
+    let mut world = World::new();
+    world.deploy(&release("shop", "1", vec![("web", service("web"))]));
+    world.settle(60);
+    let trouble = Trouble { failures: 1, at: world.now.uptime, fault: Fault::new(&crate::fault::node::TRIAL_DEADLINE) };
+    world.actual.troubles.insert((name("shop"), name("web")), trouble);
+    let report = crate::report::apps(&world.desired, &world.actual, world.now).remove(0);
+    assert_eq!((report.phase, report.fault), (crate::report::Phase::Running, None));
+}
+
 #[test]
 fn a_node_that_lost_its_memory_touches_nothing() {
     let mut world = World::new();

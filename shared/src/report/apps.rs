@@ -99,8 +99,11 @@ fn running(
     if services.values().all(|service| service.is_stopped) {
         return (Phase::Stopped, None);
     }
+    // The answer to a start may be lost, and the process runs all the same.
+    let runs = |service: &ServiceView<'_>| service.current.is_some_and(|(_, instance)| instance.task.is_running());
     let trouble = |service: &ServiceView<'_>| {
-        view.actual.troubles.get(&(view.name.clone(), service.spec.service.clone())).map(|t| t.fault.clone())
+        let trouble = view.actual.troubles.get(&(view.name.clone(), service.spec.service.clone()));
+        trouble.filter(|_| !runs(service)).map(|trouble| trouble.fault.clone())
     };
     let fault = services.values().find_map(|service| trial::failure(service).or_else(|| trouble(service)));
     let settle = active.release.manifest.spec.update.settle.duration();
