@@ -18,6 +18,7 @@ pub mod deployments;
 pub mod desired;
 pub mod events;
 pub mod fleet;
+mod fresh_file;
 pub mod gate;
 pub mod hub;
 pub mod images;

@@ -1,14 +1,15 @@
 //! Files that only the hub may read: its key, the first admin token. Mode 0600 from the first byte, written whole
 //! beside the old one and renamed, synced before anything relies on them.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use shared::fault::{Fault, Faulty, hub};
 use shared::sign::SecretKey;
 
+use crate::fresh_file;
 use crate::os::{NoRandomness, random};
 
 /// Longest file that is read, in bytes.
@@ -67,11 +68,7 @@ pub fn write(path: &Path, text: &str) -> Result<(), SecretFileError> {
     let fresh = path.with_extension("new");
     let failed = |cause| SecretFileError::Io { doing: "writing", path: path.display().to_string(), cause };
     let write = || -> io::Result<()> {
-        match fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let mut file = fresh_file::create(&fresh, 0o600)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Every write of state goes through [`Reserve::lend`]: the store with its second copy, the count of the link, secrets,
-//! publisher keys, a new identity, the marks of a boot. It is given up in parts because whoever filled the disk may take what is freed: then
-//! there is more for the next write. When all of it is gone, writes of state fail by name, apps run on, and room that comes
-//! back is found without anybody's help.
+//! publisher keys, a new identity, the marks of a boot. It is given up in parts because whoever filled the disk may take what
+//! is freed: then there is more for the next write. When all of it is gone, writes of state fail by name, apps run on, and
+//! room that comes back is found without anybody's help.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -23,6 +23,7 @@ pub mod receipt;
 pub mod recipe;
 pub mod release;
 pub mod report;
+pub mod rot;
 pub mod sign;
 pub mod state;
 mod text;

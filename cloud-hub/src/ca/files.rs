@@ -1,8 +1,8 @@
 //! The CA on disk: a key and its certificate together in one PEM file, so that one rename makes or changes both.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use rcgen::KeyPair;
@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use super::{CaError, issue};
+use crate::fresh_file;
 
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -59,11 +60,7 @@ pub fn write_pair(path: &Path, certificate: &CertificateDer<'_>, key: &KeyPair) 
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+    let mut file = fresh_file::create(path, FILE_MODE)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

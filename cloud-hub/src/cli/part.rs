@@ -1,10 +1,14 @@
 //! Files on their way to a place of the operator's, for example a USB stick.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::files::{FileError, give_name};
+use crate::fresh_file;
+
+/// Whoever carries it may read it, as far as the umask lets them.
+const OPEN: u32 = 0o666;
 
 /// A file on its way. Removed when it does not get its name.
 pub(super) struct Part {
@@ -17,7 +21,7 @@ impl Part {
     /// One left by an earlier run is removed.
     pub(super) fn create(path: &Path) -> Result<Self, FileError> {
         let part = path.with_added_extension("part");
-        let file = fresh(&part).map_err(|cause| FileError::failed("writing", &part, cause))?;
+        let file = fresh_file::create(&part, OPEN).map_err(|cause| FileError::failed("writing", &part, cause))?;
         Ok(Self { path: path.into(), part, file })
     }
 
@@ -29,15 +33,6 @@ impl Part {
     pub(super) fn finish(self) -> Result<(), FileError> {
         give_name(&self.file, &self.part, &self.path).map_err(|cause| FileError::failed("writing", &self.path, cause))
     }
-}
-
-/// A file of our own: a hostile stick may have a link there, and what it names must not be opened.
-fn fresh(part: &Path) -> io::Result<File> {
-    match fs::remove_file(part) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    File::create_new(part)
 }
 
 impl Drop for Part {

@@ -15,13 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::Errno;
 use shared::id::Digest;
 use shared::recipe::cut::Cutter;
 use shared::recipe::draft;
 use shared::recipe::make::Source;
 use shared::recipe::pack::{Pack, PackError, PackWriter};
 use shared::release::Layer;
+use shared::rot::is_rot;
 
 use super::error::DeltaError;
 use super::file_list::{self, LIST_MAX};
@@ -157,10 +157,9 @@ impl Packs {
     }
 }
 
-/// Whether a file was taken away, or the disk or its file system cannot give its bytes any more, however often it is asked.
+/// Whether a file was taken away, or is rotten.
 fn is_lost(error: &io::Error) -> bool {
-    let lost = [Errno::NOENT, Errno::IO, Errno::UCLEAN, Errno::BADMSG];
-    Errno::from_io_error(error).is_some_and(|errno| lost.contains(&errno))
+    error.kind() == io::ErrorKind::NotFound || is_rot(error)
 }
 
 fn name(layer: &Digest, ending: &str) -> String {

@@ -100,8 +100,12 @@ async fn pulled(node: &mut FakeNode, patch: &v1::Patch) -> Result<Vec<u8>, Strin
 
 /// Assigns an app and hears of it.
 async fn deploy(world: &World, app: &str, version: u64, nodes: &[&str]) {
+    deploy_as(world, app, app, version, nodes).await;
+}
+
+async fn deploy_as(world: &World, deployment: &str, app: &str, version: u64, nodes: &[&str]) {
     let body = serde_json::json!({"app": app, "release": version.to_string(), "target": {"nodes": nodes}});
-    let (status, value) = world.call(Method::PUT, &format!("/api/v1/deployments/{app}"), Some(body)).await;
+    let (status, value) = world.call(Method::PUT, &format!("/api/v1/deployments/{deployment}"), Some(body)).await;
     assert!(status.is_success(), "{value}");
 }
 
@@ -118,9 +122,7 @@ async fn what_another_deployment_brought_counts_as_soon_as_the_node_says_that_it
     for (deployment, app, version, nodes) in
         [("fleet", "web", 1, ["n1"]), ("canary", "web", 2, ["n1"]), ("other", "other", 7, ["n2"])]
     {
-        let body = serde_json::json!({"app": app, "release": version.to_string(), "target": {"nodes": nodes}});
-        let (status, value) = world.call(Method::PUT, &format!("/api/v1/deployments/{deployment}"), Some(body)).await;
-        assert!(status.is_success(), "{value}");
+        deploy_as(&world, deployment, app, version, &nodes).await;
         ids.push(Digest::of(&release(app, &version.to_string(), vec![sample(version).expected()]).to_bytes()));
     }
     let mut node = FakeNode::connect(world.running.gate, &identity, &world.ca).await.expect("session");

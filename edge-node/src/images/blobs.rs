@@ -31,9 +31,9 @@ use sha2::{Digest as _, Sha256};
 use shared::fault::{Fault, Faulty, image};
 use shared::id::Digest;
 use shared::release::Blob;
+use shared::rot::is_rot;
 
 use super::claims::Claims;
-use super::packs::is_rot;
 pub use partial::{Partial, SYNC_EVERY};
 
 /// Most files that are looked at when the directory is swept.

@@ -18,9 +18,9 @@ use rustix::fs::{
     Advice, AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fadvise, fgetxattr, flistxattr, openat, readlinkat, statat,
 };
 use rustix::io::Errno;
+use shared::rot::is_rot;
 
 use super::extract::{DEPTH_MAX, ENTRIES_MAX};
-use super::packs::is_rot;
 use super::stop::Stop;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

@@ -104,7 +104,7 @@ pub struct Progress {
     /// The neighbour it waits for or comes from, in words.
     pub waits: Option<Fault>,
     /// How many questions wait for the link or its budget.
-    pub held: u32,
+    pub stuck: u32,
 }
 
 impl Progress {

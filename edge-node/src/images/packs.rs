@@ -14,10 +14,10 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::io::Errno;
 use shared::id::Digest;
 use shared::recipe::pack::{Pack, PackError};
 use shared::recipe::{ReadAt, WriteAt};
+use shared::rot::is_rot;
 use shared::wire::HAVE_MAX;
 
 use super::blobs::{BlobError, FILES_MAX, failed, sync_dir, unlink};
@@ -219,12 +219,6 @@ fn open(path: &Path) -> Result<Pack<PackFile>, PackError> {
     Pack::open(PackFile(file), length)
 }
 
-/// Whether the disk, or its file system, cannot give the bytes any more, however often it is asked.
-pub fn is_rot(cause: &io::Error) -> bool {
-    let rot = [Errno::IO, Errno::UCLEAN, Errno::BADMSG];
-    Errno::from_io_error(cause).is_some_and(|errno| rot.contains(&errno))
-}
-
 /// Layer and kind of a file's name.
 fn layer_of(name: &str) -> Option<(Digest, &str)> {
     let (hex, kind) = name.split_once('.')?;
@@ -271,6 +265,8 @@ impl Read for PackTar {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]

@@ -10,11 +10,12 @@ use shared::id::Digest;
 use shared::recipe::pack::{Pack, PackError, PackWriter};
 use shared::recipe::{Chunk, ChunkId, Recipe};
 use shared::release::Blob;
+use shared::rot::is_rot;
 
 use super::talk::Useless;
 use crate::images::blobs::{BlobError, SYNC_EVERY, failed};
 use crate::images::claims::Claim;
-use crate::images::packs::{PackFile, Packs, is_rot};
+use crate::images::packs::{PackFile, Packs};
 
 /// Most packs of this node that are looked through for chunks, the newest first.
 const PACKS_MAX: usize = 16;

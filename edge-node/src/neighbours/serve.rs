@@ -15,6 +15,7 @@ use shared::neighbour::{CHUNKS_MAX, LAYERS_MAX};
 use shared::oci::DOCUMENT_MAX;
 use shared::recipe::pack::{Pack, PackError};
 use shared::release::Blob;
+use shared::rot::is_rot;
 use shared::wire::FRAME_MAX;
 use shared::wire::v1::{Answer, Ask};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -27,7 +28,7 @@ use super::Neighbours;
 use super::lan::{Line, Listener};
 use super::message::{receive, send};
 use super::roster::Count;
-use crate::images::packs::{PackFile, is_rot};
+use crate::images::packs::PackFile;
 use crate::shutdown::Shutdown;
 
 /// Most connections that have not shown a certificate yet.

@@ -9,6 +9,7 @@ use shared::id::{Digest, Name};
 use shared::manifest::HealthCheck;
 use shared::people::{bytes, percent};
 use shared::plan::{Action, Note, Plan, Step, Subject, paused, plan, urgent};
+use shared::release::Image;
 use shared::report::{self, Phase};
 use shared::state::{Actual, ImageState, Instance, InstanceId, Override, Paused, Task, Trouble};
 use shared::time::{Now, Uptime, backoff};
@@ -167,7 +168,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         let missing = known
             .filter(|image| image.platform.runs_on(&self.parts.platform))
             .filter(|image| matches!(images.get(&image.id()), None | Some(ImageState::Failed(_))));
-        let here = missing.filter(|image| self.parts.content.has(image)).map(shared::release::Image::id).collect();
+        let here = missing.filter(|image| self.parts.content.has(image)).map(Image::id).collect();
         let mut instances = BTreeMap::new();
         for (id, seen) in observed.instances {
             // Still being made: until then it is the business of the step that makes it.
@@ -283,10 +284,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             Action::Fetch(image) => Some(image.id()),
             Action::Do(_) | Action::Note(..) => None,
         });
-        let needed = needed_releases(holding, actual);
-        let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
-        let images = releases.flat_map(|(_, release)| release.images.values().flatten()).map(shared::release::Image::id);
-        self.untidy |= self.work.keep_fetching(&wanted.chain(images).collect());
+        let needed = needed_images(holding, actual).map(Image::id);
+        self.untidy |= self.work.keep_fetching(&wanted.chain(needed).collect());
         if !self.untidy || !plan.actions.is_empty() || !self.work.is_idle() {
             return false;
         }
@@ -306,11 +305,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     /// What must stay on disk of the images this node needs, now or when a release is undone: their documents, patches of
     /// layers that are not ready yet, as far as they arrived; and their layers.
     fn needed(&self, holding: &Holding, actual: &Actual) -> Keep {
-        let needed = needed_releases(holding, actual);
-        let releases = holding.releases.iter().filter(|(id, _)| needed.contains(*id));
-        let images = releases.flat_map(|(_, release)| release.images.values().flatten());
         let mut keep = Keep::default();
-        for image in images.filter(|image| image.platform.runs_on(&self.parts.platform)) {
+        for image in needed_images(holding, actual).filter(|image| image.platform.runs_on(&self.parts.platform)) {
             keep.layers.extend(image.diff_ids());
             keep.documents.extend([image.manifest.digest, image.config.digest]);
             if actual.images.get(&image.id()) != Some(&ImageState::Ready) {
@@ -475,9 +471,10 @@ fn check<'a>(holding: &'a Holding, release: Digest, service: &Name) -> Option<&'
     holding.releases.get(&release)?.manifest.spec.services.get(service)?.healthcheck.as_ref()
 }
 
-/// Releases that may have to run, and those that containers are of.
-fn needed_releases(holding: &Holding, actual: &Actual) -> BTreeSet<Digest> {
+/// Images of releases that may have to run, and of those that containers are of.
+fn needed_images<'a>(holding: &'a Holding, actual: &Actual) -> impl Iterator<Item = &'a Image> + use<'a> {
     let mut needed = holding.needed();
     needed.extend(actual.instances.values().map(|instance| instance.release));
-    needed
+    let releases = holding.releases.iter().filter(move |(id, _)| needed.contains(*id));
+    releases.flat_map(|(_, release)| release.images.values().flatten())
 }

@@ -16,8 +16,10 @@ use crate::images::Progress;
 
 /// Whoever waits in vain for so long lets the others try …
 const PATIENCE: Duration = Duration::from_secs(30);
-/// … and comes again after this time, or when nobody else has the turn.
+/// … and comes again after this time, or when nobody else has the turn …
 const REST: Duration = Duration::from_secs(60);
+/// … and twice as late each time that it was in vain again, up to this: what the others do on the disk needs its time, too.
+const REST_MAX: Duration = Duration::from_secs(600);
 
 /// The turns. Cheap to clone; clones share.
 #[derive(Clone, Default)]
@@ -58,7 +60,7 @@ impl Queue {
 impl Turns {
     /// What apps wait for: these images and no others.
     pub fn set_urgent(&self, urgent: BTreeSet<Digest>) {
-        self.queue().urgent = urgent;
+        self.0.queue().urgent = urgent;
         self.0.changed.notify_waiters();
     }
 
@@ -70,6 +72,7 @@ impl Turns {
         progress: &watch::Sender<Progress>,
         attempt: impl Fn() -> F,
     ) -> T {
+        let mut rest = REST;
         loop {
             let turn = self.wait(image).await;
             tokio::select! {
@@ -77,7 +80,8 @@ impl Turns {
                 () = self.overtaken() => drop(turn),
                 () = self.in_vain(progress) => {
                     drop(turn);
-                    self.rest().await;
+                    self.rest(rest).await;
+                    rest = REST_MAX.min(rest * 2);
                 }
             }
         }
@@ -107,11 +111,11 @@ impl Turns {
         let (mut seen, mut since) = (0, Instant::now());
         loop {
             self.until(|queue| !queue.waiting.is_empty()).await;
-            let (came, held) = {
+            let (came, stuck) = {
                 let progress = progress.borrow();
-                (progress.done.saturating_add(progress.taken), progress.held)
+                (progress.done.saturating_add(progress.taken), progress.stuck)
             };
-            if held == 0 || came != seen {
+            if stuck == 0 || came != seen {
                 (seen, since) = (came, Instant::now());
             }
             if since.elapsed() >= PATIENCE {
@@ -121,24 +125,20 @@ impl Turns {
         }
     }
 
-    /// Lets the others try.
-    async fn rest(&self) {
+    /// Lets the others try, for so long at most.
+    async fn rest(&self, time: Duration) {
         // When that is over, it is as good as if nobody had wanted it.
-        let _ = timeout(REST, self.until(|queue| queue.at.is_none() && queue.waiting.is_empty())).await;
+        let _ = timeout(time, self.until(|queue| queue.at.is_none() && queue.waiting.is_empty())).await;
     }
 
     async fn until(&self, mut is_so: impl FnMut(&mut Queue) -> bool) {
         loop {
             let changed = self.0.changed.notified();
-            if is_so(&mut self.queue()) {
+            if is_so(&mut self.0.queue()) {
                 return;
             }
             changed.await;
         }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.queue()
     }
 }
 
@@ -196,9 +196,9 @@ mod tests {
     }
 
     /// Brings an image within so many seconds of its turns; how long that took in all.
-    async fn bring(turns: Turns, name: &'static str, seconds: u64, held: u32) -> (u64, usize) {
+    async fn bring(turns: Turns, name: &'static str, seconds: u64, stuck: u32) -> (u64, usize) {
         let (began, tries) = (Instant::now(), AtomicUsize::new(0));
-        let progress = watch::Sender::new(Progress { held, ..Progress::default() });
+        let progress = watch::Sender::new(Progress { stuck, ..Progress::default() });
         let attempt = || async {
             tries.fetch_add(1, Relaxed);
             sleep(Duration::from_secs(seconds)).await;

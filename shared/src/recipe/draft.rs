@@ -2,8 +2,8 @@
 //!
 //! A chunk that an old layer has, or that came before, is copied. What is left is collected into runs of neighbours, and
 //! each run gets references: for every file in it the old bytes of the file of the same name, around the place that
-//! corresponds ([`place`](super::place)). A file whose name differs in its version numbers only counts as the same (`libssl.so.3.0.15`,
-//! `numpy-1.26.4.dist-info`).
+//! corresponds ([`place`](super::place)). A file whose name differs in its version numbers only counts as the same
+//! (`libssl.so.3.0.15`, `numpy-1.26.4.dist-info`).
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -278,6 +278,7 @@ fn hub_key() -> SecretKey {
     SecretKey::from_seed(&[1; 32])
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Whoever panicked with it has failed the run already.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

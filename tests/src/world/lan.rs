@@ -11,11 +11,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use edge_node::neighbours::lan::{Lan, Line, Listener, Soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::sync::{mpsc, watch};
+
+use super::center::lock;
 
 /// Bytes under way in one direction.
 const FLIGHT: usize = 64 << 10;
@@ -119,8 +121,4 @@ async fn all_in(cables: &mut [watch::Receiver<bool>; 2]) {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

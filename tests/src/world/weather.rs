@@ -2,13 +2,14 @@
 //! it, or put something else beside it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use shared::id::{Digest, Name};
 use shared::wire::v1::{Down, Frame};
 
+use super::center::lock;
 use super::random::Random;
 
 /// Messages kept for a replay, per node.
@@ -216,10 +217,6 @@ impl Sky {
             pulled.add(Digest::from_bytes(frame.blob), frame.offset, frame.data.len() as u64);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

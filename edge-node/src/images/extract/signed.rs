@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use sha2::{Digest as _, Sha256};
 use shared::id::Digest;
 use shared::release::Blob;
+use shared::rot::is_rot;
 
 use super::{Stop, Why};
-use crate::images::packs::is_rot;
 
 /// Bytes read at once when nobody looks at them.
 const BUFFER: usize = 128 << 10;

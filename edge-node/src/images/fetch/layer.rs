@@ -11,13 +11,14 @@ use shared::recipe::apply::{ApplyError, apply};
 use shared::recipe::pack::{Pack, PackError};
 use shared::recipe::patch::{PatchReader, size_max};
 use shared::release::{Blob, Layer};
+use shared::rot::is_rot;
 
 use super::line::Line;
 use super::pace::FAILURES_MAX;
 use super::{ChunkSource, FetchError, SourceError, blob};
 use crate::images::blobs::{BlobError, blocking, failed};
 use crate::images::content::Content;
-use crate::images::packs::{PackFile, is_rot};
+use crate::images::packs::PackFile;
 use crate::images::stop::{Stop, StopOnDrop};
 
 /// Patches that are tried for one layer.
@@ -166,7 +167,6 @@ fn make(content: &Content, layer: Layer, patch: Blob, stop: &Stop) -> Result<(),
 fn open(content: &Content, old: Digest) -> Result<Pack<PackFile>, Problem> {
     content.packs.read(old).map_err(|error| match error {
         BlobError::Absent(_) | BlobError::Differs(_) => Problem::Patch(error.to_string()),
-        BlobError::Io { ref cause, .. } if is_rot(cause) => Problem::Patch(error.to_string()),
         disk @ (BlobError::Full { .. } | BlobError::InUse(_) | BlobError::Io { .. }) => Problem::Disk(disk),
     })
 }

@@ -78,7 +78,7 @@ impl<'s, S: ChunkSource> Line<'s, S> {
     pub(super) async fn later(&self, time: Option<Duration>) {
         match time {
             Some(time) => {
-                let _held = Held::new(self.progress);
+                let _stuck = Stuck::new(self.progress);
                 self.room.ledger.later(time).await;
             }
             None => std::future::pending().await,
@@ -112,24 +112,24 @@ impl<'s, S: ChunkSource> Line<'s, S> {
 
     /// Returns when it makes sense to ask again after [`SourceError::Away`].
     pub(super) async fn back(&self) {
-        let _held = Held::new(self.progress);
+        let _stuck = Stuck::new(self.progress);
         self.source.back().await;
     }
 }
 
 /// Somebody waits for the link or its budget.
-struct Held<'p>(&'p watch::Sender<Progress>);
+struct Stuck<'p>(&'p watch::Sender<Progress>);
 
-impl<'p> Held<'p> {
+impl<'p> Stuck<'p> {
     fn new(progress: &'p watch::Sender<Progress>) -> Self {
-        progress.send_modify(|progress| progress.held += 1);
+        progress.send_modify(|progress| progress.stuck += 1);
         Self(progress)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Stuck<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|progress| progress.held = progress.held.saturating_sub(1));
+        self.0.send_modify(|progress| progress.stuck = progress.stuck.saturating_sub(1));
     }
 }
 

@@ -28,7 +28,7 @@ use super::snapshot::{Snapshots, target};
 use crate::images::blobs::BlobError;
 use crate::images::extract::{ExtractError, Target, Why, check, clear, extract};
 use crate::images::fingerprint::Fingerprint;
-use crate::images::packs::{PackTar, Packs, is_rot};
+use crate::images::packs::{PackTar, Packs};
 use crate::images::stop::{Stop, StopOnDrop};
 use crate::runtime::RuntimeError;
 
@@ -162,8 +162,8 @@ fn refused(error: &ExtractError, packs: &Packs, layer: Blob) -> RuntimeError {
 fn is_signed(packs: &Packs, layer: Blob) -> Option<bool> {
     let pack = match packs.read(layer.digest) {
         Ok(pack) => pack,
-        Err(BlobError::Io { cause, .. }) if !is_rot(&cause) => return None,
-        Err(_) => return Some(false),
+        Err(BlobError::Absent(_) | BlobError::Differs(_)) => return Some(false),
+        Err(BlobError::Full { .. } | BlobError::InUse(_) | BlobError::Io { .. }) => return None,
     };
     match check(layer, PackTar::new(pack), &Stop::default()) {
         Ok(()) => Some(true),
