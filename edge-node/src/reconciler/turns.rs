@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use shared::id::Digest;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::images::Progress;
 
@@ -18,8 +18,11 @@ use crate::images::Progress;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// … and comes again after this time, or when nobody else has the turn …
 const REST: Duration = Duration::from_secs(60);
-/// … and twice as late each time that it was in vain again, up to this: what the others do on the disk needs its time, too.
+/// … and twice as late each time that it was in vain again, up to this, unless the link carries something meanwhile: what the
+/// others do on the disk needs its time, too.
 const REST_MAX: Duration = Duration::from_secs(600);
+/// How often it is looked how far the image is whose turn it is.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The turns. Cheap to clone; clones share.
 #[derive(Clone, Default)]
@@ -33,8 +36,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Queue {
-    /// Whose turn it is.
-    at: Option<Digest>,
+    /// Whose turn it is, and how it gets on.
+    at: Option<(Digest, watch::Receiver<Progress>)>,
     /// Who waits, the first who came first.
     waiting: BTreeMap<u64, Digest>,
     /// How many came.
@@ -53,7 +56,7 @@ impl Queue {
     /// Whether somebody waits who comes before the one whose turn it is.
     fn is_overtaken(&self) -> bool {
         let is_urgent = |image: &Digest| self.urgent.contains(image);
-        !self.at.as_ref().is_some_and(is_urgent) && self.waiting.values().any(is_urgent)
+        !self.at.as_ref().is_some_and(|(image, _)| is_urgent(image)) && self.waiting.values().any(is_urgent)
     }
 }
 
@@ -74,7 +77,7 @@ impl Turns {
     ) -> T {
         let mut rest = REST;
         loop {
-            let turn = self.wait(image).await;
+            let turn = self.wait(image, progress).await;
             tokio::select! {
                 done = attempt() => return done,
                 () = self.overtaken() => drop(turn),
@@ -88,12 +91,12 @@ impl Turns {
     }
 
     /// Returns when it is this image's turn, which lasts as long as the guard.
-    async fn wait(&self, image: Digest) -> Turn {
+    async fn wait(&self, image: Digest, progress: &watch::Sender<Progress>) -> Turn {
         let place = Place::new(self.0.clone(), image);
         self.until(|queue| {
             let is_mine = queue.at.is_none() && queue.first() == Some(place.number);
             if is_mine {
-                queue.at = Some(image);
+                queue.at = Some((image, progress.subscribe()));
             }
             is_mine
         })
@@ -121,14 +124,34 @@ impl Turns {
             if since.elapsed() >= PATIENCE {
                 return;
             }
-            sleep(PATIENCE / 6).await;
+            sleep(LOOK).await;
         }
     }
 
     /// Lets the others try, for so long at most.
     async fn rest(&self, time: Duration) {
-        // When that is over, it is as good as if nobody had wanted it.
-        let _ = timeout(time, self.until(|queue| queue.at.is_none() && queue.waiting.is_empty())).await;
+        tokio::select! {
+            () = sleep(time) => {}
+            () = self.until(|queue| queue.at.is_none() && queue.waiting.is_empty()) => {}
+            () = async { sleep(REST).await; self.carried().await } => {}
+        }
+    }
+
+    /// Returns when the link has carried something for whoever has the turn.
+    async fn carried(&self) {
+        let look = || self.0.queue().at.as_ref().map(|(image, progress)| (*image, progress.borrow().done));
+        let mut before = look();
+        loop {
+            sleep(LOOK).await;
+            let now = look();
+            if let (Some((image, done)), Some((same, more))) = (before, now)
+                && image == same
+                && more > done
+            {
+                return;
+            }
+            before = now;
+        }
     }
 
     async fn until(&self, mut is_so: impl FnMut(&mut Queue) -> bool) {
@@ -189,6 +212,8 @@ impl Drop for Turn {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+    use tokio::time::timeout;
+
     use super::*;
 
     fn image(text: &str) -> Digest {
@@ -236,6 +261,38 @@ mod tests {
         assert_eq!(waits, (3600 + 80, 2), "as soon as the turn is free");
         // Alone it needs no patience.
         assert_eq!(bring(turns.clone(), "waits", 3600, 1).await, (3600, 1));
+    }
+
+    /// How often an image that waits for the link gets a turn in an hour in which another one comes, over the link or not.
+    async fn tries_beside(link: u64) -> usize {
+        let (turns, tries) = (Turns::default(), AtomicUsize::new(0));
+        turns.set_urgent([image("waits")].into());
+        let waits = async {
+            let stuck = watch::Sender::new(Progress { stuck: 1, ..Progress::default() });
+            let attempt = || async {
+                tries.fetch_add(1, Relaxed);
+                std::future::pending::<()>().await
+            };
+            turns.take(image("waits"), &stuck, attempt).await;
+        };
+        let other = async {
+            let progress = watch::Sender::new(Progress::default());
+            let attempt = || async {
+                loop {
+                    sleep(Duration::from_secs(1)).await;
+                    progress.send_modify(|progress| progress.done += link);
+                }
+            };
+            turns.take::<(), _>(image("other"), &progress, attempt).await;
+        };
+        let both = async { tokio::join!(waits, other) };
+        timeout(Duration::from_secs(3600), both).await.expect_err("neither ends");
+        tries.into_inner()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_the_link_comes_soon_when_it_carries_something() {
+        assert_eq!((tries_beside(1).await, tries_beside(0).await), (38, 9));
     }
 
     #[tokio::test(start_paused = true)]
