@@ -5,6 +5,7 @@
 //! node holds, the end of an action, a health check, an operator, or a timer the planner named. The loop never
 //! asks whether the hub is there.
 
+mod arrivals;
 mod health;
 mod restarts;
 mod rounds;

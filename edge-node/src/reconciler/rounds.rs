@@ -16,6 +16,7 @@ use shared::time::{Now, Uptime, backoff};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::arrivals::{Arrivals, Attempt};
 use super::health::Checkups;
 use super::restarts::Restarts;
 use super::work::{Done, Work};
@@ -34,12 +35,10 @@ pub(super) struct Rounds<R, S> {
     work: Work,
     ended: Vec<Done>,
     checkups: Checkups,
-    /// Images that are fetched or failed; the rest is observed.
-    images: BTreeMap<Digest, ImageState>,
+    /// Images that were fetched or failed; the rest is observed.
+    arrivals: Arrivals,
     /// Images that were damaged when we last looked.
     damaged: BTreeSet<Digest>,
-    /// How often in a row bringing an image failed, whether fetching or unpacking, until it was ready.
-    failures: BTreeMap<Digest, u32>,
     /// Steps about a service that failed.
     troubles: BTreeMap<(Name, Name), Trouble>,
     /// Other subjects that failed: how often in a row, and not again before.
@@ -62,9 +61,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             status,
             ended: Vec::new(),
             checkups: Checkups::default(),
-            images: BTreeMap::new(),
+            arrivals: Arrivals::default(),
             damaged: BTreeSet::new(),
-            failures: BTreeMap::new(),
             troubles: BTreeMap::new(),
             pauses: BTreeMap::new(),
             restarts: BTreeMap::new(),
@@ -157,9 +155,8 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
 
     /// What is observed, with what the loop remembers.
     fn actual(&mut self, holding: &Holding, observed: Observed) -> Actual {
-        self.images.retain(|image, _| !observed.images.contains(image));
-        self.failures.retain(|image, _| self.images.contains_key(image));
-        let mut images = self.images.clone();
+        self.arrivals.forget_all(&observed.images);
+        let mut images = self.arrivals.states();
         images.extend(self.work.fetching().into_iter().map(|image| (image, ImageState::Fetching)));
         images.extend(observed.images.iter().map(|image| (*image, ImageState::Ready)));
         images.extend(observed.doubtful.iter().map(|image| (*image, ImageState::Doubtful)));
@@ -339,15 +336,14 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
             Done::Step(step, Ok(())) => self.succeeded(&step, now),
             Done::Step(step, Err(error)) => self.failed(&step, error.fault(), now),
             Done::Fetch(image, Ok(fetched)) => self.fetched(image, fetched),
-            Done::Fetch(image, Err(fault)) => self.image_failed(image, fault, now),
+            Done::Fetch(image, Err(fault)) => self.image_failed(image, Attempt::Fetch, fault, now),
             Done::Lost => {}
         }
     }
 
     fn fetched(&mut self, image: Digest, fetched: Fetched) {
-        self.images.insert(image, ImageState::Fetched);
-        if self.failures.contains_key(&image) {
-            return; // It was said once.
+        if !self.arrivals.fetched(image) {
+            return;
         }
         let event = Fault::new(&node::EVENT_IMAGE_FETCHED)
             .with("image", image.short())
@@ -361,12 +357,12 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         self.pauses.remove(&Action::Do(step.clone()).subject());
         match step {
             Step::Unpack(image) => {
-                self.images.remove(&image.id());
+                self.arrivals.forget(image.id());
                 let event = Fault::new(&node::EVENT_IMAGE_READY).with("image", image.id().short());
                 self.parts.journal.record(self.now().wall, None, event);
             }
             Step::Verify(_) => {} // What was found is observed.
-            Step::DropImage(image) => drop(self.images.remove(image)),
+            Step::DropImage(image) => self.arrivals.forget(*image),
             Step::Create(spec) => drop(self.troubles.remove(&(spec.app.clone(), spec.service.clone()))),
             Step::Start(id, spec) => {
                 self.troubles.remove(&(spec.app.clone(), spec.service.clone()));
@@ -380,7 +376,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     fn failed(&mut self, step: &Step, fault: Fault, at: Uptime) {
         tracing::warn!(%fault, "a step failed");
         match step {
-            Step::Unpack(image) => self.image_failed(image.id(), fault, at),
+            Step::Unpack(image) => self.image_failed(image.id(), Attempt::Unpack, fault, at),
             Step::Create(spec) | Step::Start(_, spec) => {
                 let key = (spec.app.clone(), spec.service.clone());
                 let failures = self.troubles.get(&key).map_or(0, |trouble| trouble.failures);
@@ -397,13 +393,10 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
         }
     }
 
-    fn image_failed(&mut self, image: Digest, fault: Fault, at: Uptime) {
-        let failures = self.failures.get(&image).copied().unwrap_or(0).saturating_add(1);
-        if failures == 1 {
-            self.record(None, fault.clone());
+    fn image_failed(&mut self, image: Digest, what: Attempt, fault: Fault, at: Uptime) {
+        if self.arrivals.failed(image, what, fault.clone(), at) {
+            self.record(None, fault);
         }
-        self.failures.insert(image, failures);
-        self.images.insert(image, ImageState::Failed(Trouble { failures, at, fault }));
     }
 
     /// Ends the processes that `over` names; the planner starts them again.
@@ -425,7 +418,7 @@ impl<R: Runtime, S: ChunkSource + 'static> Rounds<R, S> {
     /// taken back: whoever sees a fault from now on sees a new one.
     pub fn retry(&mut self, app: &Name) {
         self.troubles.retain(|(of, _), _| of != app);
-        self.images.retain(|_, state| !matches!(state, ImageState::Failed(_)));
+        self.arrivals.retry();
         self.say(|status| {
             for report in status.apps.iter_mut().filter(|report| report.app == *app && report.phase == Phase::Pending) {
                 report.fault = None;
