@@ -120,7 +120,14 @@ struct Flow<'a> {
     sky: &'a Sky,
     meter: &'a Meter,
     up: Flight<(Channel, Bytes)>,
-    down: Flight<Bytes>,
+    down: Flight<(Speaker, Bytes)>,
+}
+
+/// Who said what comes down the line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Hub,
+    Stranger,
 }
 
 impl Flow<'_> {
@@ -147,18 +154,20 @@ impl Flow<'_> {
                     Some(said) => {
                         let hostile = self.sky.hostile(self.node, &said);
                         let size = said.len();
-                        self.down.take(self.sky, said, size);
-                        hostile.into_iter().for_each(|hostile| self.down.take(self.sky, hostile, 0));
+                        self.down.take(self.sky, (Speaker::Hub, said), size);
+                        hostile.into_iter().for_each(|hostile| self.down.take(self.sky, (Speaker::Stranger, hostile), 0));
                     }
                     None => return,
                 },
                 () = self.up.due() => if let Some(said) = self.up.pop() {
-                    self.up.settle(wire.up.try_send(said));
+                    self.up.settle(unsent(wire.up.try_send(said)));
                 },
-                () = self.down.due() => if let Some(said) = self.down.pop() {
+                () = self.down.due() => if let Some((speaker, said)) = self.down.pop() {
                     self.sky.arrived(&said);
-                    self.meter.arrived(&said);
-                    self.down.settle(to_node.try_send(said));
+                    if speaker == Speaker::Hub {
+                        self.meter.arrived(&said);
+                    }
+                    self.down.settle(unsent(to_node.try_send(said)).map(|said| (speaker, said)));
                 },
             }
         }
@@ -221,13 +230,20 @@ impl<T: Clone> Flight<T> {
         self.under_way.pop_first().map(|(_, message)| message)
     }
 
-    /// Whose receiver has no room comes again, before all others.
-    fn settle(&mut self, sent: Result<(), mpsc::error::TrySendError<T>>) {
-        if let Err(mpsc::error::TrySendError::Full(message)) = sent {
-            let first = Instant::now() + AGAIN;
-            let behind = std::mem::take(&mut self.under_way);
-            self.under_way.insert((first, 0), message);
-            self.under_way.extend(behind.into_iter().map(|((at, n), message)| ((at.max(first), n), message)));
-        }
+    /// What found no room comes again, before all others.
+    fn settle(&mut self, unsent: Option<T>) {
+        let Some(message) = unsent else { return };
+        let first = Instant::now() + AGAIN;
+        let behind = std::mem::take(&mut self.under_way);
+        self.under_way.insert((first, 0), message);
+        self.under_way.extend(behind.into_iter().map(|((at, n), message)| ((at.max(first), n), message)));
+    }
+}
+
+/// What its receiver had no room for.
+fn unsent<T>(sent: Result<(), mpsc::error::TrySendError<T>>) -> Option<T> {
+    match sent {
+        Err(mpsc::error::TrySendError::Full(message)) => Some(message),
+        Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => None,
     }
 }
