@@ -14,6 +14,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::private_file::absent;
+
 /// Asked whenever images are looked at, so that the answer is kept in memory.
 #[derive(Debug)]
 pub struct Boot {
@@ -43,7 +45,7 @@ impl Boot {
 
     /// All images are verified.
     pub fn believe(&self) -> io::Result<()> {
-        remove(&self.doubt())?;
+        absent(fs::remove_file(self.doubt()))?;
         self.sync()?;
         self.doubtful.store(false, Ordering::Relaxed);
         Ok(())
@@ -51,7 +53,7 @@ impl Boot {
 
     /// The daemon ends in order.
     pub fn end(&self) -> io::Result<()> {
-        remove(&self.running())?;
+        absent(fs::remove_file(self.running()))?;
         self.sync()
     }
 
@@ -65,13 +67,6 @@ impl Boot {
 
     fn sync(&self) -> io::Result<()> {
         File::open(&self.state)?.sync_all()
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 

@@ -134,7 +134,7 @@ pub fn check_dir(path: &Path) -> Result<(), PrivateFileError> {
 
 /// Makes what was created in the directory of `path`, or renamed there, survive a power cut.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn check(path: &Path, meta: &fs::Metadata, want: u32) -> Result<(), PrivateFileError> {

@@ -19,7 +19,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Ended> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&part, path)?;
-        File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+        private_file::sync_parent(path)
     };
     written().map_err(|cause| {
         // What was begun is of no use; that it may not even exist does not matter.

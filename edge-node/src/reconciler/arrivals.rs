@@ -23,10 +23,15 @@ pub struct Arrivals(BTreeMap<Digest, Arrival>);
 #[derive(Debug)]
 struct Arrival {
     state: ImageState,
-    /// Fetching failed so often since it succeeded.
-    unfetched: u32,
-    /// Unpacking failed so often: to fetch an image once more does not make it whole.
-    spoiled: u32,
+    failures: Failures,
+}
+
+/// How often in a row something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Failures {
+    fetch: u32,
+    /// To fetch an image once more does not make it whole.
+    unpack: u32,
 }
 
 impl Arrivals {
@@ -37,23 +42,27 @@ impl Arrivals {
 
     /// All of it is here. True when that is news: not when it was fetched again because it could not be unpacked.
     pub fn fetched(&mut self, image: Digest) -> bool {
-        let spoiled = self.0.get(&image).map_or(0, |arrival| arrival.spoiled);
-        self.0.insert(image, Arrival { state: ImageState::Fetched, unfetched: 0, spoiled });
-        spoiled == 0
+        let failures = Failures { fetch: 0, ..self.failures(image) };
+        self.0.insert(image, Arrival { state: ImageState::Fetched, failures });
+        failures.unpack == 0
     }
 
     /// It failed. True when that is news: nothing failed before.
     pub fn failed(&mut self, image: Digest, what: Attempt, fault: Fault, at: Uptime) -> bool {
-        let (mut unfetched, mut spoiled) = self.0.get(&image).map_or((0, 0), |arrival| (arrival.unfetched, arrival.spoiled));
-        let is_news = (unfetched, spoiled) == (0, 0);
+        let before = self.failures(image);
+        let mut failures = before;
         let count = match what {
-            Attempt::Fetch => &mut unfetched,
-            Attempt::Unpack => &mut spoiled,
+            Attempt::Fetch => &mut failures.fetch,
+            Attempt::Unpack => &mut failures.unpack,
         };
         *count = count.saturating_add(1);
         let state = ImageState::Failed(Trouble { failures: *count, at, fault });
-        self.0.insert(image, Arrival { state, unfetched, spoiled });
-        is_news
+        self.0.insert(image, Arrival { state, failures });
+        before == Failures::default()
+    }
+
+    fn failures(&self, image: Digest) -> Failures {
+        self.0.get(&image).map(|arrival| arrival.failures).unwrap_or_default()
     }
 
     /// It is ready, or gone.

@@ -2,8 +2,7 @@
 //!
 //! redb panics when it reads a damaged page (measured: 8 of 46 pages), so callers run all of this in [`guard`].
 
-use std::fs::File;
-use std::io::ErrorKind;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::{Change, JOURNAL_MAX, Kept, Records, StoreError};
+use crate::private_file;
 use crate::reserve::LacksRoom;
 
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("records");
@@ -62,21 +62,17 @@ fn load(db: Database) -> Result<Opened, StoreError> {
 pub fn rebuild(path: &Path, kept: &Kept) -> Result<Opened, StoreError> {
     let (new, aside) = (path.with_extension("redb.new"), path.with_extension("redb.damaged"));
     let failed = |doing| move |cause| StoreError::Io { doing, path: path.display().to_string(), cause };
-    match std::fs::remove_file(&new) {
-        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(failed("clearing")(cause)),
-        _ => {}
-    }
+    private_file::absent(fs::remove_file(&new)).map_err(failed("clearing"))?;
     let opened = guard(|| {
         let db = create(&new)?;
         write(&db, kept.writes, &Kept::default().changes_to(kept))?;
         load(db)
     })?;
     if path.exists() && !aside.exists() {
-        std::fs::rename(path, &aside).map_err(failed("putting aside"))?;
+        fs::rename(path, &aside).map_err(failed("putting aside"))?;
     }
-    std::fs::rename(&new, path).map_err(failed("replacing"))?;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("syncing"))?;
+    fs::rename(&new, path).map_err(failed("replacing"))?;
+    private_file::sync_parent(path).map_err(failed("syncing"))?;
     Ok(opened)
 }
 
